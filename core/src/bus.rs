@@ -1,0 +1,171 @@
+//! A bus: create, open, join, destroy.
+
+use crate::error::{Error, Result};
+use crate::layout::{STATE_DESTROYING, STATE_READY};
+use crate::member::{Agent, Member};
+use crate::memory::Memory;
+use crate::observe::Observer;
+use crate::platform::file;
+use crate::registry;
+use crate::segment::{self, CreateOptions, Segment};
+use crate::sync::{S6, S10, window};
+use crate::wait;
+use crate::word::{Name, RecordState, RecordWord};
+use std::sync::Arc;
+
+/// How a queue is declared.
+#[derive(Clone, Debug, Default)]
+pub struct QueueOptions {
+    /// Most messages per lane; the bus' default if `None`. Ignored for a queue that exists.
+    pub limit: Option<u32>,
+}
+
+/// A bus that this process has mapped. Cheap to clone; may be used from any thread.
+#[derive(Clone)]
+pub struct Bus(Arc<Segment>);
+
+impl Bus {
+    /// Makes a new bus.
+    ///
+    /// # Errors
+    /// `BusExists`, `InvalidName`, `InvalidArgument`, `OutOfMemory` (/dev/shm is full).
+    pub fn create(name: &str, options: &CreateOptions) -> Result<Bus> {
+        Ok(Bus(Arc::new(Segment::create(name, options)?)))
+    }
+
+    /// Opens a bus of this host.
+    ///
+    /// # Errors
+    /// `UnknownBus`, `NotReady`, `WrongVersion`, `WrongBoot`, `ForeignNamespace`, `Permission`, `Corrupt`.
+    pub fn open(name: &str) -> Result<Bus> {
+        Ok(Bus(Arc::new(Segment::open(name)?)))
+    }
+
+    /// Opens a bus, or makes it if there is none.
+    ///
+    /// # Errors
+    /// Those of [`Bus::open`] and [`Bus::create`], without `UnknownBus` and `BusExists`.
+    pub fn open_or_create(name: &str, options: &CreateOptions) -> Result<Bus> {
+        loop {
+            match Bus::open(name) {
+                Err(Error::UnknownBus { .. }) => {}
+                result => return result,
+            }
+            match Bus::create(name, options) {
+                // Somebody was faster.
+                Err(Error::BusExists { .. }) => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// The buses of this host, sorted.
+    ///
+    /// # Errors
+    /// `System` when /dev/shm cannot be listed.
+    pub fn list() -> Result<Vec<String>> {
+        file::list()
+    }
+
+    /// Removes the file of a bus that cannot be opened (made before the last boot, of another version, damaged).
+    ///
+    /// # Errors
+    /// `UnknownBus`, `Permission`, `System`.
+    pub fn remove(name: &str) -> Result<()> {
+        crate::name::check_name(name)?;
+        segment::unlink(name, None)
+    }
+
+    pub(crate) fn segment(&self) -> &Segment {
+        &self.0
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// Makes a mailbox or queue of this name unless there is one. It keeps messages while nobody owns it.
+    ///
+    /// # Errors
+    /// `InvalidName`, `InvalidArgument`, `TooManyAgents`, `OutOfMemory`, `Closed`.
+    pub fn declare(&self, name: &str, options: &QueueOptions) -> Result<()> {
+        if registry::look_up(self.segment(), name).is_some() {
+            return self.segment().check_open();
+        }
+        let member = self.join()?;
+        registry::declare(self.segment(), member.name(), name, options.limit).map(|_| ())
+    }
+
+    /// Takes the mailbox `name` (made if need be) as its one owner.
+    ///
+    /// # Errors
+    /// `AgentBusy` (a living process owns it), `InvalidName`, `TooManyAgents`, `OutOfMemory`, `Closed`.
+    pub fn attach(&self, name: &str) -> Result<Agent> {
+        Agent::attach(self, name)
+    }
+
+    /// A handle without a mailbox: for tools, and for consumers of work queues.
+    ///
+    /// # Errors
+    /// `TooManyAgents`, `OutOfMemory`, `Closed`.
+    pub fn join(&self) -> Result<Member> {
+        Member::claim(self, None)
+    }
+
+    /// A read-only view.
+    ///
+    /// # Errors
+    /// Those of [`Observer::open`].
+    pub fn observer(&self) -> Result<Observer> {
+        Observer::open(self.name())
+    }
+
+    /// Ends the bus: its name goes, everybody who waits is woken, and every use is `Closed` from now on. Memory goes when the last
+    /// process has let go of it. Destroying twice does no harm.
+    ///
+    /// # Errors
+    /// `System` when the file cannot be removed.
+    pub fn destroy(&self) -> Result<()> {
+        let segment = self.segment();
+        let _ = segment.header().state.compare_exchange(STATE_READY, STATE_DESTROYING, S10.acquire_then(S10));
+        window(35);
+        let removed = segment.unlink();
+        for (index, row) in segment.roster().iter().enumerate() {
+            let word = RecordWord(row.queue.load(S6.acquire()));
+            let name = Name::new(index as u16, (word.counter() & 1023) as u16);
+            if word.state() != RecordState::Live {
+                continue;
+            }
+            if let Some(queue) = segment.queue(name) {
+                wait::ring(queue.items, u32::MAX);
+                for (_, ring) in queue.active() {
+                    wait::ring(ring.room(), u32::MAX);
+                }
+            }
+        }
+        match removed {
+            Err(Error::UnknownBus { .. }) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// When all indices are taken: reaps the dead from the index that is kept for this. `true` if that buried somebody.
+    pub(crate) fn reap_from_reserve(&self) -> Result<bool> {
+        let reserve = self.segment().roster().len() as u16 - 1;
+        Ok(Member::claim_index(self, Some(reserve), true)?.reap()?.members > 0)
+    }
+}
+
+/// Attaches the agent that the environment names: `SWARMBUS` the bus, `SWARMBUS_AGENT` the agent. A supervisor sets both.
+///
+/// # Errors
+/// `InvalidArgument` when a variable is missing; else those of [`Bus::open`] and [`Bus::attach`].
+pub fn connect() -> Result<Agent> {
+    let variable = |name: &str| {
+        std::env::var(name).map_err(|_| Error::InvalidArgument {
+            what: format!("the environment has no {name}; a supervisor sets it, or set it yourself"),
+        })
+    };
+    Bus::open(&variable("SWARMBUS")?)?.attach(&variable("SWARMBUS_AGENT")?)
+}

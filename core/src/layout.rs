@@ -1,0 +1,341 @@
+//! Where everything lies in a segment. Described for other languages in `docs/layout.md`; sizes and offsets are asserted here.
+
+use crate::sync::{WakeWord, Word};
+use crossbeam_utils::CachePadded;
+
+/// First word of every segment: "SWARMBUS" in the byte order of the machine.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"SWARMBUS");
+/// Rises with every change of this file's structs.
+pub const LAYOUT_VERSION: u64 = 1;
+/// The unit of committing.
+pub const PAGE: u64 = 4096;
+/// Longest name of a bus, queue or agent, bytes.
+pub const NAME_MAX: usize = 63;
+
+/// Rings of a queue, in the order in which takers read them: redelivery, reply, urgent, high, normal, low.
+pub const RINGS: usize = 6;
+/// The redelivery ring.
+pub const REDELIVERY: usize = 0;
+
+/// Size classes of the heap: payloads of 64 B, 128 B, … 16 MiB.
+pub const CLASSES: usize = 19;
+/// Bytes of a chunk's header.
+pub const CHUNK_HEADER: u64 = 64;
+/// Longest payload, bytes.
+pub const PAYLOAD_MAX: u64 = class_payload(CLASSES - 1);
+/// Most chunks in a span; the low bits of a chunk's index.
+pub const SPAN_CHUNKS: u64 = 4096;
+/// Bytes of a span: 2 MiB of payloads and a page for headers, so that payloads of 2ⁿ fill it.
+pub const SPAN_BYTES: u64 = 2 * 1024 * 1024 + PAGE;
+/// Most spans: what the map of a member entry holds.
+pub const SPANS_MAX: u64 = (SPAN_MAP_WORDS * 64) as u64;
+const SPAN_MAP_WORDS: usize = 192;
+
+/// Payload bytes of a class.
+pub const fn class_payload(class: usize) -> u64 {
+    64 << class
+}
+
+/// Bytes from chunk to chunk in a span of a class.
+pub const fn class_stride(class: usize) -> u64 {
+    CHUNK_HEADER + class_payload(class)
+}
+
+/// Spans that one chunk of a class needs: 1 up to 2 MiB.
+pub const fn class_spans(class: usize) -> u64 {
+    class_stride(class).div_ceil(SPAN_BYTES)
+}
+
+/// Chunks in a span (or run of spans) of a class.
+pub const fn class_chunks(class: usize) -> u64 {
+    let fit = class_spans(class) * SPAN_BYTES / class_stride(class);
+    if fit > SPAN_CHUNKS { SPAN_CHUNKS } else { fit }
+}
+
+/// The smallest class whose payload holds `length` bytes; `None` when the length is over [`PAYLOAD_MAX`].
+pub fn class_of(length: u64) -> Option<usize> {
+    (length <= PAYLOAD_MAX).then(|| (length.max(64).div_ceil(64).next_power_of_two().trailing_zeros()) as usize)
+}
+
+/// The first page of a segment.
+#[repr(C)]
+pub struct Header {
+    /// [`MAGIC`].
+    pub magic: Word,
+    /// [`LAYOUT_VERSION`].
+    pub layout: Word,
+    /// `0` not ready, [`STATE_READY`], or [`STATE_DESTROYING`].
+    pub state: Word,
+    /// A random number given at birth: tells this segment from another of the same name.
+    pub birth: Word,
+    /// The kernel's boot id, 16 bytes.
+    pub boot: [Word; 2],
+    /// Inode of the pid namespace in which the pids of claims mean something.
+    pub pid_namespace: Word,
+    /// User id of the owner.
+    pub owner: Word,
+    /// Creation, seconds since 1970.
+    pub created_s: Word,
+    /// Size of the segment's file, bytes.
+    pub bytes: Word,
+    /// Cells: most agents (and most queues), and one that is kept for a reaper.
+    pub agents: Word,
+    /// log₂ of the slots of a ring.
+    pub ring_shift: Word,
+    /// Default limit of a lane, messages.
+    pub limit: Word,
+    /// Spans of the heap.
+    pub spans: Word,
+    /// Offset of the roster.
+    pub roster_at: Word,
+    /// Offset of the directory.
+    pub directory_at: Word,
+    /// Words of the directory, a power of two.
+    pub directory_words: Word,
+    /// Offset of the span table.
+    pub spans_at: Word,
+    /// Offset of the cells.
+    pub cells_at: Word,
+    /// Bytes from cell to cell.
+    pub cell_bytes: Word,
+    /// Offset of the chunk words.
+    pub chunks_at: Word,
+    /// Offset of the heap.
+    pub heap_at: Word,
+    /// 1: a member's stamp is the inode of its pidfd; 0: its start time in clock ticks.
+    pub stamp_is_inode: Word,
+    /// Length of the bus' name, bytes.
+    pub name_length: Word,
+    /// The bus' name.
+    pub name: [Word; 8],
+    /// The member that supervises (its 26 bits plus 1), or 0.
+    pub supervisor: CachePadded<Word>,
+    /// When a peer last looked for dead members, ns of `CLOCK_MONOTONIC`.
+    pub looked_ns: CachePadded<Word>,
+    /// Where the next claim of an index starts its search: a hint.
+    pub next_index: CachePadded<Word>,
+    /// Slots and words that made no sense and were skipped.
+    pub corrupt: CachePadded<Word>,
+}
+
+/// [`Header::state`]: in use.
+pub const STATE_READY: u64 = 1;
+/// [`Header::state`]: being destroyed; whoever meets it finishes.
+pub const STATE_DESTROYING: u64 = 2;
+
+/// One row of the roster: what a scanner needs to know of a cell before it touches it.
+#[repr(C, align(32))]
+pub struct RosterEntry {
+    /// [`crate::word::ClaimWord`]: the member that has this index.
+    pub claim: Word,
+    /// [`crate::word::RecordWord`]: the queue that has this index.
+    pub queue: Word,
+    /// 1 once the cell's first page is committed.
+    pub committed: Word,
+    /// Spare.
+    pub spare: Word,
+}
+
+/// One row of the span table.
+#[repr(C, align(64))]
+pub struct SpanControl {
+    /// [`crate::word::SpanWord`].
+    pub word: Word,
+    /// Bit g: the 64 chunk words of group g may have a free one. A hint.
+    pub summary: Word,
+    spare: [Word; 6],
+}
+
+/// A member's notes to its reaper. Written by the member alone; reset by the next owner of the index.
+#[repr(C)]
+pub struct MemberEntry {
+    /// What is written with every message: see [`Notes`].
+    pub notes: CachePadded<Notes>,
+    /// The mailbox that it owns (queue name plus 1), or 0.
+    pub mailbox: Word,
+    /// The queue record that it makes (index plus 1), or 0.
+    pub declaring: Word,
+    /// Whom its messages say they are from (queue name plus 1), or 0.
+    pub sender: Word,
+    spare: [Word; 45],
+    /// Spans in which it claimed chunks: bit set before the first claim there.
+    pub spans: [Word; SPAN_MAP_WORDS],
+}
+
+/// The notes that change with messages, on lines of their own.
+#[repr(C)]
+pub struct Notes {
+    /// [`crate::word::Intent`].
+    pub intent: Word,
+    /// The queue (name plus 1) whose receivers it may owe a wake.
+    pub sends_to: Word,
+    /// The queue (name plus 1) whose senders it may owe a wake.
+    pub takes_from: Word,
+    /// The queue (name plus 1) on which it waits, and whose wake it may have swallowed.
+    pub waits_on: Word,
+}
+
+/// A ring's hints. `head` and `tail` are positions; the truth is in the slots.
+#[repr(C)]
+pub struct RingControl {
+    /// Where the next message probably goes.
+    pub tail: CachePadded<Word>,
+    /// What takers write.
+    pub front: CachePadded<RingFront>,
+}
+
+/// The taker's end of a ring.
+#[repr(C)]
+pub struct RingFront {
+    /// Where the oldest message probably is.
+    pub head: Word,
+    /// Rung when room comes.
+    pub room: WakeWord,
+}
+
+/// A queue without its slots.
+#[repr(C)]
+pub struct QueueControl {
+    /// Name, zero-padded.
+    pub name: [Word; 8],
+    /// [`crate::word::RecordWord`]: the member that owns the mailbox, and the epoch.
+    pub owner: Word,
+    /// [`QUEUE_CLOSED`].
+    pub flags: Word,
+    /// Most messages in a lane.
+    pub limit: Word,
+    /// Bit r: ring r is committed.
+    pub lanes: Word,
+    spare: [Word; 4],
+    /// Rung when a message comes.
+    pub items: CachePadded<WakeWord>,
+    /// Hints of the rings.
+    pub rings: [RingControl; RINGS],
+}
+
+/// [`QueueControl::flags`]: intake is stopped.
+pub const QUEUE_CLOSED: u64 = 1;
+
+/// A chunk's header. Written by the chunk's owner; words, so that a late reader reads something and then finds out that it
+/// is out of date.
+#[repr(C, align(64))]
+pub struct ChunkHeader {
+    /// `flags:16 · content:8 · lane:8 · length:32`.
+    pub meta: Word,
+    /// Home queue in the low half, sender's mailbox (name plus 1) in the high half.
+    pub home: Word,
+    /// Message id.
+    pub id: Word,
+    /// Chosen by the sender; ties an answer to its question.
+    pub correlation: Word,
+    /// When it was sent, ns of `CLOCK_MONOTONIC`; 0: not stamped.
+    pub sent_ns: Word,
+    /// Next chunk of a batch; 0: none.
+    pub next: Word,
+    /// When it ceases to matter, ns of `CLOCK_MONOTONIC`; 0: never.
+    pub expires_ns: Word,
+    /// How often it was taken.
+    pub deliveries: Word,
+}
+
+/// Offset of a member entry in its cell.
+pub const MEMBER_IN_CELL: u64 = 0;
+/// Offset of a queue's control in its cell.
+pub const QUEUE_IN_CELL: u64 = 2048;
+/// Offset of the rings' slots in a cell; the page before is kept for the agent's status board.
+pub const SLOTS_IN_CELL: u64 = 2 * PAGE;
+
+#[cfg(not(loom))]
+const _: () = {
+    use std::mem::{offset_of, size_of};
+    assert!(size_of::<Header>() <= PAGE as usize && offset_of!(Header, supervisor) == 256);
+    assert!(size_of::<RosterEntry>() == 32 && size_of::<SpanControl>() == 64);
+    assert!(size_of::<Notes>() == 32 && offset_of!(MemberEntry, mailbox) == 128);
+    assert!(offset_of!(MemberEntry, spans) == 512 && size_of::<MemberEntry>() == 2048);
+    assert!(size_of::<RingControl>() == 256 && offset_of!(RingControl, front) == 128);
+    assert!(offset_of!(QueueControl, owner) == 64 && offset_of!(QueueControl, items) == 128);
+    assert!(offset_of!(RingFront, room) == 8 && offset_of!(QueueControl, rings) == 256);
+    assert!(size_of::<QueueControl>() == 1792 && QUEUE_IN_CELL + 1792 <= PAGE);
+    assert!(size_of::<ChunkHeader>() == CHUNK_HEADER as usize && offset_of!(ChunkHeader, deliveries) == 56);
+    assert!(class_payload(CLASSES - 1) == 16 << 20 && class_chunks(14) == 2 && class_spans(CLASSES - 1) == 8);
+};
+
+/// The sizes that a bus was created with, from which every offset follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Cells.
+    pub agents: u64,
+    /// log₂ of the slots of a ring.
+    pub ring_shift: u32,
+    /// Spans of the heap.
+    pub spans: u64,
+}
+
+impl Geometry {
+    /// Offset of the roster.
+    pub const fn roster_at(&self) -> u64 {
+        PAGE
+    }
+    /// Offset of the directory.
+    pub const fn directory_at(&self) -> u64 {
+        self.roster_at() + pages(self.agents * 32)
+    }
+    /// Words of the directory: at least twice the cells, so that probing stays short.
+    pub const fn directory_words(&self) -> u64 {
+        (self.agents * 2).next_power_of_two()
+    }
+    /// Offset of the span table.
+    pub const fn spans_at(&self) -> u64 {
+        self.directory_at() + pages(self.directory_words() * 8)
+    }
+    /// Offset of the cells; everything before it is committed at birth.
+    pub const fn cells_at(&self) -> u64 {
+        self.spans_at() + pages(self.spans * 64)
+    }
+    /// Bytes of one ring's slots.
+    pub const fn ring_bytes(&self) -> u64 {
+        8 << self.ring_shift
+    }
+    /// Bytes from cell to cell.
+    pub const fn cell_bytes(&self) -> u64 {
+        SLOTS_IN_CELL + pages(RINGS as u64 * self.ring_bytes())
+    }
+    /// Offset of the chunk words.
+    pub const fn chunks_at(&self) -> u64 {
+        self.cells_at() + self.agents * self.cell_bytes()
+    }
+    /// Offset of the heap.
+    pub const fn heap_at(&self) -> u64 {
+        self.chunks_at() + self.spans * SPAN_CHUNKS * 8
+    }
+    /// Size of the file.
+    pub const fn bytes(&self) -> u64 {
+        self.heap_at() + self.spans * SPAN_BYTES
+    }
+}
+
+/// Rounds up to whole pages.
+pub const fn pages(bytes: u64) -> u64 {
+    bytes.div_ceil(PAGE) * PAGE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_has_the_smallest_class_that_holds_it() {
+        for (length, class) in [(0, 0), (1, 0), (64, 0), (65, 1), (128, 1), (129, 2), (1024, 4), (16 << 20, 18)] {
+            assert_eq!(class_of(length), Some(class), "{length}");
+        }
+        assert_eq!(class_of((16 << 20) + 1), None);
+    }
+
+    #[test]
+    fn chunks_of_every_class_fit_their_spans() {
+        for class in 0..CLASSES {
+            assert!(class_chunks(class) * class_stride(class) <= class_spans(class) * SPAN_BYTES);
+            assert!(class_chunks(class) >= 1 && class_stride(class).is_multiple_of(64));
+        }
+    }
+}

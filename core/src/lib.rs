@@ -1,0 +1,68 @@
+//! Swarmbus: a zero-copy message bus in shared memory for thousands of agent processes on one Linux host.
+//!
+//! A message goes from sender to receiver through memory that both have mapped: no broker, no copy, no system call unless
+//! somebody sleeps. Any process may be killed at any instruction; whatever it had is given back to the others.
+//!
+//! ```
+//! use swarmbus_core::{Bus, CreateOptions, SendOptions};
+//!
+//! let name = format!("doc-{}", std::process::id());
+//! let bus = Bus::create(&name, &CreateOptions::default())?;
+//! let alice = bus.attach("alice")?;
+//! let bob = bus.attach("bob")?;
+//! alice.send("bob", b"hello", &SendOptions::default())?;
+//! let message = bob.recv(None)?;
+//! assert_eq!((&*message, message.sender().as_deref()), (&b"hello"[..], Some("alice")));
+//! message.release()?;
+//! bus.destroy()?;
+//! # Ok::<(), swarmbus_core::Error>(())
+//! ```
+//!
+//! Layers, each using only those below: `bus`, `member`, `observe` (what users see) · `registry`, `reap`, `heap` (a segment's tables) ·
+//! `recover`, `queue`, `ring`, `wait` (algorithms over borrowed words; the models of `tests/loom` run these) · `layout`, `word`, `sync`,
+//! `platform` (bytes, atomics, the operating system). Invariants are numbered I#, release/acquire edges S#, crash windows W#.
+
+mod error;
+mod name;
+
+pub mod layout;
+pub mod memory;
+pub mod queue;
+pub mod recover;
+pub mod ring;
+pub mod sync;
+pub mod wait;
+pub mod word;
+
+mod platform;
+
+#[cfg(not(loom))]
+mod bus;
+#[cfg(not(loom))]
+mod heap;
+#[cfg(not(loom))]
+mod member;
+#[cfg(not(loom))]
+mod message;
+#[cfg(not(loom))]
+mod observe;
+#[cfg(not(loom))]
+mod reap;
+#[cfg(not(loom))]
+mod registry;
+#[cfg(not(loom))]
+mod segment;
+
+#[cfg(not(loom))]
+pub use bus::{Bus, QueueOptions, connect};
+pub use error::{Error, Result};
+#[cfg(not(loom))]
+pub use member::{Agent, Member, SendOptions};
+#[cfg(not(loom))]
+pub use message::{ContentType, Lane, Loan, Message, MessageId, PublishError, RawLoan, RawMessage};
+pub use name::{Address, check_name};
+#[cfg(not(loom))]
+pub use observe::{BusInfo, ChunkCounts, ClassInfo, HeapInfo, LaneInfo, MemberInfo, Observer, Peeked, QueueInfo};
+pub use recover::Reaped;
+#[cfg(not(loom))]
+pub use segment::CreateOptions;

@@ -1,0 +1,32 @@
+//! What the algorithms see of a segment: words by index. The mapping is one carrier, the heap of a loom model the other.
+
+use crate::error::Result;
+use crate::layout::Notes;
+use crate::queue::Queue;
+use crate::sync::Word;
+use crate::word::Name;
+
+/// A segment as the algorithms see it. Every index is checked: `None` is "there is no such thing", also when a scribbled word
+/// names it (**I5**: what is read from the segment is checked before it is used).
+pub trait Memory {
+    /// The word of a chunk of committed memory.
+    fn chunk(&self, chunk: u32) -> Option<&Word>;
+
+    /// The word of a chunk's header that names its home queue (26 bits at the bottom).
+    fn home(&self, chunk: u32) -> Option<&Word>;
+
+    /// A living queue.
+    fn queue(&self, name: Name) -> Option<Queue<'_>>;
+
+    /// The notes of the member with this index.
+    fn notes(&self, index: u16) -> Option<&Notes>;
+
+    /// Commits the slots of a ring, so that they may be read. Idempotent.
+    fn commit_ring(&self, queue: Name, ring: usize) -> Result<()>;
+
+    /// Says that a chunk may be free (a hint).
+    fn hint_free(&self, chunk: u32);
+
+    /// Notes that `me` is about to claim `chunk`, so that its reaper looks there. Before the claim.
+    fn touch(&self, me: Name, chunk: u32);
+}

@@ -1,0 +1,371 @@
+//! What a member has in its hands: a loan to write, a message to read.
+
+use crate::error::{Error, Result};
+use crate::member::{Member, SendOptions};
+use crate::memory::Memory;
+use crate::sync::S3;
+use crate::word::{ChunkState, ChunkWord, Name};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::str::FromStr;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The identity of a message on its bus: the member that sent it, and a count. Unique while its bus lives.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct MessageId(pub u64);
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+macro_rules! spoken {
+    ($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $vdoc:literal])* $variant:ident = $word:literal),* $(,)? } default $default:ident) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+        #[repr(u8)]
+        pub enum $name { $($(#[doc = $vdoc])* $variant),* }
+
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: &'static [$name] = &[$($name::$variant),*];
+
+            /// As it is written.
+            pub const fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $word),* }
+            }
+
+            pub(crate) fn from_number(number: u8) -> $name {
+                Self::ALL.get(number as usize).copied().unwrap_or_default()
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self { $name::$default }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.as_str()) }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+            fn from_str(text: &str) -> Result<Self> {
+                Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or_else(|| Error::InvalidArgument {
+                    what: format!(concat!("'{}' is not a ", stringify!($name), "; one of: {}"), text,
+                        Self::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", ")),
+                })
+            }
+        }
+    };
+}
+
+spoken! {
+    /// The priority of a message: a lane of its queue. Takers empty the more urgent lane first; within a lane first in, first out.
+    Lane {
+        /// Before everything else.
+        Urgent = "urgent",
+        /// Before normal.
+        High = "high",
+        /// The default.
+        Normal = "normal",
+        /// When there is nothing else.
+        Low = "low",
+        /// Answers to questions; read first.
+        Reply = "reply",
+    } default Normal
+}
+
+spoken! {
+    /// What the payload is, for whoever shows it.
+    ContentType {
+        /// Anything.
+        Bytes = "bytes",
+        /// JSON text.
+        Json = "json",
+        /// An rkyv archive.
+        Rkyv = "rkyv",
+    } default Bytes
+}
+
+impl Lane {
+    /// The ring of this lane in a queue.
+    pub(crate) const fn ring(self) -> usize {
+        match self {
+            Lane::Reply => 1,
+            Lane::Urgent => 2,
+            Lane::High => 3,
+            Lane::Normal => 4,
+            Lane::Low => 5,
+        }
+    }
+}
+
+/// The names of a queue's rings, by number.
+pub(crate) const RING_NAMES: [&str; crate::layout::RINGS] = ["redelivery", "reply", "urgent", "high", "normal", "low"];
+
+/// The `meta` word of a chunk header: `flags:16 · content:8 · lane:8 · length:32`.
+#[derive(Clone, Copy)]
+pub(crate) struct Meta(pub u64);
+
+impl Meta {
+    pub(crate) fn new(length: usize, lane: Lane, content: ContentType) -> Meta {
+        Meta(length as u64 | (lane as u64) << 32 | (content as u64) << 40)
+    }
+    pub(crate) fn length(self) -> usize {
+        self.0 as u32 as usize
+    }
+    pub(crate) fn lane(self) -> Lane {
+        Lane::from_number((self.0 >> 32) as u8)
+    }
+    pub(crate) fn content(self) -> ContentType {
+        ContentType::from_number((self.0 >> 40) as u8)
+    }
+}
+
+/// A loan without its member: what a binding keeps. See [`Loan::into_raw`].
+#[derive(Clone, Copy, Debug)]
+pub struct RawLoan {
+    /// The payload; 64-byte aligned. Yours to write while the loan stands.
+    pub data: *mut u8,
+    /// Bytes asked for.
+    pub capacity: usize,
+    pub(crate) chunk: u32,
+    pub(crate) word: ChunkWord,
+}
+
+/// A chunk to write in place and then publish. Dropped, it is given back.
+///
+/// The payload is 64-byte aligned and not zeroed: it may show bytes of earlier messages of this bus.
+pub struct Loan<'a> {
+    member: &'a Member,
+    raw: RawLoan,
+}
+
+/// A loan that could not be published: why, and the loan.
+pub struct PublishError<'a> {
+    /// Why.
+    pub error: Error,
+    /// The loan, to try again or to drop.
+    pub loan: Loan<'a>,
+}
+
+impl fmt::Debug for PublishError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<'a> Loan<'a> {
+    pub(crate) fn new(member: &'a Member, raw: RawLoan) -> Loan<'a> {
+        Loan { member, raw }
+    }
+
+    /// Sends the first `length` bytes to a queue. The caller's last touch: from the moment of publishing the payload is the
+    /// receiver's to read and nobody's to write.
+    ///
+    /// # Errors
+    /// Those of [`Member::send`]; the loan comes back with them.
+    pub fn publish(
+        self,
+        to: &str,
+        length: usize,
+        options: &SendOptions,
+    ) -> std::result::Result<MessageId, PublishError<'a>> {
+        self.publish_until(to, length, options, &mut || false)
+    }
+
+    /// [`Loan::publish`] with a hook that may end the wait for room: asked after signals and about once a second.
+    ///
+    /// # Errors
+    /// As [`Loan::publish`], and [`Error::Interrupted`] when the hook says so.
+    pub fn publish_until(
+        mut self,
+        to: &str,
+        length: usize,
+        options: &SendOptions,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> std::result::Result<MessageId, PublishError<'a>> {
+        if length > self.raw.capacity {
+            let error = Error::TooLarge { length: length as u64, limit: self.raw.capacity as u64 };
+            return Err(PublishError { error, loan: self });
+        }
+        match self.member.publish_chunk(to, length, self.raw.chunk, &mut self.raw.word, options, interrupted) {
+            Ok(id) => {
+                std::mem::forget(self);
+                Ok(id)
+            }
+            Err(error) => Err(PublishError { error, loan: self }),
+        }
+    }
+
+    /// Lets go of the member: for bindings that keep the loan in an object of their own. It stays this member's until it is
+    /// published, dropped after [`Loan::from_raw`], or the member is closed.
+    pub fn into_raw(self) -> RawLoan {
+        let raw = self.raw;
+        std::mem::forget(self);
+        raw
+    }
+
+    /// The reverse of [`Loan::into_raw`].
+    ///
+    /// # Errors
+    /// [`Error::Released`] if the chunk is no longer this member's loan, [`Error::Forked`].
+    pub fn from_raw(member: &'a Member, raw: RawLoan) -> Result<Loan<'a>> {
+        member.check_mine(raw.chunk, raw.word, ChunkState::Held)?;
+        Ok(Loan { member, raw })
+    }
+}
+
+impl Deref for Loan<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the chunk is HELD by this member (I7), its payload has `capacity` bytes and stays mapped while the member lives.
+        unsafe { std::slice::from_raw_parts(self.raw.data, self.raw.capacity) }
+    }
+}
+
+impl DerefMut for Loan<'_> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in deref; `&mut self` makes us the only user.
+        unsafe { std::slice::from_raw_parts_mut(self.raw.data, self.raw.capacity) }
+    }
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        self.member.give_back(self.raw.chunk, self.raw.word, ChunkState::Held);
+    }
+}
+
+/// A message without its member: what a binding keeps. See [`Message::into_raw`].
+#[derive(Clone, Copy, Debug)]
+pub struct RawMessage {
+    /// The payload; readable while the message is in flight with its member.
+    pub data: *const u8,
+    /// Its length, bytes.
+    pub length: usize,
+    pub(crate) chunk: u32,
+    pub(crate) word: ChunkWord,
+}
+
+/// A message in flight with this member, read in place.
+///
+/// [`Message::release`] acknowledges it. Dropped without that, it goes back to its queue as by [`Message::nack`].
+pub struct Message<'a> {
+    member: &'a Member,
+    raw: RawMessage,
+}
+
+impl<'a> Message<'a> {
+    pub(crate) fn new(member: &'a Member, raw: RawMessage) -> Message<'a> {
+        Message { member, raw }
+    }
+
+    fn header_word(&self, word: impl Fn(&crate::layout::ChunkHeader) -> &crate::sync::Word) -> u64 {
+        // Relaxed: our chunk's header (I7), seen by S1.
+        self.member.segment().chunk_header(self.raw.chunk).map_or(0, |header| word(header).load(Relaxed))
+    }
+
+    /// The payload, in place, 64-byte aligned.
+    pub fn data(&self) -> &[u8] {
+        // SAFETY: the chunk is in flight with this member: nobody writes its payload (I7) or gives it away; the length was checked against
+        // the chunk's capacity when it was taken.
+        unsafe { std::slice::from_raw_parts(self.raw.data, self.raw.length) }
+    }
+
+    /// Its identity, as `send` returned it.
+    pub fn id(&self) -> MessageId {
+        MessageId(self.header_word(|header| &header.id))
+    }
+
+    /// The mailbox of its sender; `None` if the sender has none.
+    pub fn sender(&self) -> Option<String> {
+        let sender = (self.header_word(|header| &header.home) >> 32).checked_sub(1)?;
+        self.member.segment().queue_name(Name::from_bits(sender))
+    }
+
+    /// The lane in which it was sent.
+    pub fn lane(&self) -> Lane {
+        Meta(self.header_word(|header| &header.meta)).lane()
+    }
+
+    /// What the payload is.
+    pub fn content(&self) -> ContentType {
+        Meta(self.header_word(|header| &header.meta)).content()
+    }
+
+    /// How often it was taken, this time included: 1 at first.
+    pub fn deliveries(&self) -> u32 {
+        self.header_word(|header| &header.deliveries) as u32
+    }
+
+    /// The number that the sender gave it.
+    pub fn correlation(&self) -> u64 {
+        self.header_word(|header| &header.correlation)
+    }
+
+    /// Acknowledges: the message is done with and its memory free.
+    ///
+    /// # Errors
+    /// [`Error::Forked`] in a child of the process that took it.
+    pub fn release(self) -> Result<()> {
+        self.member.check_fork()?;
+        self.member.give_back(self.raw.chunk, self.raw.word, ChunkState::InFlight);
+        std::mem::forget(self);
+        Ok(())
+    }
+
+    /// Gives it back to its queue, to be taken before the lanes; `deliveries` rises then.
+    ///
+    /// # Errors
+    /// [`Error::Full`] if too many messages wait for redelivery already: it then stays in flight with this member until room comes.
+    pub fn nack(self) -> Result<()> {
+        let result = self.member.redeliver(self.raw.chunk, self.raw.word);
+        std::mem::forget(self);
+        result
+    }
+
+    /// Lets go of the member: for bindings that keep the message in an object of their own. It stays in flight with the member.
+    pub fn into_raw(self) -> RawMessage {
+        let raw = self.raw;
+        std::mem::forget(self);
+        raw
+    }
+
+    /// The reverse of [`Message::into_raw`].
+    ///
+    /// # Errors
+    /// [`Error::Released`] if it is no longer in flight with this member, [`Error::Forked`].
+    pub fn from_raw(member: &'a Member, raw: RawMessage) -> Result<Message<'a>> {
+        member.check_mine(raw.chunk, raw.word, ChunkState::InFlight)?;
+        Ok(Message { member, raw })
+    }
+}
+
+impl Deref for Message<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        self.data()
+    }
+}
+
+impl Drop for Message<'_> {
+    fn drop(&mut self) {
+        // A full redelivery ring keeps the message with the member, which tries again; after a fork it is the parent's.
+        let _ = self.member.redeliver(self.raw.chunk, self.raw.word);
+    }
+}
+
+impl Member {
+    /// The handle's own check that a chunk is what a raw handle says.
+    pub(crate) fn check_mine(&self, chunk: u32, word: ChunkWord, state: ChunkState) -> Result<()> {
+        self.check_fork()?;
+        let mine = word.is(state, self.name())
+            && self.segment().chunk(chunk).is_some_and(|shared| shared.load(S3.acquire()) == word.0);
+        if mine { Ok(()) } else { Err(Error::Released) }
+    }
+}

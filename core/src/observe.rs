@@ -1,0 +1,382 @@
+//! Looking at a bus without taking part: a read-only mapping, of a living segment or of a copy of its file.
+//!
+//! Figures are read word by word while the bus works on; each is right by itself, their sums may be off by what is in motion.
+
+use crate::error::{Error, Result};
+use crate::layout::{CLASSES, PAGE, QUEUE_CLOSED, SPAN_CHUNKS, class_payload};
+use crate::memory::Memory;
+use crate::message::{ContentType, Meta, RING_NAMES};
+use crate::platform::file;
+use crate::registry;
+use crate::segment::Segment;
+use crate::sync::{S3, S6, S9, S10, Word};
+use crate::word::{ChunkState, ChunkWord, ClaimState, ClaimWord, Name, RecordState, RecordWord};
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// A read-only view of a bus. Costs its agents nothing.
+pub struct Observer(Segment);
+
+/// Chunks by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ChunkCounts {
+    /// Nobody's.
+    pub free: u64,
+    /// Loans, and kept in members' caches.
+    pub held: u64,
+    /// Sent and not taken.
+    pub queued: u64,
+    /// Taken and not released.
+    pub in_flight: u64,
+}
+
+impl ChunkCounts {
+    fn add(&mut self, state: ChunkState) {
+        *match state {
+            ChunkState::Free => &mut self.free,
+            ChunkState::Held => &mut self.held,
+            ChunkState::Queued => &mut self.queued,
+            ChunkState::InFlight => &mut self.in_flight,
+        } += 1;
+    }
+
+    fn merge(&mut self, other: ChunkCounts) {
+        self.free += other.free;
+        self.held += other.held;
+        self.queued += other.queued;
+        self.in_flight += other.in_flight;
+    }
+}
+
+/// A size class in use.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ClassInfo {
+    /// Longest payload, bytes.
+    pub payload_bytes: u64,
+    /// Spans that belong to it.
+    pub spans: u32,
+    /// Its chunks.
+    pub chunks: ChunkCounts,
+}
+
+/// The heap.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct HeapInfo {
+    /// Its size, bytes; little of it is committed.
+    pub bytes: u64,
+    /// Spans in all.
+    pub spans: u32,
+    /// Spans given to a class.
+    pub spans_active: u32,
+    /// All chunks of active spans.
+    pub chunks: ChunkCounts,
+    /// Classes in use.
+    pub classes: Vec<ClassInfo>,
+}
+
+/// A bus at a glance.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct BusInfo {
+    /// Its name.
+    pub name: String,
+    /// Layout version.
+    pub layout: u32,
+    /// `ready` or `destroying`.
+    pub state: &'static str,
+    /// Creation, seconds since 1970.
+    pub created_unix_s: u64,
+    /// Most agents.
+    pub agents_max: u32,
+    /// Default limit of a lane, messages.
+    pub limit: u32,
+    /// Size of the file, bytes.
+    pub segment_bytes: u64,
+    /// Memory in use, bytes.
+    pub committed_bytes: u64,
+    /// The supervisor's process, if one reaps.
+    pub supervisor_pid: Option<u32>,
+    /// The heap.
+    pub heap: HeapInfo,
+    /// Members, living and dead.
+    pub members: u32,
+    /// Mailboxes and queues.
+    pub queues: u32,
+    /// Words that made no sense and were skipped.
+    pub corrupt: u64,
+}
+
+/// A member.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct MemberInfo {
+    /// Its index.
+    pub index: u16,
+    /// Its incarnation.
+    pub incarnation: u16,
+    /// Its process.
+    pub pid: u32,
+    /// `live`, or `dead` and not yet reaped. A member counts as live until somebody has asked the kernel.
+    pub state: &'static str,
+    /// The mailbox that it owns.
+    pub agent: Option<String>,
+    /// Chunks that it holds.
+    pub held: u64,
+    /// Messages in flight with it.
+    pub in_flight: u64,
+}
+
+/// One ring of a queue.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct LaneInfo {
+    /// `redelivery`, `reply`, `urgent`, `high`, `normal`, `low`.
+    pub lane: &'static str,
+    /// Messages that wait.
+    pub depth: u64,
+}
+
+/// A mailbox or queue.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct QueueInfo {
+    /// Its name.
+    pub name: String,
+    /// Its owner's process.
+    pub owner: Option<u32>,
+    /// Whether intake is stopped.
+    pub closed: bool,
+    /// Most messages per lane.
+    pub limit: u32,
+    /// Lanes that were ever used.
+    pub lanes: Vec<LaneInfo>,
+    /// Messages that wait, in all lanes.
+    pub queued: u64,
+    /// Messages taken from it and not released.
+    pub in_flight: u64,
+    /// Messages put in so far, redeliveries included.
+    pub sent: u64,
+    /// Messages taken so far, redeliveries included.
+    pub taken: u64,
+}
+
+/// A message seen in its queue.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Peeked {
+    /// Its identity.
+    pub id: u64,
+    /// The mailbox of its sender.
+    pub sender: Option<String>,
+    /// The ring in which it waits.
+    pub lane: &'static str,
+    /// How often it was taken so far.
+    pub deliveries: u32,
+    /// The number that the sender gave it.
+    pub correlation: u64,
+    /// What the payload is.
+    pub content: ContentType,
+    /// The payload.
+    pub data: Vec<u8>,
+}
+
+impl Observer {
+    /// Looks at a bus of this host.
+    ///
+    /// # Errors
+    /// `UnknownBus`, `NotReady`, `WrongVersion`, `Permission`, `Corrupt`.
+    pub fn open(bus: &str) -> Result<Observer> {
+        crate::name::check_name(bus)?;
+        Ok(Observer(Segment::observe(&file::path_of(bus), bus)?))
+    }
+
+    /// Looks at a copy of a segment file.
+    ///
+    /// # Errors
+    /// As [`Observer::open`].
+    pub fn open_file(path: &Path) -> Result<Observer> {
+        Ok(Observer(Segment::observe(path, &path.display().to_string())?))
+    }
+
+    /// The bus at a glance.
+    pub fn bus(&self) -> BusInfo {
+        let (segment, header) = (&self.0, self.0.header());
+        let supervisor = header.supervisor.load(Relaxed).checked_sub(1).map(Name::from_bits);
+        BusInfo {
+            name: segment.name().into(),
+            layout: header.layout.load(Relaxed) as u32,
+            state: if segment.check_open().is_ok() { "ready" } else { "destroying" },
+            created_unix_s: header.created_s.load(Relaxed),
+            agents_max: segment.geometry().agents as u32 - 1,
+            limit: header.limit.load(Relaxed) as u32,
+            segment_bytes: segment.geometry().bytes(),
+            committed_bytes: segment.file().about().map_or(0, |about| about.committed),
+            supervisor_pid: supervisor.and_then(|member| registry::pid_of(segment, member)),
+            heap: self.heap(),
+            members: self.claims().count() as u32,
+            queues: self.queue_names().count() as u32,
+            corrupt: header.corrupt.load(Relaxed),
+        }
+    }
+
+    fn heap(&self) -> HeapInfo {
+        let segment = &self.0;
+        let spans = segment.spans().len() as u32;
+        let mut classes: Vec<ClassInfo> = (0..CLASSES)
+            .map(|class| ClassInfo { payload_bytes: class_payload(class), spans: 0, chunks: ChunkCounts::default() })
+            .collect();
+        for span in 0..spans {
+            if let Some((class, words)) = segment.span_class(span).zip(segment.chunk_words(span)) {
+                classes[class].spans += 1;
+                words.iter().for_each(|word| classes[class].chunks.add(ChunkWord(word.load(Relaxed)).state()));
+            }
+        }
+        classes.retain(|class| class.spans > 0);
+        let mut chunks = ChunkCounts::default();
+        classes.iter().for_each(|class| chunks.merge(class.chunks));
+        let spans_active = classes.iter().map(|class| class.spans).sum();
+        HeapInfo { bytes: spans as u64 * crate::layout::SPAN_BYTES / PAGE * PAGE, spans, spans_active, chunks, classes }
+    }
+
+    fn claims(&self) -> impl Iterator<Item = (u16, ClaimWord)> {
+        self.0.roster().iter().enumerate().filter_map(|(index, row)| {
+            let claim = ClaimWord(row.claim.load(S9.acquire()));
+            (claim.state() != ClaimState::Free).then_some((index as u16, claim))
+        })
+    }
+
+    /// The members, by index.
+    pub fn members(&self) -> Vec<MemberInfo> {
+        let mut counts = vec![(0u64, 0u64); self.0.roster().len()];
+        self.for_each_chunk(|_, word| {
+            if let Some((held, in_flight)) = counts.get_mut(word.name().index() as usize) {
+                match word.state() {
+                    ChunkState::Held => *held += 1,
+                    ChunkState::InFlight => *in_flight += 1,
+                    ChunkState::Free | ChunkState::Queued => {}
+                }
+            }
+        });
+        self.claims()
+            .map(|(index, claim)| {
+                let mailbox = self
+                    .0
+                    .member(index)
+                    .and_then(|entry| entry.mailbox.load(Relaxed).checked_sub(1))
+                    .map(Name::from_bits);
+                let mine =
+                    |queue: &Name| registry::owner_of(&self.0, *queue) == Some(Name::new(index, claim.incarnation()));
+                MemberInfo {
+                    index,
+                    incarnation: claim.incarnation(),
+                    pid: claim.pid(),
+                    state: if claim.state() == ClaimState::Live { "live" } else { "dead" },
+                    agent: mailbox.filter(mine).and_then(|queue| self.0.queue_name(queue)),
+                    held: counts[index as usize].0,
+                    in_flight: counts[index as usize].1,
+                }
+            })
+            .collect()
+    }
+
+    fn for_each_chunk(&self, mut see: impl FnMut(u32, ChunkWord)) {
+        for span in 0..self.0.spans().len() as u32 {
+            for (slot, word) in self.0.chunk_words(span).unwrap_or_default().iter().enumerate() {
+                see(span * SPAN_CHUNKS as u32 + slot as u32, ChunkWord(word.load(S3.acquire())));
+            }
+        }
+    }
+
+    fn queue_names(&self) -> impl Iterator<Item = Name> {
+        self.0.roster().iter().enumerate().filter_map(|(index, row)| {
+            let word = RecordWord(row.queue.load(S6.acquire()));
+            (word.state() == RecordState::Live).then(|| Name::new(index as u16, (word.counter() & 1023) as u16))
+        })
+    }
+
+    /// The mailboxes and queues, by name.
+    pub fn queues(&self) -> Vec<QueueInfo> {
+        let mut in_flight = vec![0u64; self.0.roster().len()];
+        self.for_each_chunk(|chunk, word| {
+            if word.state() == ChunkState::InFlight {
+                let home = self.0.home(chunk).map_or(0, |home| home.load(Relaxed));
+                if let Some(count) = in_flight.get_mut(Name::from_bits(home).index() as usize) {
+                    *count += 1;
+                }
+            }
+        });
+        let mut queues: Vec<QueueInfo> =
+            self.queue_names().filter_map(|name| self.queue_info(name, in_flight[name.index() as usize])).collect();
+        queues.sort_by(|a, b| a.name.cmp(&b.name));
+        queues
+    }
+
+    fn queue_info(&self, name: Name, in_flight: u64) -> Option<QueueInfo> {
+        let queue = self.0.queue(name)?;
+        let mut lanes = Vec::new();
+        let (mut sent, mut taken) = (0, 0);
+        for (number, ring) in queue.active() {
+            let (tail, head) = ring.positions();
+            sent += tail;
+            taken += head;
+            lanes.push(LaneInfo { lane: RING_NAMES[number], depth: ring.waiting().count() as u64 });
+        }
+        Some(QueueInfo {
+            name: self.0.queue_name(name)?,
+            owner: registry::owner_of(&self.0, name).and_then(|owner| registry::pid_of(&self.0, owner)),
+            closed: queue.flags.load(S10.acquire()) & QUEUE_CLOSED != 0,
+            limit: queue.limit as u32,
+            queued: lanes.iter().map(|lane| lane.depth).sum(),
+            lanes,
+            in_flight,
+            sent,
+            taken,
+        })
+    }
+
+    /// Up to `most` messages that wait in a queue, in the order in which they would be taken. Consumes nothing.
+    ///
+    /// # Errors
+    /// `UnknownAgent`, `InvalidName`.
+    pub fn peek(&self, queue: &str, most: usize) -> Result<Vec<Peeked>> {
+        crate::name::check_name(queue)?;
+        let name = registry::look_up_only(&self.0, queue)
+            .ok_or_else(|| Error::UnknownAgent { name: queue.into(), bus: self.0.name().into() })?;
+        let Some(queue) = self.0.queue(name) else { return Ok(Vec::new()) };
+        let waiting = queue.active().flat_map(|(number, ring)| ring.waiting().map(move |chunk| (number, chunk)));
+        Ok(waiting.filter_map(|(number, chunk)| self.copy(name, number, chunk)).take(most).collect())
+    }
+
+    /// Copies a queued message; `None` if it was taken meanwhile (its word has changed then).
+    fn copy(&self, queue: Name, ring: usize, chunk: u32) -> Option<Peeked> {
+        let shared = self.0.chunk(chunk)?;
+        let before = shared.load(S3.acquire());
+        if !ChunkWord(before).is(ChunkState::Queued, queue) {
+            return None;
+        }
+        let header = self.0.chunk_header(chunk)?;
+        let meta = Meta(header.meta.load(Relaxed));
+        let (start, capacity) = self.0.payload(chunk)?;
+        let length = meta.length().min(capacity);
+        // SAFETY: 64-byte aligned, within the mapping as `payload` checked (capacities are multiples of 64), and read as atomic
+        // words: its owner may change it at any moment, which the second look at the chunk word notices.
+        let words = unsafe { std::slice::from_raw_parts(start.cast::<Word>().cast_const(), length.div_ceil(8)) };
+        let mut data: Vec<u8> = words.iter().flat_map(|word| word.load(Relaxed).to_ne_bytes()).collect();
+        data.truncate(length);
+        let sender = (header.home.load(Relaxed) >> 32).checked_sub(1);
+        let peeked = Peeked {
+            id: header.id.load(Relaxed),
+            sender: sender.and_then(|sender| self.0.queue_name(Name::from_bits(sender))),
+            lane: if ring == crate::layout::REDELIVERY { RING_NAMES[ring] } else { meta.lane().as_str() },
+            deliveries: header.deliveries.load(Relaxed) as u32,
+            correlation: header.correlation.load(Relaxed),
+            content: meta.content(),
+            data,
+        };
+        std::sync::atomic::fence(std::sync::atomic::Ordering::Acquire);
+        (shared.load(Relaxed) == before).then_some(peeked)
+    }
+}

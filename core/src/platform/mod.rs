@@ -1,0 +1,12 @@
+//! The only door to the operating system.
+
+#[cfg(not(loom))]
+pub mod clock;
+#[cfg(not(loom))]
+pub mod file;
+#[cfg(not(loom))]
+pub mod fork;
+#[cfg(not(loom))]
+pub mod futex;
+#[cfg(not(loom))]
+pub mod process;

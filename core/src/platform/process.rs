@@ -1,0 +1,93 @@
+//! Who is dead: the kernel's word about processes.
+//!
+//! A pid alone does not name a process, so a claim holds a stamp as well: the inode of the process' pidfd where the kernel gives
+//! every process one of its own (pidfs, since 6.9), else its start time. A process is dead when there is none with that pid, when
+//! that pid has another stamp, or when its pidfd is readable (at once on exit, also for a zombie that nobody has waited for).
+//! `kill(pid, 0)` and the letter in `/proc/PID/stat` are not asked: the first takes a zombie for alive, the second takes a process
+//! whose first thread has ended for a zombie.
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+
+const PIDFS_MAGIC: i64 = 0x5049_4446;
+const STAMP_MASK: u64 = (1 << 30) - 1;
+
+/// A descriptor of a process; `None` if there is none with this pid.
+pub fn pidfd(pid: u32) -> Option<OwnedFd> {
+    // SAFETY: takes numbers only.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
+    // SAFETY: a non-negative result is a new descriptor that nobody else owns.
+    (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
+}
+
+/// Whether this kernel's pidfds have inodes of their own.
+pub fn stamps_are_inodes() -> bool {
+    let Some(fd) = pidfd(std::process::id()) else { return false };
+    // SAFETY: an all-zero statfs is a valid value of that plain struct.
+    let mut about: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the descriptor is open, the struct is ours.
+    let result = unsafe { libc::fstatfs(fd.as_raw_fd(), &mut about) };
+    result == 0 && about.f_type as i64 == PIDFS_MAGIC
+}
+
+fn stamp_of(fd: &OwnedFd, pid: u32, is_inode: bool) -> Option<u64> {
+    let stamp = if is_inode { nix::sys::stat::fstat(fd).ok()?.st_ino } else { start_time(pid)? };
+    Some(stamp & STAMP_MASK)
+}
+
+/// Field 22 of `/proc/PID/stat`, clock ticks since boot; the command's name before it may hold anything, also brackets.
+fn start_time(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// The stamp of this process.
+pub fn own_stamp(is_inode: bool) -> Option<u64> {
+    let pid = std::process::id();
+    stamp_of(&pidfd(pid)?, pid, is_inode)
+}
+
+/// Whether the process that claimed with this pid and stamp is dead. When the kernel does not tell, it is taken for alive.
+pub fn is_dead(pid: u32, stamp: u64, is_inode: bool) -> bool {
+    if pid == 0 {
+        return true;
+    }
+    let Some(fd) = pidfd(pid) else { return nix::errno::Errno::last() == nix::errno::Errno::ESRCH };
+    let mut exited = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    if poll(&mut exited, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
+        return true;
+    }
+    match stamp_of(&fd, pid, is_inode) {
+        Some(found) => found != stamp,
+        // No start time although the descriptor was open: it ended in between, or /proc is not mounted. Ask the descriptor again.
+        None => poll(&mut exited, PollTimeout::ZERO).is_ok_and(|ready| ready > 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_lives_and_others_are_told_from_it() {
+        for is_inode in [stamps_are_inodes(), false] {
+            let stamp = own_stamp(is_inode).unwrap();
+            assert!(!is_dead(std::process::id(), stamp, is_inode));
+            assert!(is_dead(std::process::id(), stamp ^ 1, is_inode), "same pid, another process");
+        }
+    }
+
+    #[test]
+    fn a_zombie_is_dead_at_once() {
+        let is_inode = stamps_are_inodes();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let stamp = stamp_of(&pidfd(child.id()).unwrap(), child.id(), is_inode).unwrap();
+        assert!(!is_dead(child.id(), stamp, is_inode));
+        child.kill().unwrap();
+        let fd = pidfd(child.id()).unwrap();
+        poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
+        assert!(is_dead(child.id(), stamp, is_inode), "not waited for, yet dead");
+        child.wait().unwrap();
+        assert!(is_dead(child.id(), stamp, is_inode));
+    }
+}

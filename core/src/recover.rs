@@ -1,0 +1,293 @@
+//! Recovery: gives back what a dead member had claimed. Idempotent, by any number of reapers, each of which may die and is then
+//! recovered by the next.
+//!
+//! What to do is decided by [`classify`], pure and total, from words alone. Every step is one compare-exchange from the exact
+//! word seen, so a reaper that comes late changes nothing. Ownership passes from the dead to the reaper by name (*adopt*),
+//! never through a state that names nobody.
+//!
+//! Death is the kernel's word (see [`crate::platform::process`]), never a time-out; it also orders the dead member's writes
+//! before the reaper's reads.
+
+use crate::layout::{Notes, REDELIVERY};
+use crate::memory::Memory;
+use crate::queue::{NotPublished, Queue, Route, publish};
+use crate::sync::{S2, S3, S8, mutated, window};
+use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Name, RecordState, SpanState};
+use std::cell::Cell;
+
+/// What memory shows of something that a member may have left behind.
+#[derive(Clone, Copy, Debug)]
+pub enum Evidence {
+    /// A chunk word, and whether its owner is a dead member.
+    Chunk {
+        /// The chunk's state.
+        state: ChunkState,
+        /// Whether the member that it names is dead.
+        owner_is_dead: bool,
+    },
+    /// A dead member's intent and the chunk that it names.
+    Intent {
+        /// What the member was about to publish.
+        kind: Option<IntentKind>,
+        /// Whether the chunk is `QUEUED` with the intent's generation.
+        queued: bool,
+        /// Whether a slot of the queue is `READY` with it.
+        referred: bool,
+    },
+    /// A span word, and whether the member that it names is dead.
+    Span {
+        /// The span's state.
+        state: SpanState,
+        /// Whether the member that it names is dead.
+        owner_is_dead: bool,
+        /// Whether an active large chunk in front reaches over it.
+        covered: bool,
+    },
+    /// The record of a queue that a dead member was making.
+    Record {
+        /// The record's state.
+        state: RecordState,
+        /// Whether the directory refers to it.
+        named: bool,
+    },
+}
+
+/// What a reaper does about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decision {
+    /// Nothing: it is not the dead member's, or it is finished.
+    Keep,
+    /// Give it back: nobody was ever told of it.
+    Free,
+    /// Adopt it and publish it for redelivery.
+    Redeliver,
+    /// Finish what was committed.
+    Finish,
+}
+
+/// Decides, from what memory shows, what becomes of it.
+pub fn classify(evidence: Evidence) -> Decision {
+    use Decision::{Finish, Free, Keep, Redeliver};
+    match evidence {
+        Evidence::Chunk { owner_is_dead: false, .. } => Keep,
+        Evidence::Chunk { state: ChunkState::Free | ChunkState::Queued, .. } => Keep,
+        Evidence::Chunk { state: ChunkState::Held, .. } => Free,
+        Evidence::Chunk { state: ChunkState::InFlight, .. } => Redeliver,
+        Evidence::Intent { queued: true, referred: false, kind: Some(IntentKind::Send) } => Free,
+        Evidence::Intent { queued: true, referred: false, kind: Some(IntentKind::Move) } => Redeliver,
+        Evidence::Intent { .. } => Keep,
+        Evidence::Span { state: SpanState::Claimed, owner_is_dead: true, .. } => Free,
+        Evidence::Span { state: SpanState::Tail, owner_is_dead: true, covered: false } => Free,
+        Evidence::Span { .. } => Keep,
+        Evidence::Record { state: RecordState::Claimed, named: true } => Finish,
+        Evidence::Record { state: RecordState::Claimed, named: false } => Free,
+        Evidence::Record { .. } => Keep,
+    }
+}
+
+/// Counts of what a reap gave back.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Reaped {
+    /// Dead members found and buried.
+    pub members: u32,
+    /// Messages that were in flight with them and are queued again.
+    pub redelivered: u32,
+    /// Chunks that they held and that are free again.
+    pub freed: u32,
+    /// Messages that wait for room in their queue's redelivery ring; a later reap tries again.
+    pub deferred: u32,
+}
+
+/// A reaper: who it is, where it notes what it does, and what it has adopted and could not publish.
+pub struct Reaper<'a, M: Memory> {
+    /// The segment.
+    pub memory: &'a M,
+    /// The reaper's own name.
+    pub me: Name,
+    /// Its own notes: it may die, too.
+    pub notes: &'a Notes,
+    /// Adopted messages that found their redelivery ring full at the last moment; the caller keeps and retries them.
+    pub adopted: Vec<(u32, ChunkWord)>,
+    /// Counts.
+    pub reaped: Reaped,
+}
+
+impl<'a, M: Memory> Reaper<'a, M> {
+    /// A reaper that has done nothing yet.
+    pub fn new(memory: &'a M, me: Name, notes: &'a Notes) -> Self {
+        Reaper { memory, me, notes, adopted: Vec::new(), reaped: Reaped::default() }
+    }
+
+    /// Step 1: the message that the dead member may have been publishing.
+    pub fn intent(&mut self, dead: &Notes) {
+        let intent = Intent(dead.intent.load(S8.acquire()));
+        if let Some(shared) = self.memory.chunk(intent.chunk()) {
+            let word = ChunkWord(shared.load(S3.acquire()));
+            let queued = word.state() == ChunkState::Queued && word.generation() == intent.generation();
+            let referred = queued && self.is_referred(word.name(), intent.chunk());
+            let unchanged = mutated("no-second-look-at-chunk") || shared.load(S3.acquire()) == word.0;
+            let kind = if mutated("orphaned-move-freed") { Some(IntentKind::Send) } else { intent.kind() };
+            match classify(Evidence::Intent { kind, queued: queued && unchanged, referred }) {
+                Decision::Free => self.free(intent.chunk(), word),
+                Decision::Redeliver => self.redeliver(intent.chunk(), word, word.name()),
+                Decision::Keep | Decision::Finish => {}
+            }
+        }
+        if intent.0 != 0 {
+            let _ = dead.intent.compare_exchange(intent.0, 0, S8.release());
+        }
+    }
+
+    fn is_referred(&self, queue: Name, chunk: u32) -> bool {
+        !mutated("slots-not-searched")
+            && self.memory.queue(queue).is_some_and(|queue| queue.active().any(|(_, ring)| ring.refers_to(chunk)))
+    }
+
+    /// Steps 2 and 3: one chunk; `true` if it still has to be dealt with later (no room for redelivery).
+    pub fn chunk(&mut self, chunk: u32, is_dead: impl Fn(Name) -> bool) -> bool {
+        let Some(shared) = self.memory.chunk(chunk) else { return false };
+        let word = ChunkWord(shared.load(S3.acquire()));
+        let owned = matches!(word.state(), ChunkState::Held | ChunkState::InFlight);
+        match classify(Evidence::Chunk { state: word.state(), owner_is_dead: owned && is_dead(word.name()) }) {
+            Decision::Free => self.free(chunk, word),
+            Decision::Redeliver => {
+                let home = self.memory.home(chunk).map_or(0, |home| home.load(S8.acquire()));
+                let home = Name::from_bits(home);
+                if let Some(queue) = self.memory.queue(home) {
+                    if !mutated("reaper-leaves-slot") {
+                        self.empty_stale_slots(&queue);
+                    }
+                    if !has_room(&queue) {
+                        self.reaped.deferred += 1;
+                        return true;
+                    }
+                }
+                self.redeliver(chunk, word, home);
+            }
+            Decision::Keep | Decision::Finish => {}
+        }
+        false
+    }
+
+    /// A taker that died between its claim and the emptying of the slot left a stale slot at the front of a ring (I4).
+    fn empty_stale_slots(&self, queue: &Queue<'_>) {
+        for (_, ring) in queue.active() {
+            // An insane ring is left to its users, who get the error; what counts here is the chunk.
+            let _ = ring.front(queue.name, |chunk| self.memory.chunk(chunk));
+        }
+    }
+
+    fn free(&mut self, chunk: u32, word: ChunkWord) {
+        let Some(shared) = self.memory.chunk(chunk) else { return };
+        if shared.compare_exchange(word.0, word.freed().0, S3.acquire_then(S2)).is_ok() {
+            self.memory.hint_free(chunk);
+            self.reaped.freed += 1;
+        }
+    }
+
+    /// Adopts the message, then publishes it to the redelivery ring of its home.
+    fn redeliver(&mut self, chunk: u32, word: ChunkWord, home: Name) {
+        let Some(shared) = self.memory.chunk(chunk) else { return };
+        if self.memory.queue(home).is_none() {
+            // Its home is gone (or scribbled over): there is nobody to whom it could be redelivered.
+            return self.free(chunk, word);
+        }
+        let adopted = word.next(self.me, ChunkState::InFlight);
+        self.memory.touch(self.me, chunk);
+        if shared.compare_exchange(word.0, adopted.0, S3.acquire_then(S3)).is_ok() {
+            window(24);
+            self.publish_adopted(chunk, adopted);
+        }
+    }
+
+    /// Publishes an adopted message; keeps it in [`Reaper::adopted`] when there is no room after all.
+    pub fn publish_adopted(&mut self, chunk: u32, word: ChunkWord) {
+        let home = self.memory.home(chunk).map_or(0, |home| home.load(S8.acquire()));
+        let Some(queue) = self.memory.queue(Name::from_bits(home)) else { return self.free(chunk, word) };
+        let route = Route { ring: REDELIVERY, kind: IntentKind::Move };
+        match publish(self.memory, self.notes, &queue, route, (chunk, word), &Cell::new(0)) {
+            Ok(()) => {
+                self.reaped.redelivered += 1;
+                crate::wait::ring(queue.items, 1);
+            }
+            Err(NotPublished { word, .. }) => {
+                self.reaped.deferred += 1;
+                self.adopted.push((chunk, word));
+            }
+        }
+    }
+
+    /// Step 4, in part: the wakes that the dead member owed or swallowed.
+    pub fn wakes(&self, dead: &Notes) {
+        for note in [&dead.sends_to, &dead.takes_from, &dead.waits_on] {
+            let Some(value) = note.load(S8.acquire()).checked_sub(1) else { continue };
+            if let Some(queue) = self.memory.queue(Name::from_bits(value)) {
+                crate::wait::ring(queue.items, 1);
+                for (_, ring) in queue.active() {
+                    crate::wait::ring(ring.room(), u32::MAX);
+                }
+            }
+        }
+    }
+}
+
+fn has_room(queue: &Queue<'_>) -> bool {
+    queue.ring(REDELIVERY).is_none_or(|ring| {
+        let (tail, head) = ring.positions();
+        (tail.wrapping_sub(head) as i64) < 1 << queue.shift
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Decision::{Finish, Free, Keep, Redeliver};
+
+    #[test]
+    fn every_state_has_one_decision() {
+        use ChunkState as C;
+        let chunks = [
+            (C::Free, [Keep, Keep]),
+            (C::Held, [Keep, Free]),
+            (C::Queued, [Keep, Keep]),
+            (C::InFlight, [Keep, Redeliver]),
+        ];
+        for (state, decisions) in chunks {
+            for (owner_is_dead, decision) in [false, true].into_iter().zip(decisions) {
+                assert_eq!(classify(Evidence::Chunk { state, owner_is_dead }), decision, "{state:?} {owner_is_dead}");
+            }
+        }
+        for kind in [None, Some(IntentKind::Send), Some(IntentKind::Move)] {
+            for queued in [false, true] {
+                for referred in [false, true] {
+                    let expected = match (kind, queued && !referred) {
+                        (Some(IntentKind::Send), true) => Free,
+                        (Some(IntentKind::Move), true) => Redeliver,
+                        _ => Keep,
+                    };
+                    assert_eq!(classify(Evidence::Intent { kind, queued, referred }), expected);
+                }
+            }
+        }
+        use SpanState as S;
+        for state in [S::Free, S::Claimed, S::Active, S::Tail] {
+            for (owner_is_dead, covered) in [(false, false), (false, true), (true, false), (true, true)] {
+                let unfinished = state == S::Claimed || state == S::Tail && !covered;
+                let expected = if unfinished && owner_is_dead { Free } else { Keep };
+                assert_eq!(classify(Evidence::Span { state, owner_is_dead, covered }), expected);
+            }
+        }
+        use RecordState as R;
+        for (state, named, expected) in [
+            (R::Free, false, Keep),
+            (R::Free, true, Keep),
+            (R::Claimed, false, Free),
+            (R::Claimed, true, Finish),
+            (R::Live, false, Keep),
+            (R::Live, true, Keep),
+        ] {
+            assert_eq!(classify(Evidence::Record { state, named }), expected);
+        }
+    }
+}

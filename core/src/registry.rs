@@ -1,0 +1,256 @@
+//! Who is there: claims on member indices, and the directory of names.
+//!
+//! - **I15** A member index is claimed by one compare-exchange that names process and stamp; it is free again only after its reap is
+//!   complete, so no word anywhere names a past member of a free index.
+//! - **I16** A member entry is reset by its next owner, before that owner's first claim. (Were it reset by a reaper, a reaper
+//!   that comes late could wipe the notes of the next owner.)
+//! - **I17** A queue's record is written whole before the directory refers to it; the directory's compare-exchange is the commit
+//!   point of `declare`. The directory never forgets, so two declarations of a name meet at the same first free word.
+
+use crate::error::{Error, Result};
+use crate::memory::Memory;
+use crate::name;
+use crate::platform::process;
+use crate::segment::Segment;
+use crate::sync::{S6, S8, S9, window};
+use crate::word::{ClaimState, ClaimWord, Name, RecordState, RecordWord};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Claims an index for this process: `preferred` if it is free, else the one that was freed longest ago, about. The last index is kept
+/// in `reserve`, for who has to reap when all others are taken.
+pub fn claim_member(segment: &Segment, preferred: Option<u16>, reserve: bool) -> Result<Name> {
+    let stamp = process::own_stamp(segment.stamp_is_inode())
+        .ok_or_else(|| Error::System { what: "cannot open a pidfd of this process".into(), errno: libc::ENOSYS })?;
+    let agents = segment.roster().len() - 1;
+    // Relaxed: a hint that spreads claims over the roster, so that an index is reused late.
+    let start = segment.header().next_index.fetch_add(1, Relaxed) as usize;
+    let candidates = preferred.map(usize::from).into_iter().chain((0..agents).map(|at| (start + at) % agents));
+    for index in candidates {
+        let Some(row) = segment.roster().get(index).filter(|_| reserve || index < agents) else { continue };
+        let seen = ClaimWord(row.claim.load(S9.acquire()));
+        let claim = ClaimWord::new(stamp, std::process::id(), seen.incarnation(), ClaimState::Live);
+        if seen.state() != ClaimState::Free || row.claim.compare_exchange(seen.0, claim.0, S9.acquire()).is_err() {
+            continue;
+        }
+        window(16);
+        let member = Name::new(index as u16, claim.incarnation());
+        if let Err(error) = reset_entry(segment, member) {
+            row.claim.store(claim.freed().0, S9.release());
+            return Err(error);
+        }
+        return Ok(member);
+    }
+    Err(Error::TooManyAgents { limit: agents as u32 })
+}
+
+fn reset_entry(segment: &Segment, member: Name) -> Result<()> {
+    segment.commit_cell(member.index())?;
+    let Some(entry) = segment.member(member.index()) else { return Err(Error::corrupt("the roster", "I12")) };
+    // Relaxed: nobody reads these before the kernel's word that we are dead.
+    let notes = &entry.notes;
+    let words = [
+        &notes.intent,
+        &notes.sends_to,
+        &notes.takes_from,
+        &notes.waits_on,
+        &entry.mailbox,
+        &entry.declaring,
+        &entry.sender,
+    ];
+    for word in words.into_iter().chain(&entry.spans) {
+        if word.load(Relaxed) != 0 {
+            word.store(0, Relaxed);
+        }
+    }
+    window(18);
+    Ok(())
+}
+
+/// Whether a member is there no more: its index free, dead, or another incarnation's; asks the kernel about a living claim.
+pub fn is_gone(segment: &Segment, member: Name) -> bool {
+    let Some(row) = segment.roster().get(member.index() as usize) else { return true };
+    let claim = ClaimWord(row.claim.load(S9.acquire()));
+    claim.state() != ClaimState::Live
+        || claim.incarnation() != member.incarnation()
+        || process::is_dead(claim.pid(), claim.stamp(), segment.stamp_is_inode())
+}
+
+/// The process of a living member.
+pub fn pid_of(segment: &Segment, member: Name) -> Option<u32> {
+    let claim = ClaimWord(segment.roster().get(member.index() as usize)?.claim.load(S9.acquire()));
+    (claim.state() == ClaimState::Live && claim.incarnation() == member.incarnation()).then(|| claim.pid())
+}
+
+/// A word of the directory: `hash:36 · queue:26 · state:2`.
+fn directory_word(hash: u64, queue: Name) -> RecordWord {
+    RecordWord::new(hash >> 28, queue, RecordState::Live)
+}
+
+/// The queue of this name.
+pub fn look_up(segment: &Segment, name: &str) -> Option<Name> {
+    let found = look_up_only(segment, name);
+    if let Some(queue) = found {
+        finish_declaring(segment, queue);
+    }
+    found
+}
+
+/// The queue of this name, without a write: for observers.
+pub fn look_up_only(segment: &Segment, name: &str) -> Option<Name> {
+    (name.len() <= crate::layout::NAME_MAX).then(|| find(segment, name, name::hash(name)).0)?
+}
+
+/// The queue of this name, or the place in the directory where it would be.
+fn find(segment: &Segment, name: &str, hash: u64) -> (Option<Name>, Option<usize>) {
+    let directory = segment.directory();
+    let wanted = name::to_words(name);
+    for step in 0..directory.len() {
+        let at = (hash as usize).wrapping_add(step) & (directory.len() - 1);
+        let word = RecordWord(directory[at].load(S6.acquire()));
+        if word.0 == 0 {
+            return (None, Some(at));
+        }
+        if word != directory_word(hash, word.member()) {
+            continue;
+        }
+        let Some(control) = segment.queue_control(word.member().index()) else { continue };
+        // Relaxed: written before the directory referred to it (S6).
+        if control.name.iter().zip(wanted).all(|(word, wanted)| word.load(Relaxed) == wanted) {
+            return (Some(word.member()), None);
+        }
+    }
+    (None, None)
+}
+
+/// A name in the directory is declared, whoever was about to say so in its record.
+fn finish_declaring(segment: &Segment, queue: Name) {
+    let Some(row) = segment.roster().get(queue.index() as usize) else { return };
+    let seen = RecordWord(row.queue.load(S6.acquire()));
+    if seen.state() == RecordState::Claimed && seen.counter() & 1023 == queue.incarnation() as u64 {
+        let live = RecordWord::new(seen.counter(), seen.member(), RecordState::Live);
+        let _ = row.queue.compare_exchange(seen.0, live.0, S6.release());
+    }
+}
+
+/// Makes a queue of this name, or finds the one there is.
+pub fn declare(segment: &Segment, me: Name, queue: &str, limit: Option<u32>) -> Result<Name> {
+    name::check_name(queue)?;
+    let most = 1 << segment.geometry().ring_shift;
+    if limit.is_some_and(|limit| limit == 0 || limit > most) {
+        let what = format!("limit = {}; on this bus a lane holds 1 to {most} messages", limit.unwrap_or(0));
+        return Err(Error::InvalidArgument { what });
+    }
+    let hash = name::hash(queue);
+    if let Some(found) = look_up(segment, queue) {
+        return Ok(found);
+    }
+    let (index, claimed) = claim_record(segment, me)?;
+    let row = &segment.roster()[index as usize];
+    let made = Name::new(index, (claimed.counter() & 1023) as u16);
+    let give_up = || row.queue.store(RecordWord::new(claimed.counter(), me, RecordState::Free).0, S6.release());
+    if let Err(error) = write_record(segment, index, queue, limit) {
+        give_up();
+        return Err(error);
+    }
+    window(19);
+    loop {
+        match find(segment, queue, hash) {
+            (Some(found), _) => {
+                give_up();
+                finish_declaring(segment, found);
+                return Ok(found);
+            }
+            (None, None) => {
+                give_up();
+                return Err(Error::TooManyAgents { limit: segment.roster().len() as u32 - 1 });
+            }
+            (None, Some(free)) => {
+                let word = directory_word(hash, made);
+                if segment.directory()[free].compare_exchange(0, word.0, S6.acquire_then(S6)).is_ok() {
+                    window(20);
+                    finish_declaring(segment, made);
+                    return Ok(made);
+                }
+            }
+        }
+    }
+}
+
+/// Claims a free record: the one in the member's own cell if possible, so that what an agent touches lies together.
+fn claim_record(segment: &Segment, me: Name) -> Result<(u16, RecordWord)> {
+    let Some(entry) = segment.member(me.index()) else { return Err(Error::corrupt("the roster", "I12")) };
+    let agents = segment.roster().len() - 1;
+    for step in 0..agents {
+        let index = (me.index() as usize + step) % agents;
+        let word = &segment.roster()[index].queue;
+        let seen = RecordWord(word.load(S6.acquire()));
+        if seen.state() != RecordState::Free {
+            continue;
+        }
+        entry.declaring.store(index as u64 + 1, S8.release());
+        let claimed = seen.next(me, RecordState::Claimed);
+        if word.compare_exchange(seen.0, claimed.0, S6.acquire()).is_ok() {
+            window(34);
+            return Ok((index as u16, claimed));
+        }
+    }
+    Err(Error::TooManyAgents { limit: agents as u32 })
+}
+
+fn write_record(segment: &Segment, index: u16, queue: &str, limit: Option<u32>) -> Result<()> {
+    segment.commit_cell(index)?;
+    let Some(control) = segment.queue_control(index) else { return Err(Error::corrupt("the roster", "I12")) };
+    // Relaxed: the record is its maker's until the directory refers to it (S6).
+    for (word, value) in control.name.iter().zip(name::to_words(queue)) {
+        word.store(value, Relaxed);
+    }
+    control.flags.store(0, Relaxed);
+    let limit = limit.map_or_else(|| segment.header().limit.load(Relaxed), u64::from);
+    control.limit.store(limit, Relaxed);
+    Ok(())
+}
+
+/// Whether the directory refers to the queue record with this index.
+pub fn is_named(segment: &Segment, index: u16, counter: u64) -> bool {
+    let wanted = Name::new(index, (counter & 1023) as u16);
+    segment.directory().iter().any(|word| {
+        let word = RecordWord(word.load(S6.acquire()));
+        word.0 != 0 && word.member() == wanted
+    })
+}
+
+/// Makes `me` the owner of a mailbox. `Err(owner)`: it has another, who may be dead.
+pub fn own(segment: &Segment, me: Name, queue: Name) -> std::result::Result<(), Name> {
+    let (Some(entry), Some(control)) = (segment.member(me.index()), segment.queue_control(queue.index())) else {
+        return Err(me);
+    };
+    loop {
+        let seen = RecordWord(control.owner.load(S9.acquire()));
+        if seen.state() == RecordState::Live {
+            return if seen.member() == me { Ok(()) } else { Err(seen.member()) };
+        }
+        entry.mailbox.store(queue.bits() + 1, S8.release());
+        window(21);
+        let owned = seen.next(me, RecordState::Live);
+        if control.owner.compare_exchange(seen.0, owned.0, S9.acquire_then(S9)).is_ok() {
+            window(22);
+            return Ok(());
+        }
+    }
+}
+
+/// Takes a mailbox from `owner`, who is the caller or whose index is no longer its own.
+pub fn disown(segment: &Segment, owner: Name, queue: Name) {
+    let Some(control) = segment.queue_control(queue.index()) else { return };
+    let seen = RecordWord(control.owner.load(S9.acquire()));
+    if seen.state() == RecordState::Live && seen.member() == owner {
+        let free = seen.next(owner, RecordState::Free);
+        let _ = control.owner.compare_exchange(seen.0, free.0, S9.acquire_then(S9));
+    }
+}
+
+/// The owner of a mailbox.
+pub fn owner_of(segment: &Segment, queue: Name) -> Option<Name> {
+    let word = RecordWord(segment.queue_control(queue.index())?.owner.load(S9.acquire()));
+    (word.state() == RecordState::Live && segment.queue(queue).is_some()).then(|| word.member())
+}

@@ -1,0 +1,124 @@
+//! The carrier of production: the standard atomics and the kernel's futex.
+#![allow(clippy::disallowed_types, reason = "this is the door")]
+
+use super::Woken;
+use crate::platform::futex;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::time::Duration;
+
+/// A shared 64-bit word.
+#[repr(transparent)]
+#[derive(Debug)]
+pub struct Word(AtomicU64);
+
+#[cfg_attr(crash, track_caller)]
+#[inline(always)]
+fn step() {
+    #[cfg(crash)]
+    super::crash::before_write(std::panic::Location::caller());
+}
+
+impl Word {
+    /// A word outside shared memory, for tests and tables.
+    pub const fn new(value: u64) -> Self {
+        Word(AtomicU64::new(value))
+    }
+
+    /// Reads.
+    #[inline(always)]
+    pub fn load(&self, order: Ordering) -> u64 {
+        self.0.load(order)
+    }
+
+    /// Writes.
+    #[inline(always)]
+    #[cfg_attr(crash, track_caller)]
+    pub fn store(&self, value: u64, order: Ordering) {
+        step();
+        self.0.store(value, order);
+    }
+
+    /// Writes `new` if the word is exactly `seen`.
+    #[inline(always)]
+    #[cfg_attr(crash, track_caller)]
+    pub fn compare_exchange(&self, seen: u64, new: u64, order: Ordering) -> Result<u64, u64> {
+        step();
+        self.0.compare_exchange(seen, new, order, Ordering::Relaxed)
+    }
+
+    /// Sets bits; returns the word before.
+    #[inline(always)]
+    #[cfg_attr(crash, track_caller)]
+    pub fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
+        step();
+        self.0.fetch_or(bits, order)
+    }
+
+    /// Keeps only `bits`; returns the word before.
+    #[inline(always)]
+    #[cfg_attr(crash, track_caller)]
+    pub fn fetch_and(&self, bits: u64, order: Ordering) -> u64 {
+        step();
+        self.0.fetch_and(bits, order)
+    }
+
+    /// Adds to a plain counter; returns the word before.
+    #[inline(always)]
+    #[cfg_attr(crash, track_caller)]
+    pub fn fetch_add(&self, count: u64, order: Ordering) -> u64 {
+        step();
+        self.0.fetch_add(count, order)
+    }
+}
+
+/// A shared 32-bit word on which processes sleep.
+#[repr(transparent)]
+#[derive(Debug)]
+pub struct WakeWord(AtomicU32);
+
+impl WakeWord {
+    /// A word outside shared memory, for tests.
+    pub const fn new(value: u32) -> Self {
+        WakeWord(AtomicU32::new(value))
+    }
+
+    /// Reads.
+    #[inline(always)]
+    pub fn load(&self, order: Ordering) -> u32 {
+        self.0.load(order)
+    }
+
+    /// Writes `new` if the word is exactly `seen`.
+    #[inline(always)]
+    #[cfg_attr(crash, track_caller)]
+    pub fn compare_exchange(&self, seen: u32, new: u32, order: Ordering) -> Result<u32, u32> {
+        step();
+        self.0.compare_exchange(seen, new, order, Ordering::Relaxed)
+    }
+
+    /// Sleeps while the word is `expected`, for `timeout` at most.
+    pub fn sleep(&self, expected: u32, timeout: Duration) -> Woken {
+        futex::wait(&self.0, expected, timeout)
+    }
+
+    /// Wakes at most `count` sleepers; returns how many there were.
+    pub fn wake(&self, count: u32) -> u32 {
+        futex::wake(&self.0, count)
+    }
+}
+
+/// Orders every earlier access of this thread before every later one.
+#[inline(always)]
+pub fn fence_full() {
+    fence(Ordering::SeqCst);
+}
+
+/// [`fence_full`] straight after a read-modify-write. On x86-64 that instruction was the fence already (a locked
+/// instruction drains the store buffer), so only the compiler has to be told.
+#[inline(always)]
+pub fn fence_after_rmw() {
+    #[cfg(target_arch = "x86_64")]
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    #[cfg(not(target_arch = "x86_64"))]
+    fence(Ordering::SeqCst);
+}

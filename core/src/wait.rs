@@ -1,0 +1,68 @@
+//! Sleeping and waking: a wake word, `sequence:31 · sleepers:1`.
+//!
+//! - **I8** Who sleeps has announced it (bit set, sequence moved) and then looked once more; who changes something looks at the
+//!   bit after the change. A full fence stands between the two on both sides, so at least one sees the other.
+//! - **I9** The bit is cleared only from the exact word under which nobody was found asleep: whoever announced since then changed the
+//!   word. (A blind clear leaves a second sleeper asleep.)
+//! - **I10** Who leaves a wait for any reason looks once more at what it waited for and passes the wake on; a dead member's
+//!   reaper does so for it.
+
+use crate::sync::{WakeWord, Woken, fence_after_rmw, mutated};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::time::Duration;
+
+const SLEEPERS: u32 = 1;
+
+fn bump(word: u32, sleepers: u32) -> u32 {
+    (word & !SLEEPERS).wrapping_add(2) | sleepers
+}
+
+/// The promise to sleep, made before the last look.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket(u32);
+
+/// Announces that the caller is about to sleep. It must look once more at what it waits for, then [`sleep`] or simply go on.
+pub fn announce(word: &WakeWord) -> Ticket {
+    loop {
+        // Relaxed: the compare-exchange that follows is what counts.
+        let seen = word.load(Relaxed);
+        let announced = if mutated("announce-keeps-sequence") { seen | SLEEPERS } else { bump(seen, SLEEPERS) };
+        // AcqRel: the read-modify-write that I8's fence completes.
+        if word.compare_exchange(seen, announced, AcqRel).is_ok() {
+            fence_after_rmw();
+            return Ticket(announced);
+        }
+    }
+}
+
+/// Sleeps until woken, unless somebody rang since the ticket was drawn.
+pub fn sleep(word: &WakeWord, ticket: Ticket, timeout: Duration) -> Woken {
+    word.sleep(ticket.0, timeout)
+}
+
+/// Wakes at most `count` sleepers after a change, if any sleep. The change must end with a read-modify-write. No system call
+/// when nobody sleeps.
+pub fn ring(word: &WakeWord, count: u32) {
+    fence_after_rmw();
+    loop {
+        // Acquire: pairs with the announcement; the fence before is I8's.
+        let seen = word.load(Acquire);
+        if seen & SLEEPERS == 0 {
+            return;
+        }
+        let rung = bump(seen, SLEEPERS);
+        // AcqRel: somebody who announced and has not yet slept must find the word changed.
+        if word.compare_exchange(seen, rung, AcqRel).is_err() {
+            continue;
+        }
+        if word.wake(count) == 0 {
+            if mutated("blind-clear") {
+                let now = word.load(Relaxed);
+                let _ = word.compare_exchange(now, bump(now, 0), AcqRel);
+            } else {
+                let _ = word.compare_exchange(rung, bump(rung, 0), AcqRel);
+            }
+        }
+        return;
+    }
+}
