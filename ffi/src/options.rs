@@ -1,0 +1,367 @@
+//! Options: structs that start with their size, so that programs and libraries of different age understand each
+//! other.
+//!
+//! A zero in a field always means its default. So the fields that an older program does not know are zero, `{0}` plus
+//! `struct_size` is a full set of defaults, and a newer program's struct is understood as long as what this library
+//! does not know is zero.
+use crate::error::{Failure, Result};
+use std::ffi::{c_int, c_void};
+use std::mem::{MaybeUninit, size_of};
+use std::time::Duration;
+use swarmbus_core::{ContentType, CreateOptions, Lane, QueueOptions, SendOptions};
+
+/// Lane: the default one.
+pub const SWARMBUS_LANE_NORMAL: i32 = 0;
+/// Lane: received before high, normal and low.
+pub const SWARMBUS_LANE_URGENT: i32 = 1;
+/// Lane: received before normal and low.
+pub const SWARMBUS_LANE_HIGH: i32 = 2;
+/// Lane: received when the lanes above are empty.
+pub const SWARMBUS_LANE_LOW: i32 = 3;
+/// Lane: for answers to requests; received before all others.
+pub const SWARMBUS_LANE_REPLY: i32 = 4;
+
+/// Content type: raw bytes, the default.
+pub const SWARMBUS_CONTENT_BYTES: i32 = 0;
+/// Content type: JSON text in UTF-8.
+pub const SWARMBUS_CONTENT_JSON: i32 = 1;
+/// Content type: an rkyv archive.
+pub const SWARMBUS_CONTENT_RKYV: i32 = 2;
+
+/// Timeout: wait for ever. Other negative values are errors.
+pub const SWARMBUS_FOREVER: i64 = -1;
+
+/// The longest options struct that is looked at; a larger `struct_size` is surely not one.
+const SIZE_MAX: usize = 4096;
+
+/// Ends a wait early: called in the waiting thread when a signal cut a sleep short, and now and then besides. Not 0
+/// makes the call return SWARMBUS_INTERRUPTED. It must return (no longjmp, no C++ exception) and must not close the
+/// agent.
+pub type swarmbus_interrupted = Option<unsafe extern "C" fn(context: *mut c_void) -> c_int>;
+
+/// Options of swarmbus_bus_create() and swarmbus_bus_open_or_create().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct swarmbus_bus_create_opts {
+    /// sizeof(swarmbus_bus_create_opts).
+    pub struct_size: u32,
+    /// How many agents and other members the bus can have at a time. 0: 4096.
+    pub agents: u32,
+    /// The most memory that messages can take, bytes. It is committed as it is used. 0: 1 GiB.
+    pub heap_bytes: u64,
+    /// Messages per lane of a queue, unless its declaration says otherwise. 0: 1000.
+    pub limit: u32,
+    /// Permission bits of the segment in /dev/shm. 0: 0600, the user alone.
+    pub mode: u32,
+    /// Not 0: give the segment to `group`.
+    pub has_group: u32,
+    /// The group's id; it counts only when `has_group` is not 0.
+    pub group: u32,
+}
+
+/// Options of swarmbus_bus_open().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct swarmbus_bus_open_opts {
+    /// sizeof(swarmbus_bus_open_opts).
+    pub struct_size: u32,
+    /// 0. There are no flags yet; any other value is an error.
+    pub flags: u32,
+}
+
+/// Options of swarmbus_declare().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct swarmbus_declare_opts {
+    /// sizeof(swarmbus_declare_opts).
+    pub struct_size: u32,
+    /// Messages per lane. 0: the limit of the bus.
+    pub limit: u32,
+}
+
+/// Options of swarmbus_attach(), swarmbus_join() and swarmbus_connect().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct swarmbus_attach_opts {
+    /// sizeof(swarmbus_attach_opts).
+    pub struct_size: u32,
+    /// 0. There are no flags yet; any other value is an error.
+    pub flags: u32,
+}
+
+/// Options of swarmbus_send() and swarmbus_publish().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct swarmbus_send_opts {
+    /// sizeof(swarmbus_send_opts).
+    pub struct_size: u32,
+    /// One of the SWARMBUS_LANE_ numbers. 0: normal.
+    pub lane: i32,
+    /// A number that ties an answer to its request; the receiver sees it. 0: none.
+    pub correlation: u64,
+    /// One of the SWARMBUS_CONTENT_ numbers. 0: bytes.
+    pub content: i32,
+    /// 0.
+    pub reserved: u32,
+    /// Asked while the call waits for room. NULL: nobody is asked.
+    pub interrupted: swarmbus_interrupted,
+    /// Handed to `interrupted`.
+    pub context: *mut c_void,
+}
+
+/// Options of swarmbus_receive() and swarmbus_receive_from().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct swarmbus_receive_opts {
+    /// sizeof(swarmbus_receive_opts).
+    pub struct_size: u32,
+    /// 0. There are no flags yet; any other value is an error.
+    pub flags: u32,
+    /// Asked while the call waits for a message. NULL: nobody is asked.
+    pub interrupted: swarmbus_interrupted,
+    /// Handed to `interrupted`.
+    pub context: *mut c_void,
+}
+
+/// An options struct, or another struct whose first field is its size.
+///
+/// # Safety
+/// The type is `repr(C)`, starts with `struct_size: u32`, and all of its bit patterns, zero included, are values.
+pub unsafe trait Sized32: Copy {}
+// SAFETY: integers, all of them.
+unsafe impl Sized32 for swarmbus_bus_create_opts {}
+// SAFETY: integers, all of them.
+unsafe impl Sized32 for swarmbus_bus_open_opts {}
+// SAFETY: integers, all of them.
+unsafe impl Sized32 for swarmbus_declare_opts {}
+// SAFETY: integers, all of them.
+unsafe impl Sized32 for swarmbus_attach_opts {}
+// SAFETY: integers, a pointer and an optional function pointer, which is not called before its caller vouches for it.
+unsafe impl Sized32 for swarmbus_send_opts {}
+// SAFETY: as above.
+unsafe impl Sized32 for swarmbus_receive_opts {}
+
+/// The caller's options, with defaults (zeroes) for what it did not give.
+///
+/// # Safety
+/// `options` is NULL, or is aligned for `T`, starts with a `u32` and as many bytes as that says can be read.
+pub unsafe fn read<T: Sized32>(options: *const T) -> Result<T> {
+    let mut value = MaybeUninit::<T>::zeroed();
+    if !options.is_null() {
+        // SAFETY: the caller promises an aligned u32 at the start.
+        let size = unsafe { options.cast::<u32>().read() } as usize;
+        if !(size_of::<u32>()..=SIZE_MAX).contains(&size) {
+            let what =
+                format!("struct_size is {size}: set it to the size of the struct ({} bytes here)", size_of::<T>());
+            return Err(Failure::argument(what));
+        }
+        let known = size.min(size_of::<T>());
+        let target = value.as_mut_ptr().cast::<u8>();
+        // SAFETY: the caller's struct has `size` bytes, `value` has room for `known`, and they are apart.
+        unsafe { target.copy_from_nonoverlapping(options.cast(), known) };
+        for at in known..size {
+            // SAFETY: below `size`.
+            let byte = unsafe { options.cast::<u8>().add(at) };
+            // SAFETY: as above.
+            if unsafe { byte.read() } != 0 {
+                let what = format!(
+                    "the options have a field at byte {at} that this library (ABI {}) does not know: \
+                     leave it zero, or use a newer library",
+                    crate::version::SWARMBUS_ABI_VERSION
+                );
+                return Err(Failure::argument(what));
+            }
+        }
+    }
+    // SAFETY: zeroed and then in part copied over; every bit pattern is a value.
+    Ok(unsafe { value.assume_init() })
+}
+
+/// Refuses what a later version may give a meaning.
+pub fn no_flags(flags: u32) -> Result<()> {
+    if flags == 0 { Ok(()) } else { Err(Failure::argument(format!("flags are {flags:#x}: this library knows none"))) }
+}
+
+/// A timeout in nanoseconds as the core takes it.
+pub fn timeout(timeout_ns: i64) -> Result<Option<Duration>> {
+    match timeout_ns {
+        SWARMBUS_FOREVER => Ok(None),
+        0.. => Ok(Some(Duration::from_nanos(timeout_ns.unsigned_abs()))),
+        _ => Err(Failure::argument(format!(
+            "timeout_ns is {timeout_ns}: 0 looks once, SWARMBUS_FOREVER (-1) waits for ever, else nanoseconds"
+        ))),
+    }
+}
+
+/// The C number of a lane.
+pub fn lane_number(lane: Lane) -> i32 {
+    match lane {
+        Lane::Normal => SWARMBUS_LANE_NORMAL,
+        Lane::Urgent => SWARMBUS_LANE_URGENT,
+        Lane::High => SWARMBUS_LANE_HIGH,
+        Lane::Low => SWARMBUS_LANE_LOW,
+        Lane::Reply => SWARMBUS_LANE_REPLY,
+    }
+}
+
+/// The C number of a content type.
+pub fn content_number(content: ContentType) -> i32 {
+    match content {
+        ContentType::Bytes => SWARMBUS_CONTENT_BYTES,
+        ContentType::Json => SWARMBUS_CONTENT_JSON,
+        ContentType::Rkyv => SWARMBUS_CONTENT_RKYV,
+    }
+}
+
+fn lane(number: i32) -> Result<Lane> {
+    Ok(match number {
+        SWARMBUS_LANE_NORMAL => Lane::Normal,
+        SWARMBUS_LANE_URGENT => Lane::Urgent,
+        SWARMBUS_LANE_HIGH => Lane::High,
+        SWARMBUS_LANE_LOW => Lane::Low,
+        SWARMBUS_LANE_REPLY => Lane::Reply,
+        _ => return Err(Failure::argument(format!("lane is {number}: use one of SWARMBUS_LANE_"))),
+    })
+}
+
+fn content(number: i32) -> Result<ContentType> {
+    Ok(match number {
+        SWARMBUS_CONTENT_BYTES => ContentType::Bytes,
+        SWARMBUS_CONTENT_JSON => ContentType::Json,
+        SWARMBUS_CONTENT_RKYV => ContentType::Rkyv,
+        _ => return Err(Failure::argument(format!("content is {number}: use one of SWARMBUS_CONTENT_"))),
+    })
+}
+
+fn or_default<T: PartialEq + Default>(given: T, default: T) -> T {
+    if given == T::default() { default } else { given }
+}
+
+impl swarmbus_bus_create_opts {
+    /// As the core takes them.
+    pub fn to_core(self) -> CreateOptions {
+        let default = CreateOptions::default();
+        CreateOptions {
+            agents: or_default(self.agents, default.agents),
+            heap: or_default(self.heap_bytes, default.heap),
+            limit: or_default(self.limit, default.limit),
+            mode: or_default(self.mode, default.mode),
+            group: if self.has_group != 0 { Some(self.group) } else { default.group },
+        }
+    }
+}
+
+impl swarmbus_declare_opts {
+    /// As the core takes them.
+    pub fn to_core(self) -> QueueOptions {
+        QueueOptions { limit: (self.limit != 0).then_some(self.limit) }
+    }
+}
+
+impl swarmbus_send_opts {
+    /// As the core takes them.
+    pub fn to_core(self, timeout_ns: i64) -> Result<SendOptions> {
+        if self.reserved != 0 {
+            return Err(Failure::argument("reserved is not 0: leave it zero"));
+        }
+        Ok(SendOptions {
+            lane: lane(self.lane)?,
+            timeout: timeout(timeout_ns)?,
+            correlation: self.correlation,
+            content: content(self.content)?,
+        })
+    }
+}
+
+/// The core's hook for a caller's one.
+///
+/// # Safety
+/// `hook` is None or a function that may be called with `context` while the result lives.
+pub unsafe fn hook(hook: swarmbus_interrupted, context: *mut c_void) -> impl FnMut() -> bool {
+    move || match hook {
+        // SAFETY: the caller of `hook` promises so.
+        Some(interrupted) => unsafe { interrupted(context) != 0 },
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::offset_of;
+    use std::ptr;
+
+    fn refused<T: Sized32>(result: Result<T>) -> String {
+        result.err().expect("refused").to_string()
+    }
+
+    #[test]
+    fn null_options_are_the_defaults() {
+        // SAFETY: NULL.
+        let core = unsafe { read::<swarmbus_bus_create_opts>(ptr::null()) }.unwrap().to_core();
+        assert_eq!((core.agents, core.heap, core.limit, core.mode, core.group), (4096, 1 << 30, 1000, 0o600, None));
+        // SAFETY: NULL.
+        let core = unsafe { read::<swarmbus_send_opts>(ptr::null()) }.unwrap().to_core(-1).unwrap();
+        assert_eq!((core.lane, core.timeout, core.correlation), (Lane::Normal, None, 0));
+    }
+
+    #[test]
+    fn fields_beyond_the_size_take_their_defaults() {
+        let options = swarmbus_bus_create_opts {
+            struct_size: offset_of!(swarmbus_bus_create_opts, limit) as u32,
+            agents: 7,
+            heap_bytes: 1 << 20,
+            limit: 3,
+            mode: 0o777,
+            has_group: 1,
+            group: 1,
+        };
+        // SAFETY: a whole struct is there.
+        let core = unsafe { read(&options) }.unwrap().to_core();
+        assert_eq!((core.agents, core.heap, core.limit, core.mode, core.group), (7, 1 << 20, 1000, 0o600, None));
+    }
+
+    #[test]
+    fn a_larger_struct_is_accepted_while_the_rest_is_zero() {
+        #[repr(C)]
+        struct Newer {
+            known: swarmbus_declare_opts,
+            added: u64,
+        }
+        let known = swarmbus_declare_opts { struct_size: size_of::<Newer>() as u32, limit: 5 };
+        let mut newer = Newer { known, added: 0 };
+        // SAFETY: as many bytes as struct_size says are there.
+        assert_eq!(unsafe { read(ptr::from_ref(&newer).cast::<swarmbus_declare_opts>()) }.unwrap().limit, 5);
+        newer.added = 1;
+        // SAFETY: as above.
+        let text = refused(unsafe { read(ptr::from_ref(&newer).cast::<swarmbus_declare_opts>()) });
+        assert!(text.contains("at byte 8"), "{text}");
+    }
+
+    #[test]
+    fn a_forgotten_size_is_refused() {
+        for struct_size in [0, 3, 5000] {
+            let options = swarmbus_attach_opts { struct_size, flags: 0 };
+            // SAFETY: the size is refused before anything else is read.
+            let text = refused(unsafe { read(&options) });
+            assert!(text.contains("struct_size"), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_lanes_and_contents_go_both_ways() {
+        for &lane_value in Lane::ALL {
+            assert_eq!(lane(lane_number(lane_value)).unwrap(), lane_value);
+        }
+        assert!(lane(5).is_err() && lane(-1).is_err() && content(3).is_err());
+        assert_eq!(content(content_number(ContentType::Json)).unwrap(), ContentType::Json);
+    }
+
+    #[test]
+    fn timeouts_are_for_ever_at_once_or_nanoseconds() {
+        assert_eq!(timeout(-1).unwrap(), None);
+        assert_eq!(timeout(0).unwrap(), Some(Duration::ZERO));
+        assert_eq!(timeout(i64::MAX).unwrap(), Some(Duration::from_nanos(i64::MAX as u64)));
+        assert!(timeout(-2).unwrap_err().to_string().contains("SWARMBUS_FOREVER"));
+    }
+}
