@@ -1,0 +1,89 @@
+"""Swarmbus: a zero-copy message bus in shared memory for the processes of one Linux host.
+
+    import swarmbus
+
+    bus = swarmbus.open("demo", create=True)
+    with bus.attach("alice") as me:
+        me.send("alice", b"hello")
+        with me.recv(timeout=1.0) as msg:
+            print(msg.sender, bytes(msg))
+    bus.destroy()
+
+Delivery is at least once: a message that was received and not released when its receiver died is delivered again,
+with ``deliveries`` one higher. All errors are subclasses of ``swarmbus.Error``.
+"""
+
+from ._errors import (
+    AgentBusy,
+    BusExists,
+    Closed,
+    Corrupt,
+    Error,
+    ForeignNamespace,
+    Forked,
+    Full,
+    Interrupted,
+    InvalidArgument,
+    InvalidName,
+    NotReady,
+    OutOfMemory,
+    Permission,
+    Released,
+    System,
+    Timeout,
+    TooLarge,
+    TooManyAgents,
+    UnknownAgent,
+    UnknownBus,
+    WrongBoot,
+    WrongThread,
+    WrongVersion,
+)
+from ._info import BusInfo, ChunkCounts, ClassInfo, HeapInfo, LaneInfo, MemberInfo, QueueInfo
+from ._swarmbus import Agent, Bus, Loan, Message, Messages, __version__, buses, connect, open
+from ._types import Content, Lane
+
+__all__ = [
+    "Agent",
+    "AgentBusy",
+    "Bus",
+    "BusExists",
+    "BusInfo",
+    "ChunkCounts",
+    "ClassInfo",
+    "Closed",
+    "Content",
+    "Corrupt",
+    "Error",
+    "ForeignNamespace",
+    "Forked",
+    "Full",
+    "HeapInfo",
+    "Interrupted",
+    "InvalidArgument",
+    "InvalidName",
+    "Lane",
+    "LaneInfo",
+    "Loan",
+    "MemberInfo",
+    "Message",
+    "Messages",
+    "NotReady",
+    "OutOfMemory",
+    "Permission",
+    "QueueInfo",
+    "Released",
+    "System",
+    "Timeout",
+    "TooLarge",
+    "TooManyAgents",
+    "UnknownAgent",
+    "UnknownBus",
+    "WrongBoot",
+    "WrongThread",
+    "WrongVersion",
+    "__version__",
+    "buses",
+    "connect",
+    "open",
+]

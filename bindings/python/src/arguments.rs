@@ -1,0 +1,190 @@
+//! Arguments as Python users write them: sizes, time-outs, lanes, names and buffers.
+
+use std::time::Duration;
+
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
+use swarmbus_core::{Address, Bus, ContentType, Lane, SendOptions};
+
+use crate::error::{Raise, invalid_argument};
+
+/// Payloads up to this size are copied with the interpreter's lock held: giving it up and getting it back costs more.
+pub const COPY_UNDER_LOCK_BYTES: usize = 64 << 10;
+
+/// How a message is to be sent, from the keyword arguments that `send` and `publish` share.
+pub fn send_options(
+    py: Python<'_>,
+    lane: &str,
+    timeout: Option<f64>,
+    correlation: u64,
+    content: &str,
+) -> PyResult<SendOptions> {
+    Ok(SendOptions {
+        lane: self::lane(py, lane)?,
+        timeout: self::timeout(py, timeout)?,
+        correlation,
+        content: self::content(py, content)?,
+    })
+}
+
+/// `None` waits for ever, and so does infinity.
+pub fn timeout(py: Python<'_>, seconds: Option<f64>) -> PyResult<Option<Duration>> {
+    match seconds {
+        None => Ok(None),
+        Some(s) if s.is_nan() || s < 0.0 => Err(invalid_argument(
+            py,
+            format!("timeout={s} makes no sense: give seconds (0 does not wait) or None to wait for ever"),
+        )),
+        // What does not fit in a Duration is beyond anybody's patience too.
+        Some(s) => Ok(Duration::try_from_secs_f64(s).ok()),
+    }
+}
+
+fn lane(py: Python<'_>, text: &str) -> PyResult<Lane> {
+    if text == "normal" {
+        return Ok(Lane::Normal);
+    }
+    text.parse().map_err(|_| {
+        let known = Lane::ALL.iter().map(|lane| lane.as_str()).collect::<Vec<_>>().join(", ");
+        invalid_argument(py, format!("lane={text:?} does not exist: the lanes are {known}"))
+    })
+}
+
+fn content(py: Python<'_>, text: &str) -> PyResult<ContentType> {
+    if text == "bytes" {
+        return Ok(ContentType::Bytes);
+    }
+    text.parse().map_err(|_| {
+        let known = ContentType::ALL.iter().map(|content| content.as_str()).collect::<Vec<_>>().join(", ");
+        invalid_argument(py, format!("content={text:?} is no content type: they are {known}"))
+    })
+}
+
+/// A size in bytes: a whole number, or text like `"1GiB"`, `"512 MiB"`, `"64 kB"`.
+pub fn size(value: &Bound<'_, PyAny>, what: &str) -> PyResult<u64> {
+    let py = value.py();
+    if value.is_instance_of::<PyInt>() && !value.is_instance_of::<PyBool>() {
+        return value.extract().map_err(|_| {
+            invalid_argument(py, format!("{what}={value} is no size: give bytes as a whole number from 0 to 2**64 - 1"))
+        });
+    }
+    let Ok(text) = value.cast::<PyString>() else {
+        let kind = value.get_type().name()?;
+        return Err(PyTypeError::new_err(format!(
+            "{what} is a whole number of bytes or text like \"1GiB\", not {kind}"
+        )));
+    };
+    let text = text.to_str()?;
+    parse_size(text).map_err(|why| {
+        invalid_argument(
+            py,
+            format!(
+                "{what}={text:?} is no size: {why}; write a number and a unit (B, KiB, MiB, GiB, TiB, or kB, MB, GB, TB)"
+            ),
+        )
+    })
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number = number.replace('_', "");
+    let unit = unit.trim();
+    let scale: u64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kib" | "k" => 1 << 10,
+        "mib" | "m" => 1 << 20,
+        "gib" | "g" => 1 << 30,
+        "tib" | "t" => 1 << 40,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        _ => return Err(format!("{unit:?} is no unit")),
+    };
+    if number.is_empty() {
+        return Err("it does not start with a number".into());
+    }
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(scale).ok_or_else(|| "it is more than 2**64 - 1 bytes".into());
+    }
+    match number.parse::<f64>() {
+        Ok(part) if part * (scale as f64) < u64::MAX as f64 => Ok((part * scale as f64) as u64),
+        _ => Err(format!("{number:?} is no number")),
+    }
+}
+
+/// The plain name in an address `[bus/]name`, which must mean the bus at hand.
+pub fn name_on(py: Python<'_>, bus: &Bus, text: &str) -> PyResult<Option<String>> {
+    // Nearly every address is a plain name, and the core checks those itself.
+    if !text.contains(['/', ':']) {
+        return Ok(None);
+    }
+    let address = Address::parse(text).raise(py)?;
+    match address.bus {
+        Some(other) if other != bus.name() => Err(invalid_argument(
+            py,
+            format!(
+                "{text:?} is on the bus {other:?}, this is the bus {:?}: open the other one and attach there",
+                bus.name()
+            ),
+        )),
+        _ => Ok(Some(address.name)),
+    }
+}
+
+/// The bytes of an object that a caller wants to send, borrowed for as long as this lives.
+pub enum Payload<'py> {
+    /// A `bytes` object, which nobody can change.
+    Bytes(Bound<'py, PyBytes>),
+    /// Any other C-contiguous buffer; its exporter keeps it in place while we hold it.
+    Buffer(PyUntypedBuffer),
+}
+
+impl<'py> Payload<'py> {
+    /// Borrows `data`; text and everything else without a buffer is refused with a hint.
+    pub fn of(data: &Bound<'py, PyAny>) -> PyResult<Payload<'py>> {
+        if let Ok(bytes) = data.cast::<PyBytes>() {
+            return Ok(Payload::Bytes(bytes.clone()));
+        }
+        if data.is_instance_of::<PyString>() {
+            return Err(PyTypeError::new_err(
+                "a message is bytes, not str: encode the text first, for example text.encode()",
+            ));
+        }
+        let py = data.py();
+        let Ok(buffer) = PyUntypedBuffer::get(data) else {
+            let kind = data.get_type().name()?;
+            return Err(PyTypeError::new_err(format!(
+                "a message is bytes or another buffer (bytearray, memoryview, array, NumPy array), not {kind}"
+            )));
+        };
+        if !buffer.is_c_contiguous() {
+            buffer.release(py);
+            return Err(PyBufferError::new_err(
+                "this buffer does not lie in one piece (C-contiguous): send a copy that does, for example bytes(view)",
+            ));
+        }
+        Ok(Payload::Buffer(buffer))
+    }
+
+    /// The bytes to send.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Payload::Bytes(bytes) => bytes.as_bytes(),
+            Payload::Buffer(buffer) => {
+                let length = buffer.len_bytes();
+                if length == 0 {
+                    return &[];
+                }
+                // SAFETY: the exporter guarantees `length` readable bytes in one piece (checked in `of`) until the
+                // buffer is released, which is when `self` goes. A Python program that writes to its own buffer from
+                // another thread while it sends it gets a mixed message: the bytes are only copied, never interpreted.
+                unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast::<u8>(), length) }
+            }
+        }
+    }
+}

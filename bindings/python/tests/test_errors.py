@@ -1,0 +1,72 @@
+"""The exception classes mirror the core's errors."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+import swarmbus
+from swarmbus import _swarmbus
+
+
+def test_every_error_of_the_core_has_a_class_with_its_code() -> None:
+    for code, name in _swarmbus.error_codes():
+        kind = getattr(swarmbus, name)
+        assert issubclass(kind, swarmbus.Error), name
+        assert kind.code == code, name
+        assert kind.__doc__
+
+
+@pytest.mark.parametrize(
+    ("kind", "builtin"),
+    [
+        (swarmbus.Timeout, TimeoutError),
+        (swarmbus.UnknownAgent, LookupError),
+        (swarmbus.OutOfMemory, MemoryError),
+        (swarmbus.TooLarge, ValueError),
+        (swarmbus.InvalidName, ValueError),
+        (swarmbus.InvalidArgument, ValueError),
+        (swarmbus.Permission, PermissionError),
+        (swarmbus.BusExists, FileExistsError),
+        (swarmbus.UnknownBus, LookupError),
+        (swarmbus.System, OSError),
+        (swarmbus.WrongThread, RuntimeError),
+        (swarmbus.Forked, RuntimeError),
+        (swarmbus.Released, RuntimeError),
+    ],
+)
+def test_errors_are_what_they_resemble(kind: type[swarmbus.Error], builtin: type[Exception]) -> None:
+    assert issubclass(kind, builtin)
+    error = kind("what was wrong")
+    assert str(error) == "what was wrong"
+
+
+def test_errors_keep_their_attributes_in_a_pickle(bus: swarmbus.Bus) -> None:
+    with bus.attach("alice") as me, pytest.raises(swarmbus.UnknownAgent) as caught:
+        me.send("nobody", b"x")
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (type(copy), copy.name, copy.bus, str(copy)) == (
+        swarmbus.UnknownAgent,
+        "nobody",
+        bus.name,
+        str(caught.value),
+    )
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    for name in swarmbus.__all__:
+        # The rest are a version and aliases of types, which carry no text.
+        assert (
+            not callable(getattr(swarmbus, name)) or name in ("Lane", "Content") or getattr(swarmbus, name).__doc__
+        ), name
+    for kind in (swarmbus.Agent, swarmbus.Bus, swarmbus.Loan, swarmbus.Message):
+        for name, value in vars(kind).items():
+            if not name.startswith("_"):
+                assert value.__doc__, f"{kind.__name__}.{name}"
+
+
+def test_the_classes_can_not_be_made_by_hand() -> None:
+    for kind in (swarmbus.Agent, swarmbus.Bus, swarmbus.Loan, swarmbus.Message, swarmbus.Messages):
+        with pytest.raises(TypeError):
+            kind()
