@@ -137,6 +137,19 @@ pub struct RawLoan {
     pub(crate) word: ChunkWord,
 }
 
+impl RawLoan {
+    /// The loan as plain numbers, for handles that cannot hold a Rust struct.
+    pub fn token(&self) -> [u64; 3] {
+        [self.chunk as u64, self.word.0, self.capacity as u64]
+    }
+
+    /// The reverse of [`RawLoan::token`]. Any numbers will do: [`Loan::from_raw`] checks them and finds the payload anew.
+    pub fn from_token([chunk, word, capacity]: [u64; 3]) -> RawLoan {
+        let chunk = u32::try_from(chunk).unwrap_or(u32::MAX);
+        RawLoan { data: std::ptr::null_mut(), capacity: capacity as usize, chunk, word: ChunkWord(word) }
+    }
+}
+
 /// A chunk to write in place and then publish. Dropped, it is given back.
 ///
 /// The payload is 64-byte aligned and not zeroed: it may show bytes of earlier messages of this bus.
@@ -216,7 +229,8 @@ impl<'a> Loan<'a> {
     /// [`Error::Released`] if the chunk is no longer this member's loan, [`Error::Forked`].
     pub fn from_raw(member: &'a Member, raw: RawLoan) -> Result<Loan<'a>> {
         member.check_mine(raw.chunk, raw.word, ChunkState::Held)?;
-        Ok(Loan { member, raw })
+        let Some((data, capacity)) = member.segment().payload(raw.chunk) else { return Err(Error::Released) };
+        Ok(Loan { member, raw: RawLoan { data, capacity: raw.capacity.min(capacity), ..raw } })
     }
 }
 
@@ -250,6 +264,19 @@ pub struct RawMessage {
     pub length: usize,
     pub(crate) chunk: u32,
     pub(crate) word: ChunkWord,
+}
+
+impl RawMessage {
+    /// The message as plain numbers, for handles that cannot hold a Rust struct.
+    pub fn token(&self) -> [u64; 2] {
+        [self.chunk as u64, self.word.0]
+    }
+
+    /// The reverse of [`RawMessage::token`]. Any numbers will do: [`Message::from_raw`] checks them and finds the payload anew.
+    pub fn from_token([chunk, word]: [u64; 2]) -> RawMessage {
+        let chunk = u32::try_from(chunk).unwrap_or(u32::MAX);
+        RawMessage { data: std::ptr::null(), length: 0, chunk, word: ChunkWord(word) }
+    }
 }
 
 /// A message in flight with this member, read in place.
@@ -342,7 +369,13 @@ impl<'a> Message<'a> {
     /// [`Error::Released`] if it is no longer in flight with this member, [`Error::Forked`].
     pub fn from_raw(member: &'a Member, raw: RawMessage) -> Result<Message<'a>> {
         member.check_mine(raw.chunk, raw.word, ChunkState::InFlight)?;
-        Ok(Message { member, raw })
+        let segment = member.segment();
+        let Some((header, (data, capacity))) = segment.chunk_header(raw.chunk).zip(segment.payload(raw.chunk)) else {
+            return Err(Error::Released);
+        };
+        // Relaxed: our chunk's header (I7). The length was checked when the message was taken; a scribbled one is cut.
+        let length = Meta(header.meta.load(Relaxed)).length().min(capacity);
+        Ok(Message { member, raw: RawMessage { data, length, ..raw } })
     }
 }
 

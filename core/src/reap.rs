@@ -70,8 +70,8 @@ fn find_dead(segment: &Segment, me: Name, only: Option<u32>) -> Dead {
 fn bury(segment: &Segment, dead: &Dead, reaper: &mut Reaper<'_, Segment>) {
     let entries: Vec<(Name, &MemberEntry)> =
         dead.names.iter().filter_map(|name| Some((*name, segment.member(name.index())?))).collect();
-    for (_, entry) in &entries {
-        reaper.intent(&entry.notes);
+    for (member, entry) in &entries {
+        reaper.intent(&entry.notes, || is_dead_claim(segment, *member));
     }
     let unfinished =
         give_back_chunks(segment, reaper, entries.iter().map(|(_, entry)| *entry), |member| dead.has(member));
@@ -91,11 +91,16 @@ fn bury(segment: &Segment, dead: &Dead, reaper: &mut Reaper<'_, Segment>) {
         }
         let claim = &segment.roster()[member.index() as usize].claim;
         let seen = ClaimWord(claim.load(S9.acquire()));
-        let buried = seen.state() == ClaimState::Dead
-            && seen.incarnation() == member.incarnation()
+        let buried = is_dead_claim(segment, *member)
             && claim.compare_exchange(seen.0, seen.freed().0, S9.acquire_then(S9)).is_ok();
         reaper.reaped.members += buried as u32;
     }
+}
+
+/// Whether an index still is a dead member's: not yet buried by another reaper.
+fn is_dead_claim(segment: &Segment, member: Name) -> bool {
+    let claim = ClaimWord(segment.roster()[member.index() as usize].claim.load(S9.acquire()));
+    claim.state() == ClaimState::Dead && claim.incarnation() == member.incarnation()
 }
 
 /// Gives back every chunk and span of the members for which `is_dead`, in the spans that their entries note. Returns those whose

@@ -120,13 +120,19 @@ impl<'a, M: Memory> Reaper<'a, M> {
     }
 
     /// Step 1: the message that the dead member may have been publishing.
-    pub fn intent(&mut self, dead: &Notes) {
+    ///
+    /// `is_still_dead`: whether the index still is the dead member's. Asked after the evidence was read (S8 and S3 order that),
+    /// since another reaper may have finished and the index have a new, living owner, whose half-published message this is.
+    pub fn intent(&mut self, dead: &Notes, is_still_dead: impl Fn() -> bool) {
         let intent = Intent(dead.intent.load(S8.acquire()));
         if let Some(shared) = self.memory.chunk(intent.chunk()) {
             let word = ChunkWord(shared.load(S3.acquire()));
             let queued = word.state() == ChunkState::Queued && word.generation() == intent.generation();
             let referred = queued && self.is_referred(word.name(), intent.chunk());
             let unchanged = mutated("no-second-look-at-chunk") || shared.load(S3.acquire()) == word.0;
+            if !mutated("index-reused") && !is_still_dead() {
+                return;
+            }
             let kind = if mutated("orphaned-move-freed") { Some(IntentKind::Send) } else { intent.kind() };
             match classify(Evidence::Intent { kind, queued: queued && unchanged, referred }) {
                 Decision::Free => self.free(intent.chunk(), word),
@@ -134,7 +140,7 @@ impl<'a, M: Memory> Reaper<'a, M> {
                 Decision::Keep | Decision::Finish => {}
             }
         }
-        if intent.0 != 0 {
+        if intent.0 != 0 && is_still_dead() {
             let _ = dead.intent.compare_exchange(intent.0, 0, S8.release());
         }
     }

@@ -6,6 +6,7 @@
 //! `kill(pid, 0)` and the letter in `/proc/PID/stat` are not asked: the first takes a zombie for alive, the second takes a process
 //! whose first thread has ended for a zombie.
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
@@ -44,7 +45,7 @@ fn start_time(pid: u32) -> Option<u64> {
 /// The stamp of this process.
 pub fn own_stamp(is_inode: bool) -> Option<u64> {
     let pid = std::process::id();
-    stamp_of(&pidfd(pid)?, pid, is_inode)
+    if is_inode { stamp_of(&pidfd(pid)?, pid, true) } else { Some(start_time(pid)? & STAMP_MASK) }
 }
 
 /// Whether the process that claimed with this pid and stamp is dead. When the kernel does not tell, it is taken for alive.
@@ -52,7 +53,16 @@ pub fn is_dead(pid: u32, stamp: u64, is_inode: bool) -> bool {
     if pid == 0 {
         return true;
     }
-    let Some(fd) = pidfd(pid) else { return nix::errno::Errno::last() == nix::errno::Errno::ESRCH };
+    let Some(fd) = pidfd(pid) else {
+        return match nix::errno::Errno::last() {
+            Errno::ESRCH => true,
+            // No pidfds here (an old kernel, a filter, an emulator): a zombie counts as alive until it is waited for.
+            Errno::ENOSYS | Errno::EPERM => {
+                !is_inode && start_time(pid).is_none_or(|start| start & STAMP_MASK != stamp)
+            }
+            _ => false,
+        };
+    };
     let mut exited = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
     if poll(&mut exited, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
         return true;
