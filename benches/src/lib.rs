@@ -1,1 +1,1 @@
-//! Placeholder while the workspace is laid out.
+//! Benchmarks live in `benches/`; see `make bench`.
