@@ -25,6 +25,5 @@ pub mod loan;
 pub mod message;
 pub mod options;
 pub mod queue;
-pub mod raw;
 pub mod text;
 pub mod version;

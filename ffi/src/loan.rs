@@ -3,10 +3,9 @@ use crate::agent::swarmbus_agent;
 use crate::error::{Failure, Result, border};
 use crate::handle::{self, Party};
 use crate::options::{hook, read, swarmbus_send_opts};
-use crate::raw;
 use crate::text;
 use std::ffi::{c_char, c_void};
-use std::mem::{MaybeUninit, size_of};
+use std::mem::size_of;
 use std::ptr;
 use swarmbus_core::{Loan, RawLoan};
 
@@ -21,16 +20,17 @@ pub struct swarmbus_loan {
     /// How much may be written, bytes: the length asked for.
     pub length: usize,
     /// The library's own; leave them as they are.
-    pub opaque: [MaybeUninit<u64>; 6],
+    pub opaque: [u64; 6],
 }
 
 const _: () = assert!(size_of::<swarmbus_loan>() == 64, "the struct is part of the ABI and does not grow");
 
 impl swarmbus_loan {
-    const NONE: Self = Self { data: ptr::null_mut(), length: 0, opaque: raw::NONE };
+    const NONE: Self = Self { data: ptr::null_mut(), length: 0, opaque: [0; 6] };
 
     fn new(agent: *const swarmbus_agent, raw: RawLoan) -> Self {
-        Self { data: raw.data.cast(), length: raw.capacity, opaque: raw::store(agent.addr() as u64, raw) }
+        let [chunk, word, capacity] = raw.token();
+        Self { data: raw.data.cast(), length: raw.capacity, opaque: [agent.addr() as u64, chunk, word, capacity, 0, 0] }
     }
 }
 
@@ -44,14 +44,11 @@ unsafe fn find<'a>(agent: *const swarmbus_agent, party: &'a Party, loan: *const 
     }
     // SAFETY: not NULL, and the caller promises the rest.
     let words = unsafe { loan.read() }.opaque;
-    // SAFETY: every word of the caller's struct is initialised: by the caller, or by this library.
-    if unsafe { raw::owner(&words) } != agent.addr() as u64 {
+    if words[0] != agent.addr() as u64 {
         let what = "this struct holds no loan of this agent: pass the agent whose swarmbus_loan_get() filled it";
         return Err(Failure::argument(what));
     }
-    // SAFETY: as above, padding apart, which is no part of the value.
-    let raw = unsafe { raw::load(&words) };
-    Ok(Loan::from_raw(party.member(), raw)?)
+    Ok(Loan::from_raw(party.member(), RawLoan::from_token([words[1], words[2], words[3]]))?)
 }
 
 /// Clears the caller's pointer to a loan that is given away.

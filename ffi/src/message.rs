@@ -3,10 +3,9 @@ use crate::agent::swarmbus_agent;
 use crate::error::{Failure, Result, border};
 use crate::handle::{self, Party};
 use crate::options::{content_number, hook, lane_number, no_flags, read, swarmbus_receive_opts, timeout};
-use crate::raw;
 use crate::text;
 use std::ffi::{c_char, c_void};
-use std::mem::{ManuallyDrop, MaybeUninit, size_of};
+use std::mem::{ManuallyDrop, size_of};
 use std::ptr;
 use swarmbus_core::{Member, Message, RawMessage};
 
@@ -24,17 +23,18 @@ pub struct swarmbus_message {
     /// The payload's length, bytes.
     pub length: usize,
     /// The library's own; leave them as they are.
-    pub opaque: [MaybeUninit<u64>; 6],
+    pub opaque: [u64; 6],
 }
 
 const _: () = assert!(size_of::<swarmbus_message>() == 64, "the struct is part of the ABI and does not grow");
 
 impl swarmbus_message {
     /// What a caller finds in its struct when no message came.
-    const NONE: Self = Self { data: ptr::null(), length: 0, opaque: raw::NONE };
+    const NONE: Self = Self { data: ptr::null(), length: 0, opaque: [0; 6] };
 
     fn new(agent: *const swarmbus_agent, raw: RawMessage) -> Self {
-        Self { data: raw.data.cast(), length: raw.length, opaque: raw::store(agent.addr() as u64, raw) }
+        let [chunk, word] = raw.token();
+        Self { data: raw.data.cast(), length: raw.length, opaque: [agent.addr() as u64, chunk, word, 0, 0, 0] }
     }
 }
 
@@ -52,15 +52,12 @@ unsafe fn find<'a>(
     }
     // SAFETY: not NULL, and the caller promises the rest.
     let words = unsafe { message.read() }.opaque;
-    // SAFETY: every word of the caller's struct is initialised: by the caller, or by this library.
-    if unsafe { raw::owner(&words) } != agent.addr() as u64 {
+    if words[0] != agent.addr() as u64 {
         let what =
             "this struct holds no message that this agent received: pass the agent whose swarmbus_receive() filled it";
         return Err(Failure::argument(what));
     }
-    // SAFETY: as above, padding apart, which is no part of the value.
-    let raw = unsafe { raw::load(&words) };
-    Ok(Message::from_raw(party.member(), raw)?)
+    Ok(Message::from_raw(party.member(), RawMessage::from_token([words[1], words[2]]))?)
 }
 
 /// Looks at a message in flight, which stays so.
