@@ -9,7 +9,7 @@ use swarmbus_core::{Agent as CoreAgent, Error, SendOptions};
 use crate::arguments::{self, COPY_UNDER_LOCK_BYTES, Payload, name_on, send_options};
 use crate::bus::Bus;
 use crate::error::{Raise, mirror};
-use crate::handle::{Carry, Fate, Handle, lock};
+use crate::handle::{Fate, Handle, lock};
 use crate::loan::Loan;
 use crate::message::Message;
 
@@ -211,7 +211,7 @@ impl Agent {
 pub struct Messages {
     handle: Arc<Handle>,
     queue: Option<String>,
-    turn: Mutex<Option<Carry<Py<Message>>>>,
+    turn: Mutex<Option<Py<Message>>>,
 }
 
 #[pymethods]
@@ -224,14 +224,14 @@ impl Messages {
         self.handle.agent(py)?;
         let turn = lock(&self.turn).take();
         if let Some(message) = turn {
-            message.take().get().end_with_last_view(py, Fate::Release)?;
+            message.get().end_with_last_view(py, Fate::Release)?;
         }
         let message = match take(&self.handle, py, self.queue.as_deref(), None)? {
             Ok(message) => Py::new(py, message)?,
             Err(Error::Closed { .. }) => return Ok(None),
             Err(error) => return Err(mirror(py, &error)),
         };
-        *lock(&self.turn) = Some(Carry(message.clone_ref(py)));
+        *lock(&self.turn) = Some(message.clone_ref(py));
         Ok(Some(message))
     }
 
