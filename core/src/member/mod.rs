@@ -1,0 +1,239 @@
+//! A member: one handle of one process. Here who it is, what it owns and how it leaves; what it does with messages is in
+//! `sending`, `receiving` and `waiting`.
+
+mod agent;
+mod receiving;
+mod sending;
+mod waiting;
+
+pub use agent::Agent;
+pub use sending::SendOptions;
+
+use crate::bus::Bus;
+use crate::error::{Error, Result};
+use crate::heap::Heap;
+use crate::layout::{MemberEntry, QUEUE_CLOSED};
+use crate::memory::Memory;
+use crate::name::check_name;
+use crate::platform::fork;
+use crate::queue::Queue;
+use crate::reap::{give_back_chunks, reap};
+use crate::recover::{Reaped, Reaper};
+use crate::registry;
+use crate::segment::Segment;
+use crate::sync::{S9, S10};
+use crate::wait;
+use crate::word::{ChunkWord, ClaimState, ClaimWord, Name};
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Recently used rings whose heads a member remembers.
+const KNOWN_HEADS: usize = 16;
+
+/// One handle of one process: `Send`, not `Sync`. Cheap to make; a thread that wants to talk takes its own.
+///
+/// A crash at any instruction costs nothing: what the member had is given back by whoever reaps it. Dropped, it gives
+/// everything back itself; messages in flight are queued again. After `fork`, the child's use of it is [`Error::Forked`].
+pub struct Member {
+    bus: Bus,
+    name: Name,
+    fork: u32,
+    heap: RefCell<Heap>,
+    sent: Cell<u64>,
+    known_heads: [(Cell<u64>, Cell<u64>); KNOWN_HEADS],
+    adopted: RefCell<Vec<(u32, ChunkWord)>>,
+}
+
+impl Member {
+    pub(crate) fn claim(bus: &Bus, preferred: Option<u16>) -> Result<Member> {
+        match Member::claim_index(bus, preferred, false) {
+            Err(Error::TooManyAgents { .. }) if bus.reap_from_reserve()? => Member::claim_index(bus, preferred, false),
+            result => result,
+        }
+    }
+
+    pub(crate) fn claim_index(bus: &Bus, preferred: Option<u16>, reserve: bool) -> Result<Member> {
+        fork::watch();
+        let segment = bus.segment();
+        segment.check_open()?;
+        let name = registry::claim_member(segment, preferred, reserve)?;
+        let member = Member {
+            bus: bus.clone(),
+            name,
+            fork: fork::generation(),
+            heap: RefCell::new(Heap::new(name)),
+            sent: Cell::new(0),
+            known_heads: std::array::from_fn(|_| (Cell::new(u64::MAX), Cell::new(0))),
+            adopted: RefCell::default(),
+        };
+        // Whoever destroys the bus after this look finds the claim.
+        segment.check_open()?;
+        Ok(member)
+    }
+
+    pub(crate) fn segment(&self) -> &Segment {
+        self.bus.segment()
+    }
+
+    pub(crate) fn name(&self) -> Name {
+        self.name
+    }
+
+    /// The bus.
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// The index of this member in the roster.
+    pub fn index(&self) -> u16 {
+        self.name.index()
+    }
+
+    pub(crate) fn check_fork(&self) -> Result<()> {
+        if self.fork == fork::generation() { Ok(()) } else { Err(Error::Forked) }
+    }
+
+    fn check(&self) -> Result<()> {
+        self.check_fork()?;
+        self.segment().check_open()
+    }
+
+    fn entry(&self) -> Result<&MemberEntry> {
+        self.segment().member(self.name.index()).ok_or_else(|| Error::corrupt("the roster", "I12"))
+    }
+
+    fn find(&self, name: &str) -> Result<Name> {
+        if let Some(found) = registry::look_up(self.segment(), name) {
+            return Ok(found);
+        }
+        check_name(name)?;
+        Err(Error::UnknownAgent { name: name.into(), bus: self.bus.name().into() })
+    }
+
+    fn queue(&self, name: Name) -> Result<Queue<'_>> {
+        self.segment().queue(name).ok_or_else(|| Error::corrupt(format!("queue {}", name.index()), "I17"))
+    }
+
+    fn spoken_name(&self, queue: Name) -> String {
+        self.segment().queue_name(queue).unwrap_or_default()
+    }
+
+    /// Makes this member the owner of a mailbox, which is declared if need be. A dead owner is reaped first.
+    ///
+    /// # Errors
+    /// `AgentBusy`, `InvalidName`, `TooManyAgents`, `OutOfMemory`.
+    pub fn own(&self, name: &str) -> Result<()> {
+        self.own_mailbox(name).map(|_| ())
+    }
+
+    pub(crate) fn own_mailbox(&self, name: &str) -> Result<Name> {
+        self.check()?;
+        let mailbox = registry::declare(self.segment(), self.name, name, None)?;
+        while let Err(owner) = registry::own(self.segment(), self.name, mailbox) {
+            if !registry::is_gone(self.segment(), owner) {
+                let pid = registry::pid_of(self.segment(), owner).unwrap_or(0);
+                return Err(Error::AgentBusy { name: name.into(), pid });
+            }
+            self.reap_if(None);
+            registry::disown(self.segment(), owner, mailbox);
+        }
+        self.entry()?.sender.store(mailbox.bits() + 1, Relaxed);
+        Ok(mailbox)
+    }
+
+    /// Stops intake: senders get `Closed`; receivers get what is queued, then `Closed`.
+    ///
+    /// # Errors
+    /// `UnknownAgent`.
+    pub fn close_queue(&self, name: &str) -> Result<()> {
+        self.check()?;
+        let queue = self.queue(self.find(name)?)?;
+        queue.flags.fetch_or(QUEUE_CLOSED, S10.release());
+        wait::ring(queue.items, u32::MAX);
+        for (_, ring) in queue.active() {
+            wait::ring(ring.room(), u32::MAX);
+        }
+        Ok(())
+    }
+
+    /// Lets messages in again.
+    ///
+    /// # Errors
+    /// `UnknownAgent`.
+    pub fn reopen_queue(&self, name: &str) -> Result<()> {
+        self.check()?;
+        self.queue(self.find(name)?)?.flags.fetch_and(!QUEUE_CLOSED, S10.release());
+        Ok(())
+    }
+
+    /// Looks for dead members and gives back all they had. Any number of members may do so at once, and may die doing it.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn reap(&self) -> Result<Reaped> {
+        self.check()?;
+        Ok(self.reap_if(None))
+    }
+
+    /// [`Member::reap`] for one process that the caller believes dead (the kernel is asked).
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn reap_process(&self, pid: u32) -> Result<Reaped> {
+        self.check()?;
+        Ok(self.reap_if(Some(pid)))
+    }
+
+    fn reap_if(&self, only: Option<u32>) -> Reaped {
+        reap(self.segment(), self.name, only, &mut self.adopted.borrow_mut())
+    }
+
+    /// Says in the segment that this member reaps the dead at once; its peers then look less often themselves.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn supervise(&self) -> Result<()> {
+        self.check()?;
+        // Relaxed: a hint.
+        self.segment().header().supervisor.store(self.name.bits() + 1, Relaxed);
+        Ok(())
+    }
+
+    /// Leaves: gives everything back. Dropping does the same.
+    pub fn close(self) {}
+
+    fn leave(&self) {
+        let segment = self.segment();
+        let Ok(entry) = self.entry() else { return };
+        let mut reaper = Reaper::new(segment, self.name, &entry.notes);
+        self.adopted.borrow_mut().clear();
+        // What is ours is given back as a reaper would, by a reaper who is us: chunks kept are freed, messages in flight queued again.
+        let unfinished = give_back_chunks(segment, &mut reaper, std::iter::once(entry), |member| member == self.name);
+        if let Some(mailbox) = entry.mailbox.load(Relaxed).checked_sub(1) {
+            registry::disown(segment, self.name, Name::from_bits(mailbox));
+        }
+        let supervisor = &segment.header().supervisor;
+        let _ = supervisor.compare_exchange(self.name.bits() + 1, 0, Relaxed);
+        let claim = &segment.roster()[self.name.index() as usize].claim;
+        let seen = ClaimWord(claim.load(S9.acquire()));
+        let finished = unfinished.is_empty() && reaper.adopted.is_empty();
+        let last = if finished { seen.freed() } else { seen.with_state(ClaimState::Dead) };
+        if seen.state() == ClaimState::Live && seen.incarnation() == self.name.incarnation() {
+            // S9: everything above is done when the index is seen free, or dead and left to a reaper.
+            let _ = claim.compare_exchange(seen.0, last.0, S9.acquire_then(S9));
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if self.check_fork().is_ok() {
+            self.leave();
+        }
+    }
+}
+
+const _: fn(Member) = |member| {
+    fn sendable<T: Send>(_: T) {}
+    sendable(member);
+};

@@ -1,0 +1,138 @@
+//! What a member receives: taken, opened, released or given back.
+
+use super::Member;
+use crate::error::{Error, Result};
+use crate::layout::{QUEUE_CLOSED, REDELIVERY};
+use crate::memory::Memory;
+use crate::message::{Message, Meta, RawMessage};
+use crate::queue::{self, Claimed, Route};
+use crate::registry;
+use crate::sync::{S10, window};
+use crate::wait;
+use crate::word::{ChunkState, ChunkWord, IntentKind, Name};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+impl Member {
+    /// Takes the most urgent message of a queue, as one of any number of consumers; waits for one until `timeout` (`None`: for ever).
+    ///
+    /// # Errors
+    /// `Timeout`, `Closed` (closed and empty), `UnknownAgent`, `AgentBusy` (a mailbox that somebody else owns).
+    pub fn receive(&self, queue: &str, timeout: Option<Duration>) -> Result<Message<'_>> {
+        self.receive_until(queue, timeout, &mut || false)
+    }
+
+    /// [`Member::receive`] with a hook that may end the wait: asked after signals and about once a second.
+    ///
+    /// # Errors
+    /// As [`Member::receive`], and [`Error::Interrupted`] when the hook says so.
+    pub fn receive_until(
+        &self,
+        queue: &str,
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Message<'_>> {
+        self.check()?;
+        let name = self.find(queue)?;
+        self.check_owner(name)?;
+        self.take_until(name, timeout, interrupted)
+    }
+
+    /// Takes a message if there is one.
+    ///
+    /// # Errors
+    /// As [`Member::receive`], without `Timeout`.
+    pub fn try_receive(&self, queue: &str) -> Result<Option<Message<'_>>> {
+        match self.receive(queue, Some(Duration::ZERO)) {
+            Ok(message) => Ok(Some(message)),
+            Err(Error::Timeout) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn check_owner(&self, queue: Name) -> Result<()> {
+        match registry::owner_of(self.segment(), queue) {
+            Some(owner) if owner != self.name && !registry::is_gone(self.segment(), owner) => Err(Error::AgentBusy {
+                name: self.spoken_name(queue),
+                pid: registry::pid_of(self.segment(), owner).unwrap_or(0),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn take_until(
+        &self,
+        name: Name,
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Message<'_>> {
+        self.check()?;
+        let queue = self.queue(name)?;
+        let notes = &self.entry()?.notes;
+        self.wait_on(queue.items, name, timeout, interrupted, || {
+            let closed = queue.flags.load(S10.acquire()) & QUEUE_CLOSED != 0;
+            while let Some(claimed) = queue::take(self.segment(), notes, &queue, self.name)? {
+                if let Some(ring) = queue.ring(claimed.ring) {
+                    wait::ring(ring.room(), 1);
+                }
+                if let Some(message) = self.open(claimed) {
+                    return Ok(Some(message));
+                }
+            }
+            if closed { Err(Error::Closed { what: format!("queue '{}'", self.spoken_name(name)) }) } else { Ok(None) }
+        })
+    }
+
+    /// Makes a message of a claimed chunk; one whose header makes no sense is dropped and counted.
+    pub(super) fn open(&self, claimed: Claimed) -> Option<Message<'_>> {
+        let segment = self.segment();
+        let opened = segment.chunk_header(claimed.chunk).zip(segment.payload(claimed.chunk)).and_then(
+            |(header, (data, capacity))| {
+                // Relaxed: our chunk now (I7), seen by S1.
+                let length = Meta(header.meta.load(Relaxed)).length();
+                let deliveries = header.deliveries.load(Relaxed);
+                header.deliveries.store(deliveries + 1, Relaxed);
+                window(9);
+                (length <= capacity).then_some(RawMessage { data, length, chunk: claimed.chunk, word: claimed.word })
+            },
+        );
+        if opened.is_none() {
+            segment.header().corrupt.fetch_add(1, Relaxed);
+            self.give_back(claimed.chunk, claimed.word, ChunkState::InFlight);
+        }
+        opened.map(|raw| Message::new(self, raw))
+    }
+
+    /// Gives up a chunk that is this member's in `state`; does nothing if it is not (recovered, or after a fork).
+    pub(crate) fn give_back(&self, chunk: u32, word: ChunkWord, state: ChunkState) {
+        if self.check_mine(chunk, word, state).is_ok() {
+            self.heap.borrow_mut().give_back(self.segment(), chunk, word);
+        }
+    }
+
+    /// Queues a message that is in flight with this member for redelivery.
+    pub(crate) fn redeliver(&self, chunk: u32, word: ChunkWord) -> Result<()> {
+        self.check_mine(chunk, word, ChunkState::InFlight)?;
+        let segment = self.segment();
+        // Relaxed: our chunk's header (I7).
+        let home = Name::from_bits(segment.home(chunk).map_or(0, |home| home.load(Relaxed)));
+        let queue = self.queue(home)?;
+        let route = Route { ring: REDELIVERY, kind: IntentKind::Move };
+        match queue::publish(
+            segment,
+            &self.entry()?.notes,
+            &queue,
+            route,
+            (chunk, word),
+            self.known_head(home, REDELIVERY),
+        ) {
+            Ok(()) => {
+                wait::ring(queue.items, 1);
+                Ok(())
+            }
+            Err(queue::NotPublished { word, error }) => {
+                self.adopted.borrow_mut().push((chunk, word));
+                Err(error.unwrap_or_else(|| Error::Full { queue: self.spoken_name(home), limit: 1 << queue.shift }))
+            }
+        }
+    }
+}
