@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 import swarmbus
 from swarmbus import _swarmbus
+
+# Without site packages and their hooks, but with this package.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(swarmbus.__file__).parent.parent)}
 
 
 def test_every_error_of_the_core_has_a_class_with_its_code() -> None:
@@ -70,3 +77,17 @@ def test_the_classes_can_not_be_made_by_hand() -> None:
     for kind in (swarmbus.Agent, swarmbus.Bus, swarmbus.Loan, swarmbus.Message, swarmbus.Messages):
         with pytest.raises(TypeError):
             kind()
+
+
+def test_importing_the_package_is_cheap() -> None:
+    code = (
+        "import sys, swarmbus; print(*(name for name in ('dataclasses', 'inspect', 'typing') if name in sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-S", "-c", code], env=ENVIRONMENT, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "\n"), run.stderr
+
+
+def test_names_that_do_not_exist_are_attribute_errors() -> None:
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = swarmbus.nothing  # type: ignore[attr-defined]
+    assert set(swarmbus.__all__) <= set(dir(swarmbus))

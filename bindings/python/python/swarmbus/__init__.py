@@ -39,9 +39,29 @@ from ._errors import (
     WrongThread,
     WrongVersion,
 )
-from ._info import BusInfo, ChunkCounts, ClassInfo, HeapInfo, LaneInfo, MemberInfo, QueueInfo
 from ._swarmbus import Agent, Bus, Loan, Message, Messages, __version__, buses, connect, open
-from ._types import Content, Lane
+
+# Most agents never look at a record or a type, and dataclasses and typing take longer to import than all the rest: they
+# come when somebody asks. Type checkers know this constant.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._info import BusInfo, ChunkCounts, ClassInfo, HeapInfo, LaneInfo, MemberInfo, QueueInfo
+    from ._types import Content, Lane
+else:
+
+    def __getattr__(name: str):
+        if name in ("Content", "Lane"):
+            from . import _types as module
+        elif name in __all__:
+            from . import _info as module
+        else:
+            raise AttributeError(f"module 'swarmbus' has no attribute {name!r}")
+        value = globals()[name] = getattr(module, name)
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "Agent",
