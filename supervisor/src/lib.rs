@@ -1,1 +1,29 @@
-//! Placeholder while the workspace is laid out.
+//! The supervisor: spawns a coordinator and pools of agents, watches them, restarts what dies and drains at the end.
+//!
+//! It is thin and never in the data path. Agents are started in process groups of their own, with no pipe and no parent-death
+//! signal between them and the supervisor, so its own death costs nothing: agents go on talking through the segment.
+//!
+//! What decides is pure and apart from the operating system: [`restart`] (policy, back-off, giving up), [`pool`] (the
+//! state of each agent) and [`drain`] (the phases of an end). What acts is small: [`process`] starts and collects,
+//! [`watch`] is the one place that sleeps, [`rundir`] and [`control`] are what others see. [`run`] ties them together.
+
+pub mod client;
+pub mod config;
+pub mod control;
+pub mod drain;
+pub mod event;
+pub mod exit;
+pub mod log;
+pub mod pool;
+pub mod process;
+pub mod restart;
+pub mod run;
+pub mod rundir;
+pub mod show;
+pub mod status;
+pub mod watch;
+
+pub use client::{ClientError, Stopped};
+pub use config::{ConfigError, LoadError, Overrides, Topology};
+pub use run::{UpError, up};
+pub use status::Status;

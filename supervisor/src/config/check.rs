@@ -1,0 +1,327 @@
+//! Checks a file that was read as a whole, so that all that is wrong is told at once and nothing starts before.
+
+use super::launch::{Identity, LaunchFault, RESERVED};
+use super::problem::Problem;
+use super::schema::{self, Env, Size, Span, Text};
+use super::template::Template;
+use super::{AGENTS_MAX, BusPlan, CommandPlan, PoolPlan, SPARE_MEMBERS, Topology};
+use crate::{drain, restart};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use swarmbus_core::{CreateOptions, check_name};
+use toml::Spanned;
+
+/// The smallest heap that is any use.
+const HEAP_BYTES_MIN: u64 = 1 << 20;
+
+struct Checker {
+    problems: Vec<Problem>,
+}
+
+/// The topology, as far as it could be understood, and all that is wrong with it.
+pub fn topology(path: &Path, dir: &Path, file: schema::File) -> (Option<Topology>, Vec<Problem>) {
+    let mut checker = Checker { problems: Vec::new() };
+    let topology = checker.topology(path, dir, file);
+    (topology, checker.problems)
+}
+
+/// Places that a launch's faults are reported at.
+struct Places {
+    command: Range<usize>,
+    words: Vec<Range<usize>>,
+    env: BTreeMap<String, Range<usize>>,
+}
+
+impl Checker {
+    fn say(&mut self, span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
+        self.problems.push(Problem::new(span, message, hint));
+    }
+
+    fn topology(&mut self, path: &Path, dir: &Path, file: schema::File) -> Option<Topology> {
+        let shared_places: BTreeMap<String, Range<usize>> = places_of(&file.env);
+        let shared_env = self.env(file.env);
+        let logs = file.logs.and_then(|text| self.folder(dir, &text));
+        let agents_given = file.bus.agents.as_ref().map(|count| (count.span(), count.as_ref().0));
+        let mut bus = self.bus(file.bus);
+        let mut names: BTreeMap<String, String> = BTreeMap::new();
+        for queue in &bus.queues {
+            names.insert(queue.clone(), "a queue".into());
+        }
+
+        let mut written: Vec<_> = file.pool.into_iter().collect();
+        written.sort_by_key(|(name, _)| name.span().start);
+        let mut runs = Vec::new();
+        let coordinator = file.coordinator.map(|raw| {
+            let place = raw.command.span();
+            let name = match &raw.name {
+                Some(name) => self.name(name, "the coordinator", 63),
+                None => "coordinator".to_owned(),
+            };
+            let (plan, places) =
+                self.command(name, raw.command, raw.env, &shared_env, raw.restart, restart::Plan::for_coordinator());
+            let span = raw.name.map_or(place, |name| name.span());
+            self.unique(&mut names, plan.name.clone(), "the coordinator", span);
+            runs.push((plan.clone(), places));
+            plan
+        });
+
+        let mut pools = Vec::new();
+        for (name, raw) in written {
+            let size = raw.size.as_ref().0;
+            if size == 0 || size > AGENTS_MAX {
+                self.say(raw.size.span(), format!("a pool has 1 to {AGENTS_MAX} agents, not {size}"), "");
+                continue;
+            }
+            let longest = 62 - size.to_string().len();
+            let span = name.span();
+            let name = self.name(&name, "a pool", longest);
+            let (plan, places) =
+                self.command(name.clone(), raw.command, raw.env, &shared_env, raw.restart, restart::Plan::for_agents());
+            for index in 1..=size {
+                let what = format!("an agent of pool {name}");
+                if !self.unique(&mut names, Topology::agent_name(&name, index), &what, span.clone()) {
+                    break;
+                }
+            }
+            runs.push((plan.clone(), places));
+            pools.push(PoolPlan { name, size, run: plan });
+        }
+        if coordinator.is_none() && pools.is_empty() && self.problems.is_empty() {
+            self.say(0..0, "there is nothing to run", "add a [coordinator] or a [pool.worker], each with its command");
+        }
+        self.fit(&mut bus, agents_given, &pools, coordinator.is_some());
+        let plan = Topology {
+            path: path.to_owned(),
+            dir: dir.to_owned(),
+            bus,
+            coordinator,
+            pools,
+            drain: drain::Plan {
+                grace: file.drain.grace.map_or(drain::Plan::default().grace, |span| span.0),
+                kill_after: file.drain.kill_after.map_or(drain::Plan::default().kill_after, |span| span.0),
+            },
+            logs,
+        };
+        for (run, places) in &runs {
+            self.launchable(&plan, run, places, &shared_places);
+        }
+        self.problems.is_empty().then_some(plan)
+    }
+
+    fn bus(&mut self, raw: schema::Bus) -> BusPlan {
+        let name = self.name(&raw.name, "the bus", 63);
+        let mut create = CreateOptions::default();
+        if let Some(heap) = raw.heap {
+            let Size(bytes) = *heap.as_ref();
+            if bytes < HEAP_BYTES_MIN {
+                self.say(
+                    heap.span(),
+                    format!("a heap of {bytes} bytes is too small"),
+                    "1MiB is the least, 1GiB is usual",
+                );
+            }
+            create.heap = bytes;
+        }
+        if let Some(limit) = raw.limit {
+            let count = limit.as_ref().0;
+            if count == 0 || count > 1 << 24 {
+                self.say(
+                    limit.span(),
+                    format!("a limit of {count} messages per lane is not possible"),
+                    "1000 is usual",
+                );
+            }
+            create.limit = count;
+        }
+        if let Some(agents) = &raw.agents {
+            let count = agents.as_ref().0;
+            if count == 0 || count > AGENTS_MAX {
+                self.say(agents.span(), format!("a bus has 1 to {AGENTS_MAX} agents, not {count}"), "");
+            }
+            create.agents = count;
+        }
+        let mut queues: Vec<String> = Vec::new();
+        for queue in &raw.queues {
+            let name = self.name(queue, "a queue", 63);
+            if queues.contains(&name) {
+                self.say(queue.span(), format!("the queue `{name}` is there twice"), "name it once");
+            }
+            queues.push(name);
+        }
+        BusPlan { name, create, queues, keep: raw.keep }
+    }
+
+    /// Makes room for all agents, unless the file gives a number that is too small.
+    fn fit(&mut self, bus: &mut BusPlan, given: Option<(Range<usize>, u32)>, pools: &[PoolPlan], coordinator: bool) {
+        let total = pools.iter().map(|pool| u64::from(pool.size)).sum::<u64>() + u64::from(coordinator);
+        if total > u64::from(AGENTS_MAX) {
+            self.say(0..0, format!("{total} agents in all are too many"), format!("a bus has at most {AGENTS_MAX}"));
+            return;
+        }
+        let total = total as u32;
+        match given {
+            Some((span, count)) if count <= total + bus.queues.len() as u32 => {
+                let message =
+                    format!("room for {count} is too little for the {total} agents of this file and its queues");
+                self.say(
+                    span,
+                    message,
+                    format!("leave it out, or write {}", total + bus.queues.len() as u32 + SPARE_MEMBERS),
+                );
+            }
+            Some(_) => {}
+            None => bus.create.agents = bus.create.agents.max(total + bus.queues.len() as u32 + SPARE_MEMBERS),
+        }
+    }
+
+    fn name(&mut self, name: &Spanned<String>, what: &str, longest: usize) -> String {
+        let text = name.as_ref();
+        if let Err(error) = check_name(text) {
+            let reason = match &error {
+                swarmbus_core::Error::InvalidName { reason, .. } => (*reason).to_owned(),
+                other => other.to_string(),
+            };
+            self.say(
+                name.span(),
+                format!("`{text}` cannot name {what}: {reason}"),
+                "letters, digits, `.`, `_` and `-`, at most 63",
+            );
+        } else if text.len() > longest {
+            self.say(
+                name.span(),
+                format!("`{text}` is too long to name {what}"),
+                format!("at most {longest} characters"),
+            );
+        }
+        text.clone()
+    }
+
+    fn unique(&mut self, names: &mut BTreeMap<String, String>, name: String, what: &str, span: Range<usize>) -> bool {
+        if let Some(other) = names.get(&name) {
+            let message = format!("`{name}` would name both {other} and {what}");
+            self.say(span, message, "names of agents and queues must differ");
+            return false;
+        }
+        names.insert(name, what.to_owned());
+        true
+    }
+
+    fn folder(&mut self, dir: &Path, text: &Spanned<Text>) -> Option<std::path::PathBuf> {
+        let lookup = |name: &str| std::env::var(name).ok();
+        match text.as_ref().template().and_then(|template| template.expand(&lookup)) {
+            Ok(folder) if folder.is_empty() => {
+                self.say(text.span(), "the folder for logs has no name", "name one, or leave `logs` out");
+                None
+            }
+            Ok(folder) => Some(dir.join(folder)),
+            Err(fault) => {
+                self.say(text.span(), fault.to_string(), fault.hint());
+                None
+            }
+        }
+    }
+
+    fn env(&mut self, env: Env) -> Vec<(String, Template)> {
+        let mut out = Vec::new();
+        for (name, text) in env {
+            let span = name.span();
+            let name = name.into_inner();
+            if RESERVED.contains(&name.as_str()) {
+                self.say(span, format!("{name} is set by the supervisor"), "choose another name");
+            } else if name.is_empty() || name.contains(['=', '\0']) {
+                self.say(span, format!("`{name}` cannot name a variable"), "");
+            }
+            match text.as_ref().template() {
+                Ok(template) => out.push((name, template)),
+                Err(fault) => self.say(text.span(), fault.to_string(), fault.hint()),
+            }
+        }
+        out
+    }
+
+    fn command(
+        &mut self,
+        name: String,
+        command: Spanned<schema::Words>,
+        env: Env,
+        shared_env: &[(String, Template)],
+        restart: Option<schema::Restart>,
+        usual: restart::Plan,
+    ) -> (CommandPlan, Places) {
+        let mut places = Places { command: command.span(), words: Vec::new(), env: places_of(&env) };
+        let mut words = Vec::new();
+        for word in &command.as_ref().0 {
+            places.words.push(word.span());
+            match word.as_ref().template() {
+                Ok(template) => words.push(template),
+                Err(fault) => self.say(word.span(), fault.to_string(), fault.hint()),
+            }
+        }
+        if command.as_ref().0.is_empty() {
+            self.say(command.span(), "the command is empty", "name a program, such as [\"python3\", \"worker.py\"]");
+        }
+        let env = self.env(env);
+        let restart = self.restart(restart, usual);
+        (CommandPlan { name, words, shared_env: shared_env.to_vec(), env, restart }, places)
+    }
+
+    fn restart(&mut self, raw: Option<schema::Restart>, usual: restart::Plan) -> restart::Plan {
+        let Some(raw) = raw else { return usual };
+        if let Some(failures) = raw.failures.as_ref().filter(|count| count.as_ref().0 == 0) {
+            self.say(
+                failures.span(),
+                "0 failures to give up at",
+                "1 gives up at the first; restart = \"never\" does not restart",
+            );
+        }
+        let or = |span: Option<Span>, usual| span.map_or(usual, |span| span.0);
+        restart::Plan {
+            policy: raw.policy.unwrap_or(usual.policy),
+            first: or(raw.first, usual.first),
+            most: or(raw.most, usual.most),
+            failures: raw.failures.map_or(usual.failures, |count| count.as_ref().0),
+            within: or(raw.within, usual.within),
+            healthy: or(raw.healthy, usual.healthy),
+        }
+    }
+
+    /// Puts the launch together once, so that an unset variable or a missing program is told before anything starts.
+    fn launchable(
+        &mut self,
+        plan: &Topology,
+        run: &CommandPlan,
+        places: &Places,
+        shared: &BTreeMap<String, Range<usize>>,
+    ) {
+        if run.words.is_empty() || run.words.len() != places.words.len() {
+            return;
+        }
+        let identity = Identity {
+            bus: plan.bus.name.clone(),
+            agent: run.name.clone(),
+            pool: Some((run.name.clone(), 1)),
+            pools: String::new(),
+            index: Some(1),
+        };
+        let at = |span: Option<&Range<usize>>| span.cloned().unwrap_or_else(|| places.command.clone());
+        match run.launch(&plan.dir, &identity) {
+            Ok(_) => {}
+            Err(LaunchFault::SharedEnv(name, fault)) => {
+                let problem = Problem::new(at(shared.get(&name)), fault.to_string(), fault.hint());
+                if !self.problems.contains(&problem) {
+                    self.problems.push(problem);
+                }
+            }
+            Err(LaunchFault::Env(name, fault)) => self.say(at(places.env.get(&name)), fault.to_string(), fault.hint()),
+            Err(LaunchFault::Word(index, fault)) => {
+                self.say(at(places.words.get(index)), fault.to_string(), fault.hint())
+            }
+            Err(LaunchFault::Program(message, hint)) => self.say(at(places.words.first()), message, hint),
+        }
+    }
+}
+
+fn places_of(env: &Env) -> BTreeMap<String, Range<usize>> {
+    env.iter().map(|(name, text)| (name.as_ref().clone(), text.span())).collect()
+}

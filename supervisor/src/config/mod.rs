@@ -1,0 +1,184 @@
+//! The topology: what `swarmbus up FILE.toml` starts.
+//!
+//! A file is read, checked as a whole and turned into a [`Topology`] before anything starts; what is wrong is
+//! reported with its line and with what would be right ([`ConfigError`]).
+
+mod check;
+mod launch;
+mod problem;
+mod schema;
+mod template;
+
+pub use launch::{Identity, Launch, LaunchFault, RESERVED};
+pub use problem::{ConfigError, Problem, suggest};
+pub use template::{Fault, Template};
+
+use crate::{drain, restart};
+use std::path::{Path, PathBuf};
+use swarmbus_core::CreateOptions;
+
+/// A checked topology: a bus, perhaps a coordinator, and pools of agents.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    /// The file it came from.
+    pub path: PathBuf,
+    /// The folder of the file; commands run in it.
+    pub dir: PathBuf,
+    /// The bus.
+    pub bus: BusPlan,
+    /// The process whose end is the end of the job.
+    pub coordinator: Option<CommandPlan>,
+    /// The pools, in the order of the file.
+    pub pools: Vec<PoolPlan>,
+    /// How long agents have to finish.
+    pub drain: drain::Plan,
+    /// Where logs go when they are to stay.
+    pub logs: Option<PathBuf>,
+}
+
+/// `[bus]`
+#[derive(Clone, Debug)]
+pub struct BusPlan {
+    /// Its name.
+    pub name: String,
+    /// How to make it.
+    pub create: CreateOptions,
+    /// Queues that are declared ahead.
+    pub queues: Vec<String>,
+    /// Take the bus if it exists, and leave it at the end.
+    pub keep: bool,
+}
+
+/// `[pool.NAME]`
+#[derive(Clone, Debug)]
+pub struct PoolPlan {
+    /// The pool's name; its agents are `NAME-1` … `NAME-SIZE`.
+    pub name: String,
+    /// How many agents.
+    pub size: u32,
+    /// What they run. `run.name` is the pool's name.
+    pub run: CommandPlan,
+}
+
+/// A command with its environment and its restart policy.
+#[derive(Clone, Debug)]
+pub struct CommandPlan {
+    /// The agent's name, or the pool's.
+    pub name: String,
+    /// The words of the command; never empty.
+    pub words: Vec<Template>,
+    /// `[env]` of the file.
+    pub shared_env: Vec<(String, Template)>,
+    /// `env` of this table; wins over `[env]`.
+    pub env: Vec<(String, Template)>,
+    /// What follows an exit.
+    pub restart: restart::Plan,
+}
+
+/// What the command line says over the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// Another name for the bus.
+    pub bus: Option<String>,
+    /// Sizes: of the pool named, or of the only one.
+    pub sizes: Vec<(Option<String>, u32)>,
+    /// Where logs go and stay.
+    pub logs: Option<PathBuf>,
+    /// As `keep = true`.
+    pub keep: bool,
+}
+
+/// Why a topology could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file could not be read.
+    #[error("{path}: {error}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The file is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The command line is wrong.
+    #[error("{0}")]
+    Override(String),
+}
+
+impl Topology {
+    /// Reads and checks a file. Nothing is started or created.
+    pub fn load(path: &Path, overrides: &Overrides) -> Result<Topology, LoadError> {
+        let read = |error| LoadError::Read { path: path.to_owned(), error };
+        let text = std::fs::read_to_string(path).map_err(read)?;
+        let full = std::fs::canonicalize(path).map_err(read)?;
+        let dir = full.parent().unwrap_or(Path::new("/")).to_owned();
+        let mut topology = Topology::parse(path, &dir, &text)?;
+        topology.apply(overrides)?;
+        Ok(topology)
+    }
+
+    /// Checks the text of a file; `path` is what errors call it, `dir` where its commands run.
+    pub fn parse(path: &Path, dir: &Path, text: &str) -> Result<Topology, ConfigError> {
+        let file: schema::File =
+            toml::from_str(text).map_err(|error| ConfigError::new(path, text, vec![Problem::from_toml(&error)]))?;
+        let (topology, problems) = check::topology(path, dir, file);
+        match topology {
+            Some(topology) if problems.is_empty() => Ok(topology),
+            _ => Err(ConfigError::new(path, text, problems)),
+        }
+    }
+
+    fn apply(&mut self, overrides: &Overrides) -> Result<(), LoadError> {
+        if let Some(name) = &overrides.bus {
+            swarmbus_core::check_name(name).map_err(|error| LoadError::Override(error.to_string()))?;
+            self.bus.name.clone_from(name);
+        }
+        for (pool, size) in &overrides.sizes {
+            let names: Vec<String> = self.pools.iter().map(|pool| pool.name.clone()).collect();
+            let index = match pool {
+                Some(name) => names.iter().position(|known| known == name).ok_or_else(|| {
+                    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+                    LoadError::Override(format!("there is no pool `{name}`; {}", suggest(name, &known)))
+                })?,
+                None if names.len() == 1 => 0,
+                None => {
+                    let all = names.join(", ");
+                    return Err(LoadError::Override(format!(
+                        "say which pool: POOL={size}, where POOL is one of {all}"
+                    )));
+                }
+            };
+            if *size == 0 || *size > AGENTS_MAX {
+                return Err(LoadError::Override(format!("a pool has 1 to {AGENTS_MAX} agents, not {size}")));
+            }
+            self.pools[index].size = *size;
+        }
+        if let Some(logs) = &overrides.logs {
+            self.logs = Some(std::path::absolute(logs).unwrap_or_else(|_| logs.clone()));
+        }
+        self.bus.keep |= overrides.keep;
+        let wanted = self.agents() + self.bus.queues.len() as u32 + SPARE_MEMBERS;
+        self.bus.create.agents = self.bus.create.agents.max(wanted);
+        Ok(())
+    }
+
+    /// How many agents there are, the coordinator included.
+    pub fn agents(&self) -> u32 {
+        self.pools.iter().map(|pool| pool.size).sum::<u32>() + u32::from(self.coordinator.is_some())
+    }
+
+    /// The name of agent `index` (from 1) of a pool.
+    pub fn agent_name(pool: &str, index: u32) -> String {
+        format!("{pool}-{index}")
+    }
+}
+
+/// The most agents a pool or a bus can have; members have 16-bit indices.
+pub const AGENTS_MAX: u32 = 60_000;
+
+/// Entries that a bus keeps free beside the agents of its topology: for tools, and for a successor that starts while its
+/// predecessor's entry is being reaped.
+pub const SPARE_MEMBERS: u32 = 64;

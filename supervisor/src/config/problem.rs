@@ -1,0 +1,171 @@
+//! Configuration errors for people: file, line, the wrong word, what would be right.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// One thing that is wrong with a topology file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, in bytes of the file.
+    pub span: Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right; may be empty.
+    pub hint: String,
+}
+
+impl Problem {
+    /// A problem at a place.
+    pub fn new(span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> Problem {
+        Problem { span, message: message.into(), hint: hint.into() }
+    }
+
+    /// What the TOML reader or serde found, with the nearest right word where there is one.
+    pub fn from_toml(error: &toml::de::Error) -> Problem {
+        let message = error.message().to_owned();
+        let mut hint = hint_for(&message);
+        let ticked = ticked(&message);
+        if (message.starts_with("unknown field") || message.starts_with("unknown variant"))
+            && let Some((wrong, known)) = ticked.split_first()
+        {
+            hint = suggest(wrong, known);
+        }
+        let message = message.replacen("unknown field", "unknown key", 1).replacen("missing field", "missing key", 1);
+        let message = match message.find(", expected") {
+            Some(at) if message.starts_with("unknown ") => message[..at].to_owned(),
+            _ => message,
+        };
+        Problem { span: error.span().unwrap_or(0..0), message, hint }
+    }
+}
+
+/// The words in back-ticks of a serde message, in order: the wrong one first, then what was expected.
+fn ticked(message: &str) -> Vec<&str> {
+    message.split('`').skip(1).step_by(2).collect()
+}
+
+/// "did you mean …", or the list of what is known when nothing is near.
+pub fn suggest(wrong: &str, known: &[&str]) -> String {
+    let nearest = known.iter().map(|word| (strsim::damerau_levenshtein(wrong, word), *word)).min();
+    match nearest {
+        Some((distance, word)) if distance <= 1 + word.len() / 3 => format!("did you mean `{word}`?"),
+        _ if known.is_empty() => String::new(),
+        _ => format!("known here: {}", known.join(", ")),
+    }
+}
+
+fn hint_for(message: &str) -> String {
+    match message {
+        "missing field `bus`" => "every topology starts with [bus] and name = \"…\"".into(),
+        "missing field `name`" => "name the bus: name = \"…\"".into(),
+        "missing field `command`" => "say what to run: command = [\"python3\", \"worker.py\"]".into(),
+        "missing field `size`" => "say how many agents: size = 10".into(),
+        "duplicate key" => "keep one of the two".into(),
+        _ => String::new(),
+    }
+}
+
+/// Everything that is wrong with a topology file; nothing was started.
+#[derive(Clone, Debug)]
+pub struct ConfigError {
+    path: PathBuf,
+    text: String,
+    problems: Vec<Problem>,
+}
+
+/// More than this does not fit on one screen beside its excerpts.
+const SHOWN_MAX: usize = 4;
+
+impl ConfigError {
+    /// Problems of a file whose text is at hand; `problems` must not be empty.
+    pub fn new(path: &Path, text: &str, mut problems: Vec<Problem>) -> ConfigError {
+        problems.sort_by_key(|problem| problem.span.start);
+        ConfigError { path: path.to_owned(), text: text.to_owned(), problems }
+    }
+
+    /// What was found, in the order of the file.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The line (from 1) and column (from 1, in characters) of a problem.
+    pub fn place(&self, problem: &Problem) -> (usize, usize) {
+        let start = floor_char(&self.text, problem.span.start);
+        let before = &self.text[..start];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+
+    fn write_problem(&self, f: &mut fmt::Formatter<'_>, problem: &Problem) -> fmt::Result {
+        let (line, column) = self.place(problem);
+        write!(f, "{}:{line}:{column}: {}", self.path.display(), problem.message)?;
+        let source = self.text.lines().nth(line - 1).unwrap_or("");
+        if !source.is_empty() {
+            let start = floor_char(&self.text, problem.span.start);
+            let end = floor_char(&self.text, problem.span.end).max(start);
+            let first_line = self.text[start..end].lines().next().unwrap_or("");
+            let carets = "^".repeat(first_line.chars().count().max(1));
+            let source: String = source.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            write!(f, "\n{line:>5} | {source}\n      | {}{carets}", " ".repeat(column - 1))?;
+            if !problem.hint.is_empty() {
+                write!(f, " {}", problem.hint)?;
+            }
+        } else if !problem.hint.is_empty() {
+            write!(f, "\n      = {}", problem.hint)?;
+        }
+        Ok(())
+    }
+}
+
+fn floor_char(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().take(SHOWN_MAX).enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            self.write_problem(f, problem)?;
+        }
+        if self.problems.len() > SHOWN_MAX {
+            write!(f, "\n… and {} more", self.problems.len() - SHOWN_MAX)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_suggested() {
+        assert_eq!(suggest("comand", &["command", "size"]), "did you mean `command`?");
+        assert_eq!(suggest("on-fail", &["never", "on-failure"]), "did you mean `on-failure`?");
+        assert_eq!(suggest("zzzzzz", &["command", "size"]), "known here: command, size");
+    }
+
+    #[test]
+    fn a_place_counts_lines_and_characters() {
+        let text = "a = 1\nbü = 'x'\n";
+        let at = text.find("'x'").unwrap();
+        let error = ConfigError::new(Path::new("t.toml"), text, vec![Problem::new(at..at + 3, "wrong", "right")]);
+        assert_eq!(error.place(&error.problems()[0]), (2, 6));
+        assert_eq!(error.to_string(), "t.toml:2:6: wrong\n    2 | bü = 'x'\n      |      ^^^ right");
+    }
+
+    #[test]
+    fn places_beyond_the_text_do_not_panic() {
+        let error = ConfigError::new(Path::new("t.toml"), "", vec![Problem::new(7..9, "wrong", "right")]);
+        assert_eq!(error.to_string(), "t.toml:1:1: wrong\n      = right");
+    }
+}

@@ -1,0 +1,231 @@
+//! The control socket: a request is one line of JSON, the answer one line or, while something goes on, several.
+
+use crate::status::Status;
+use crate::watch::Watch;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::time::Duration;
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// The status; one answer.
+    Ps,
+    /// A drain; answers tell how it goes, the last one is `done`.
+    Drain,
+    /// An end within seconds; answers as for a drain.
+    Down,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Answer {
+    /// The status.
+    Status(Status),
+    /// A drain is under way.
+    Draining {
+        /// What it waits for.
+        phase: String,
+        /// How many are left.
+        left: usize,
+        /// Some of them.
+        agents: Vec<String>,
+        /// Messages that wait in queues.
+        queued: u64,
+    },
+    /// The run is over and the bus is gone.
+    Done {
+        /// The exit code of `swarmbus up`.
+        code: u8,
+        /// Messages that nobody read.
+        unread: u64,
+    },
+    /// The request was not understood.
+    Error {
+        /// Why.
+        message: String,
+    },
+}
+
+/// A request longer than this is none.
+const REQUEST_BYTES_MAX: usize = 4096;
+
+/// More connections than this are turned away.
+const CLIENTS_MAX: usize = 64;
+
+#[derive(Debug)]
+struct Client {
+    stream: UnixStream,
+    heard: Vec<u8>,
+    to_say: Vec<u8>,
+    /// Waits for the end of a drain and is told how it goes.
+    follows: bool,
+    /// Nothing more comes from it; dropped after the next answer.
+    closing: bool,
+    said_something: bool,
+}
+
+/// The server's side. It never waits for a client.
+#[derive(Debug)]
+pub struct Control {
+    listener: UnixListener,
+    clients: HashMap<u32, Client>,
+    next: u32,
+}
+
+impl Control {
+    /// Listens at a path that is to be ours alone.
+    pub fn listen(path: &Path, watch: &Watch) -> io::Result<Control> {
+        let _ = std::fs::remove_file(path);
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        watch.listener(&listener)?;
+        Ok(Control { listener, clients: HashMap::new(), next: 0 })
+    }
+
+    /// Takes in whoever waits at the door. Only our own user and root are let in.
+    pub fn knock(&mut self, watch: &Watch) {
+        while let Ok((stream, _)) = self.listener.accept() {
+            let us = rustix::process::getuid();
+            let peer = rustix::net::sockopt::socket_peercred(&stream).map(|peer| peer.uid);
+            let welcome = peer.is_ok_and(|uid| uid == us || uid.is_root());
+            if !welcome || self.clients.len() >= CLIENTS_MAX || stream.set_nonblocking(true).is_err() {
+                continue;
+            }
+            let id = self.next;
+            self.next = self.next.wrapping_add(1);
+            if watch.client(id, &stream).is_ok() {
+                let (heard, to_say) = (Vec::new(), Vec::new());
+                let client = Client { stream, heard, to_say, follows: false, closing: false, said_something: false };
+                self.clients.insert(id, client);
+            }
+        }
+    }
+
+    /// A client can be read or written: the requests it has completed.
+    pub fn client(&mut self, id: u32, watch: &Watch) -> Vec<Request> {
+        let Some(client) = self.clients.get_mut(&id) else { return Vec::new() };
+        let mut requests = Vec::new();
+        let mut gone = false;
+        let mut bytes = [0; 1024];
+        while !client.closing {
+            match client.stream.read(&mut bytes) {
+                Ok(0) => gone = true,
+                Ok(read) => client.heard.extend_from_slice(&bytes[..read]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => gone = true,
+            }
+            while let Some(end) = client.heard.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = client.heard.drain(..=end).collect();
+                match serde_json::from_slice(&line) {
+                    Ok(request) => requests.push(request),
+                    Err(error) => {
+                        let message = format!("no such request: {error}");
+                        push(client, &Answer::Error { message });
+                    }
+                }
+            }
+            if client.heard.len() > REQUEST_BYTES_MAX {
+                gone = true;
+            }
+            if gone {
+                break;
+            }
+        }
+        if gone && requests.is_empty() && !client.follows {
+            self.drop_client(id, watch);
+        } else if gone {
+            // Whoever only shut its sending side down still wants answers; but a descriptor at its end is always
+            // ready, so it is not watched any more. One that has really gone shows when something is said to it.
+            client.closing = true;
+            watch.forget(&client.stream);
+        }
+        self.flush(id, watch);
+        requests
+    }
+
+    /// Answers a client.
+    pub fn answer(&mut self, id: u32, answer: &Answer, watch: &Watch) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            push(client, answer);
+            self.flush(id, watch);
+        }
+    }
+
+    /// From now on this client is told how a drain goes.
+    pub fn follow(&mut self, id: u32) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.follows = true;
+        }
+    }
+
+    /// Whether somebody follows a drain.
+    pub fn has_followers(&self) -> bool {
+        self.clients.values().any(|client| client.follows)
+    }
+
+    /// Tells all who follow. One who does not keep up misses the news in between.
+    pub fn tell(&mut self, answer: &Answer, watch: &Watch) {
+        let ids: Vec<u32> = self.clients.iter().filter(|(_, client)| client.follows).map(|(id, _)| *id).collect();
+        let last = matches!(answer, Answer::Done { .. });
+        for id in ids {
+            if let Some(client) = self.clients.get_mut(&id)
+                && (last || client.to_say.is_empty())
+            {
+                push(client, answer);
+            }
+            self.flush(id, watch);
+        }
+    }
+
+    /// Says what is still to be said, for a short while, and hangs up.
+    pub fn finish(self) {
+        for client in self.clients.into_values().filter(|client| !client.to_say.is_empty()) {
+            let mut stream = client.stream;
+            let _ = stream.set_nonblocking(false);
+            let _ = stream.set_write_timeout(Some(Duration::from_secs(1)));
+            let _ = stream.write_all(&client.to_say);
+        }
+    }
+
+    fn flush(&mut self, id: u32, watch: &Watch) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        while !client.to_say.is_empty() {
+            match client.stream.write(&client.to_say) {
+                Ok(written) => {
+                    client.to_say.drain(..written);
+                    client.said_something |= client.closing;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return self.drop_client(id, watch),
+            }
+        }
+        if !client.closing {
+            let _ = watch.client_waits(id, &client.stream, true, !client.to_say.is_empty());
+        } else if !client.follows && client.said_something {
+            self.drop_client(id, watch);
+        }
+    }
+
+    fn drop_client(&mut self, id: u32, watch: &Watch) {
+        if let Some(client) = self.clients.remove(&id) {
+            watch.forget(&client.stream);
+        }
+    }
+}
+
+fn push(client: &mut Client, answer: &Answer) {
+    if let Ok(line) = serde_json::to_vec(answer) {
+        client.to_say.extend_from_slice(&line);
+        client.to_say.push(b'\n');
+    }
+}

@@ -1,0 +1,119 @@
+//! What happens during a run, for whoever shows or records it.
+
+use crate::exit::Exit;
+use crate::restart::Why;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Something that happened.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Event {
+    /// Processes are being started.
+    Starting {
+        /// The bus.
+        bus: String,
+        /// Started so far.
+        begun: usize,
+        /// In all.
+        total: usize,
+    },
+    /// All processes are there.
+    Up {
+        /// The bus.
+        bus: String,
+        /// Agents of pools.
+        agents: usize,
+        /// Whether there is a coordinator.
+        coordinator: bool,
+        /// How long it took.
+        seconds: f64,
+    },
+    /// A process ended, or could not be started.
+    Ended {
+        /// The agent.
+        agent: String,
+        /// Its pool.
+        pool: Option<String>,
+        /// Its process.
+        pid: Option<u32>,
+        /// How it ended.
+        exit: Exit,
+        /// Why it could not be started.
+        error: Option<String>,
+        /// Messages it held, given back to their queues.
+        redelivered: u32,
+        /// What follows.
+        next: Next,
+        /// The last lines it wrote, if it failed.
+        tail: Vec<String>,
+    },
+    /// All agents of a pool have failed for good.
+    PoolFailed {
+        /// The pool.
+        pool: String,
+    },
+    /// A drain begins, or goes over to a harder way.
+    Draining {
+        /// Why.
+        reason: String,
+        /// Whether agents may finish.
+        gently: bool,
+        /// Who is left.
+        left: usize,
+    },
+    /// How a drain goes.
+    DrainLeft {
+        /// What it waits for.
+        phase: &'static str,
+        /// Who is left.
+        left: usize,
+    },
+    /// Agents that did not end by themselves are signalled.
+    Signalled {
+        /// The signal.
+        signal: &'static str,
+        /// Who.
+        agents: Vec<String>,
+    },
+    /// Messages that nobody read.
+    Unread {
+        /// Where, and how many.
+        queues: Vec<(String, u64)>,
+    },
+    /// Something that is worth knowing and stops nothing.
+    Warning {
+        /// What.
+        text: String,
+    },
+    /// The end.
+    Down {
+        /// The bus.
+        bus: String,
+        /// Why it ended.
+        reason: String,
+        /// The exit code.
+        code: u8,
+        /// How long the run took.
+        seconds: f64,
+        /// Starts after the first, of all agents.
+        restarts: u32,
+        /// Messages that went back to their queues because their holder died.
+        redelivered: u64,
+        /// Where logs were left.
+        logs: Option<PathBuf>,
+    },
+}
+
+/// What follows an exit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Next {
+    /// It starts again after so many seconds.
+    Restart(f64),
+    /// Nothing; all is well.
+    Nothing,
+    /// Nothing; it was given up.
+    GivenUp(Why),
+}

@@ -1,0 +1,254 @@
+//! Processes: starting one in a group of its own, signalling it, and telling it apart from a later one of the same number.
+
+use crate::config::Launch;
+use crate::exit::Exit;
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getpgid, getrlimit, kill_process_group,
+    pidfd_open, pidfd_send_signal, prlimit, setrlimit, waitid,
+};
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Where a process writes.
+#[derive(Clone, Copy, Debug)]
+pub enum Output<'a> {
+    /// Where the supervisor writes.
+    Inherit,
+    /// To this file, behind what is there. A file outlives the supervisor; a pipe would break with it.
+    File(&'a Path),
+}
+
+/// A child and the descriptor that becomes readable when it ends.
+#[derive(Debug)]
+pub struct Spawned {
+    /// Its number; also that of its group.
+    pub pid: u32,
+    /// Its descriptor.
+    pub pidfd: OwnedFd,
+}
+
+/// Starts processes; knows the limits they are to have.
+#[derive(Debug)]
+pub struct Spawner {
+    /// The limit of open files that children get back after the supervisor has raised its own.
+    files: Option<Rlimit>,
+}
+
+impl Spawner {
+    /// Makes room for a descriptor per child.
+    pub fn new(children: u32) -> Spawner {
+        Spawner { files: room_for(children) }
+    }
+
+    /// Starts a process: in a group of its own, so that the terminal's Ctrl-C does not reach it, with nothing to read,
+    /// and with no tie that would end it together with the supervisor.
+    pub fn spawn(&self, launch: &Launch, dir: &Path, output: Output<'_>) -> io::Result<Spawned> {
+        let mut command = Command::new(&launch.program);
+        command.args(&launch.args).current_dir(dir).process_group(0).stdin(Stdio::null());
+        for (name, value) in &launch.env {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Output::File(path) = output {
+            let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+            command.stdout(file.try_clone()?).stderr(file);
+        }
+        let child = command.spawn()?;
+        let pid = Pid::from_child(&child);
+        // The child is ours and has not been waited for, so its number cannot mean another process yet.
+        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => pidfd,
+            Err(error) => {
+                let _ = kill_process_group(pid, Signal::KILL);
+                let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+                return Err(error.into());
+            }
+        };
+        if let Some(files) = &self.files {
+            let _ = prlimit(Some(pid), Resource::Nofile, *files);
+        }
+        Ok(Spawned { pid: child.id(), pidfd })
+    }
+}
+
+/// Sees to it that this process may open a descriptor for each of so many processes. If the limit had to be raised, the
+/// answer is what it was.
+pub fn room_for(processes: u32) -> Option<Rlimit> {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = u64::from(processes) + 128;
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return None;
+    }
+    let current = limit.maximum.map_or(wanted * 2, |most| most.min(wanted * 2));
+    setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..limit }).is_ok().then_some(limit)
+}
+
+/// Collects a child that has ended, together with what is left of its group. `None`: it has not ended.
+pub fn collect(pid: u32, pidfd: &OwnedFd) -> Option<Exit> {
+    // While the leader is a zombie the group's number is taken, so this cannot hit anybody else.
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    match waitid(WaitId::PidFd(pidfd.as_fd()), options) {
+        Ok(Some(_)) => signal_group(pid, Signal::KILL),
+        Ok(None) => return None,
+        Err(_) => return Some(Exit::Code(255)),
+    }
+    match waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+        Ok(Some(status)) => Some(match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Exit::Code(code),
+            (None, Some(signal)) => Exit::Signal(signal),
+            (None, None) => Exit::Code(255),
+        }),
+        _ => Some(Exit::Code(255)),
+    }
+}
+
+/// Signals the whole group of a child that has not been collected.
+pub fn signal_group(pid: u32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
+        let _ = kill_process_group(pid, signal);
+        if signal == Signal::TERM {
+            // A stopped process could not answer.
+            let _ = kill_process_group(pid, Signal::CONT);
+        }
+    }
+}
+
+/// What tells a process from a later one with the same number: its start time, in ticks since the boot.
+pub fn start_ticks(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may hold anything; the fields after it are numbers.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// Whether the process that started at this time still runs. A zombie does not.
+pub fn is_alive(pid: u32, start: u64) -> bool {
+    Stranger::hold(pid, false, || start_ticks(pid) == Some(start)).is_some_and(|process| process.is_alive())
+}
+
+/// How long a process has been there, in seconds.
+pub fn uptime_s(start_ticks: u64) -> Option<f64> {
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let since_boot: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+    let ticks = rustix::param::clock_ticks_per_second() as f64;
+    Some((since_boot - start_ticks as f64 / ticks).max(0.0))
+}
+
+/// The identity of this boot.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// A process of an earlier supervisor, held by a descriptor, so that it cannot be mistaken for another.
+#[derive(Debug)]
+pub struct Stranger {
+    /// Its number.
+    pub pid: u32,
+    /// Whether it leads a group that is to be signalled as a whole.
+    leads: bool,
+    pidfd: OwnedFd,
+}
+
+impl Stranger {
+    /// Takes hold of a process, if `still` says, after the descriptor is open, that it is the one meant.
+    pub fn hold(pid: u32, whole_group: bool, still: impl FnOnce() -> bool) -> Option<Stranger> {
+        let raw = Pid::from_raw(pid.cast_signed())?;
+        let pidfd = pidfd_open(raw, PidfdFlags::empty()).ok()?;
+        if !still() {
+            return None;
+        }
+        let leads = whole_group && getpgid(Some(raw)) == Ok(raw);
+        Some(Stranger { pid, leads, pidfd })
+    }
+
+    /// Signals it, and its group if it leads one.
+    pub fn signal(&self, signal: Signal) {
+        if self.is_alive() {
+            if self.leads {
+                signal_group(self.pid, signal);
+            } else {
+                let _ = pidfd_send_signal(&self.pidfd, signal);
+                if signal == Signal::TERM {
+                    let _ = pidfd_send_signal(&self.pidfd, Signal::CONT);
+                }
+            }
+        }
+    }
+
+    /// Whether it is still there.
+    pub fn is_alive(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, poll};
+        let now = rustix::fs::Timespec::default();
+        poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], Some(&now)) == Ok(0)
+    }
+
+    /// Waits until it has ended, at most until `deadline`.
+    pub fn wait(&self, deadline: std::time::Instant) {
+        use rustix::event::{PollFd, PollFlags, poll};
+        loop {
+            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            let Ok(left) = rustix::fs::Timespec::try_from(left) else { return };
+            match poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], Some(&left)) {
+                Err(rustix::io::Errno::INTR) => continue,
+                _ => return,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    fn launch(script: &str) -> Launch {
+        Launch { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()], env: Vec::new() }
+    }
+
+    fn run(script: &str) -> (u32, Exit) {
+        let child = Spawner::new(1).spawn(&launch(script), Path::new("/"), Output::Inherit).unwrap();
+        let stranger = Stranger::hold(child.pid, true, || true).unwrap();
+        stranger.wait(Instant::now() + Duration::from_secs(60));
+        (child.pid, collect(child.pid, &child.pidfd).expect("it has ended"))
+    }
+
+    #[test]
+    fn exits_are_collected() {
+        assert_eq!(run("exit 3").1, Exit::Code(3));
+        assert_eq!(run("kill -9 $$").1, Exit::Signal(9));
+    }
+
+    #[test]
+    fn a_living_child_is_not_collected_and_leads_its_group() {
+        let child = Spawner::new(1).spawn(&launch("sleep 600 & wait"), Path::new("/"), Output::Inherit).unwrap();
+        assert_eq!(collect(child.pid, &child.pidfd), None);
+        let raw = Pid::from_raw(child.pid.cast_signed()).unwrap();
+        assert_eq!(getpgid(Some(raw)), Ok(raw));
+        assert!(start_ticks(child.pid).is_some());
+        let stranger = Stranger::hold(child.pid, true, || true).unwrap();
+        assert!(stranger.is_alive());
+        stranger.signal(Signal::KILL);
+        stranger.wait(Instant::now() + Duration::from_secs(60));
+        assert!(!stranger.is_alive());
+        assert_eq!(collect(child.pid, &child.pidfd), Some(Exit::Signal(9)));
+    }
+
+    #[test]
+    fn a_process_that_is_not_meant_is_not_held() {
+        assert!(Stranger::hold(std::process::id(), false, || false).is_none());
+    }
+
+    #[test]
+    fn our_own_age_is_known() {
+        let age_s = uptime_s(start_ticks(std::process::id()).unwrap()).unwrap();
+        assert!(age_s < 3600.0, "{age_s}");
+        assert!(!boot_id().is_empty());
+    }
+}

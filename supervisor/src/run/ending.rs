@@ -1,0 +1,218 @@
+//! How a run ends: why, with what exit code, who is told, signalled and waited for, and what is removed.
+
+use super::{Run, UpError};
+use crate::control::Answer;
+use crate::drain::{Action, Drain, Mode, Who};
+use crate::event::Event;
+use crate::exit::Exit;
+use crate::process::{collect, signal_group};
+use rustix::process::Signal;
+use std::path::{Path, PathBuf};
+use swarmbus_core::Error;
+
+/// Why a run ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The coordinator has finished, or failed for good.
+    Coordinator(Exit),
+    /// There is no coordinator, and all agents have ended.
+    AllEnded,
+    /// All agents of a pool have failed for good.
+    PoolFailed(String),
+    /// A signal.
+    Signal(i32),
+    /// `swarmbus drain`
+    Drain,
+    /// `swarmbus down`
+    Down,
+    /// Somebody destroyed the bus.
+    BusGone,
+}
+
+impl Ending {
+    fn code(&self, any_failed: bool) -> u8 {
+        match self {
+            Ending::Coordinator(exit) => exit.code(),
+            Ending::AllEnded if any_failed => 1,
+            Ending::AllEnded | Ending::Drain => 0,
+            Ending::PoolFailed(_) | Ending::BusGone => 1,
+            Ending::Signal(signal) => Exit::Signal(*signal).code(),
+            Ending::Down => Exit::Signal(Signal::TERM.as_raw()).code(),
+        }
+    }
+
+    fn reason(&self) -> String {
+        match self {
+            Ending::Coordinator(Exit::Code(0)) => "the coordinator has finished".into(),
+            Ending::Coordinator(exit) => format!("the coordinator {exit}"),
+            Ending::AllEnded => "all agents have ended".into(),
+            Ending::PoolFailed(pool) => format!("pool {pool} has failed"),
+            Ending::Signal(signal) => signal_hook::low_level::signal_name(*signal).unwrap_or("signal").into(),
+            Ending::Drain => "drained on request".into(),
+            Ending::Down => "stopped on request".into(),
+            Ending::BusGone => "the bus was destroyed by somebody else".into(),
+        }
+    }
+}
+
+impl Run<'_> {
+    /// The first reason given decides the exit code; a harder mode later only hurries.
+    pub(super) fn end(&mut self, ending: Ending, mode: Mode) {
+        let now = self.now();
+        let left = self.fleet.left();
+        let left = left.pools + usize::from(left.coordinator);
+        let (reason, gently) = (ending.reason(), mode == Mode::Gently);
+        if self.ending.is_none() {
+            self.ending = Some(ending);
+            self.fleet.stop_starting();
+            self.show.show(&Event::Draining { reason, gently, left });
+            let (drain, actions) = Drain::begin(self.topology.drain, mode, now);
+            self.drain = Some(drain);
+            self.act(&actions);
+        } else if let Some(drain) = &mut self.drain {
+            let actions = drain.harder(mode, now);
+            if !actions.is_empty() {
+                self.show.show(&Event::Draining { reason, gently, left });
+                self.act(&actions);
+            }
+        }
+    }
+
+    pub(super) fn drain_on(&mut self) {
+        let (now, left) = (self.now(), self.fleet.left());
+        let Some(drain) = &mut self.drain else { return };
+        let actions = drain.step(now, left);
+        let phase = drain.phase();
+        if !drain.lets_pools_finish() {
+            self.fleet.stop_starting();
+        }
+        self.act(&actions);
+        let left = left.pools + usize::from(left.coordinator);
+        if left != self.told_left || !actions.is_empty() {
+            self.told_left = left;
+            self.show.show(&Event::DrainLeft { phase, left });
+            if self.control.has_followers() {
+                let agents = self.fleet.running().take(10).map(|(at, _)| self.fleet.slot(at).name.clone()).collect();
+                let queued = self.observer.queues().iter().map(|queue| queue.queued).sum();
+                let answer = Answer::Draining { phase: phase.to_owned(), left, agents, queued };
+                self.control.tell(&answer, &self.watch);
+            }
+        }
+    }
+
+    fn act(&mut self, actions: &[Action]) {
+        for action in actions {
+            match *action {
+                Action::Close(who) => self.close(who),
+                Action::Terminate(who) => self.signal(who, Signal::TERM, "SIGTERM"),
+                Action::Kill(who) => self.signal(who, Signal::KILL, "SIGKILL"),
+            }
+        }
+    }
+
+    fn signal(&mut self, who: Who, signal: Signal, name: &'static str) {
+        let meant = |at: usize| (who == Who::Pools) == self.fleet.slot(at).pool.is_some();
+        let mut agents = Vec::new();
+        for (at, pid) in self.fleet.running().filter(|(at, _)| meant(*at)) {
+            signal_group(pid, signal);
+            agents.push(self.fleet.slot(at).name.clone());
+        }
+        if !agents.is_empty() && self.drain.as_ref().is_some_and(|drain| drain.mode() == Mode::Gently) {
+            self.show.show(&Event::Signalled { signal: name, agents });
+        }
+    }
+
+    /// Closes what the pools, or the coordinator, read from.
+    ///
+    /// A bus that goes with the run has all its queues closed, also those that agents made on the way; mailboxes of
+    /// guests stay open until the bus goes. A bus that stays has only those closed that the topology names.
+    fn close(&mut self, who: Who) {
+        let coordinator = self.topology.coordinator.as_ref().map(|plan| plan.name.as_str());
+        let mut names: Vec<String> = match who {
+            Who::Coordinator => coordinator.map(str::to_owned).into_iter().collect(),
+            Who::Pools => {
+                let of_pools =
+                    self.fleet.slots().iter().filter(|slot| slot.pool.is_some()).map(|slot| slot.name.clone());
+                self.topology.bus.queues.iter().cloned().chain(of_pools).collect()
+            }
+        };
+        if !self.topology.bus.keep {
+            let pids: Vec<u32> = self.fleet.running().map(|(_, pid)| pid).collect();
+            for queue in self.observer.queues() {
+                let guest = queue.owner.is_some_and(|pid| !pids.contains(&pid));
+                if !guest && !queue.closed && Some(queue.name.as_str()) != coordinator && !names.contains(&queue.name) {
+                    names.push(queue.name);
+                }
+            }
+        }
+        for name in names {
+            match self.member.close_queue(&name) {
+                Ok(()) | Err(Error::Closed { .. } | Error::UnknownAgent { .. }) => {}
+                Err(error) => self.warn(format!("closing {name}: {error}")),
+            }
+        }
+    }
+
+    /// Cleans up after the loop. Should the loop have broken off, agents are killed first: nobody would be left to end them.
+    pub(super) fn finish(mut self, result: Result<(), UpError>) -> Result<u8, UpError> {
+        if result.is_err() {
+            for (_, pid) in self.fleet.running() {
+                signal_group(pid, Signal::KILL);
+            }
+            for (at, pid) in self.fleet.running().collect::<Vec<_>>() {
+                if let Some((pidfd, _)) = &self.children[at] {
+                    let _ = collect(pid, pidfd);
+                }
+            }
+        }
+        let _ = self.member.reap();
+        let mut unread: Vec<(String, u64)> =
+            self.observer.queues().into_iter().filter(|q| q.queued > 0).map(|q| (q.name, q.queued)).collect();
+        unread.sort();
+        let unread_sum = unread.iter().map(|(_, count)| count).sum();
+        if !unread.is_empty() {
+            self.show.show(&Event::Unread { queues: unread });
+        }
+        if self.topology.bus.keep {
+            let names = self.topology.bus.queues.iter().chain(self.fleet.slots().iter().map(|slot| &slot.name));
+            for name in names {
+                let _ = self.member.reopen_queue(name);
+            }
+        }
+        let ending = self.ending.clone().unwrap_or(Ending::BusGone);
+        let any_failed = self.fleet.any_failed();
+        let code = ending.code(any_failed);
+        let forced = self.drain.as_ref().is_some_and(|drain| drain.mode() == Mode::Forcibly);
+        let asked = matches!(ending, Ending::Signal(_) | Ending::Down | Ending::Drain);
+        let clean = !any_failed && !forced && (code == 0 || asked);
+        let keep_logs = !clean && self.topology.logs.is_none() && has_logs(&self.logs);
+        let logs = (keep_logs || self.topology.logs.is_some()).then(|| self.logs.clone());
+        let down = Event::Down {
+            bus: self.topology.bus.name.clone(),
+            reason: ending.reason(),
+            code,
+            seconds: self.begun.elapsed().as_secs_f64(),
+            restarts: self.fleet.restarts(),
+            redelivered: self.redelivered,
+            logs,
+        };
+        self.member.close();
+        let destroyed = if self.topology.bus.keep { Ok(()) } else { self.bus.destroy() };
+        self.control.tell(&Answer::Done { code, unread: unread_sum }, &self.watch);
+        self.control.finish();
+        self.rundir.finish(keep_logs);
+        self.show.show(&down);
+        result?;
+        match destroyed {
+            Ok(()) | Err(Error::UnknownBus { .. } | Error::Closed { .. }) => Ok(code),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn has_logs(dir: &Path) -> bool {
+    let is_log = |path: PathBuf| path.extension().is_some_and(|ext| ext == "log");
+    std::fs::read_dir(dir).is_ok_and(|entries| {
+        entries.flatten().any(|entry| is_log(entry.path()) && entry.metadata().is_ok_and(|meta| meta.len() > 0))
+    })
+}

@@ -1,0 +1,412 @@
+//! The run itself: one loop that starts what is due, sleeps, and answers what woke it.
+
+mod ending;
+
+use crate::config::{Identity, Topology};
+use crate::control::{Answer, Control, Request};
+use crate::drain::{Drain, Mode};
+use crate::event::{Event, Next};
+use crate::exit::Exit;
+use crate::log;
+use crate::pool::{Fleet, State};
+use crate::process::{Output, Spawner, collect};
+use crate::restart::{Chance, Verdict};
+use crate::rundir::{RunDir, RunDirError};
+use crate::show::Show;
+use crate::status::{Known, Status, status};
+use crate::watch::{self, Watch};
+use ending::Ending;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use swarmbus_core::{Bus, Error, Member, Observer, QueueOptions, Reaped};
+
+/// Why a run could not begin, or broke off.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpError {
+    /// The bus is there already.
+    #[error(
+        "the bus {bus} exists: remove it with `swarmbus down {bus}`, or take it as it is with keep = true in [bus]"
+    )]
+    BusExists {
+        /// The bus.
+        bus: String,
+    },
+    /// The bus said no.
+    #[error(transparent)]
+    Bus(#[from] Error),
+    /// The run directory could not be had.
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
+    /// The system refused.
+    #[error("{what}: {error}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> UpError {
+    let what = what.into();
+    move |error| UpError::System { what, error }
+}
+
+/// Processes started in one turn of the loop; then signals and deaths get their turn.
+const STARTS_PER_TURN: usize = 16;
+
+/// How often members that are not our children are looked after: tools, scripts' children, guests.
+const REAP_EVERY: Duration = Duration::from_secs(1);
+
+/// How soon a reap that had to leave something is tried again.
+const REAP_AGAIN: Duration = Duration::from_millis(50);
+
+struct Run<'a> {
+    topology: &'a Topology,
+    show: &'a mut dyn Show,
+    begun: Instant,
+    bus: Bus,
+    member: Member,
+    observer: Observer,
+    rundir: RunDir,
+    logs: PathBuf,
+    watch: Watch,
+    control: Control,
+    spawner: Spawner,
+    fleet: Fleet,
+    /// By slot: the descriptor of its process, and where the process's output begins in its log.
+    children: Vec<Option<(OwnedFd, u64)>>,
+    chance: Chance,
+    next_reap: Duration,
+    drain: Option<Drain>,
+    ending: Option<Ending>,
+    announced: bool,
+    redelivered: u64,
+    told_left: usize,
+}
+
+/// Starts a topology and stays with it until it ends. The answer is the exit code.
+///
+/// Takes over SIGINT, SIGTERM, SIGHUP and SIGQUIT of the process for that time.
+pub fn up(topology: &Topology, show: &mut dyn Show) -> Result<u8, UpError> {
+    let watch = Watch::new().map_err(system("cannot watch for signals"))?;
+    let rundir = RunDir::claim(&topology.bus.name)?;
+    let bus = match make_bus(topology) {
+        Ok(bus) => bus,
+        Err(error) => {
+            rundir.finish(false);
+            return Err(error);
+        }
+    };
+    let result = match prepare(topology, show, &bus, rundir, watch) {
+        Ok(mut run) => {
+            let result = run.turn_until_over();
+            run.finish(result)
+        }
+        Err(error) => Err(error),
+    };
+    if result.is_err() && !topology.bus.keep {
+        let _ = bus.destroy();
+    }
+    result
+}
+
+fn make_bus(topology: &Topology) -> Result<Bus, UpError> {
+    let plan = &topology.bus;
+    let made =
+        if plan.keep { Bus::open_or_create(&plan.name, &plan.create) } else { Bus::create(&plan.name, &plan.create) };
+    made.map_err(|error| match error {
+        Error::BusExists { bus } => UpError::BusExists { bus },
+        other => UpError::Bus(other),
+    })
+}
+
+fn prepare<'a>(
+    topology: &'a Topology,
+    show: &'a mut dyn Show,
+    bus: &Bus,
+    rundir: RunDir,
+    watch: Watch,
+) -> Result<Run<'a>, UpError> {
+    let fleet = Fleet::new(topology);
+    let member = bus.join()?;
+    let names = topology.bus.queues.iter().chain(fleet.slots().iter().map(|slot| &slot.name));
+    for name in names {
+        bus.declare(name, &QueueOptions::default())?;
+        if topology.bus.keep {
+            // The drain of an earlier run has closed it.
+            member.reopen_queue(name)?;
+        }
+    }
+    member.supervise()?;
+    let observer = bus.observer()?;
+    let logs = topology.logs.clone().unwrap_or_else(|| rundir.path().to_owned());
+    std::fs::create_dir_all(&logs).map_err(system(format!("cannot make the folder for logs {}", logs.display())))?;
+    let socket = rundir.socket();
+    let control = Control::listen(&socket, &watch).map_err(system(format!("cannot listen at {}", socket.display())))?;
+    let seed =
+        u64::from(std::process::id()) ^ crate::process::start_ticks(std::process::id()).unwrap_or(1).rotate_left(32);
+    Ok(Run {
+        topology,
+        show,
+        begun: Instant::now(),
+        bus: bus.clone(),
+        member,
+        observer,
+        rundir,
+        logs,
+        watch,
+        control,
+        spawner: Spawner::new(topology.agents()),
+        children: fleet.slots().iter().map(|_| None).collect(),
+        fleet,
+        chance: Chance::new(seed),
+        next_reap: REAP_EVERY,
+        drain: None,
+        ending: None,
+        announced: false,
+        redelivered: 0,
+        told_left: usize::MAX,
+    })
+}
+
+impl Run<'_> {
+    fn now(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    fn turn_until_over(&mut self) -> Result<(), UpError> {
+        loop {
+            self.start_due();
+            if self.ending.is_none() && self.fleet.is_over() {
+                self.end(Ending::AllEnded, Mode::Gently);
+            }
+            self.drain_on();
+            if self.drain.as_ref().is_some_and(Drain::is_done) {
+                return Ok(());
+            }
+            let timeout = self.next_deadline().map(|at| at.saturating_sub(self.now()));
+            for event in self.watch.wait(timeout).map_err(system("cannot wait for events"))? {
+                match event {
+                    watch::Event::Signal(signal) => self.signalled(signal),
+                    watch::Event::Ended(slot) => self.ended(slot),
+                    watch::Event::Knock => self.control.knock(&self.watch),
+                    watch::Event::Client(id) => self.asked(id),
+                }
+            }
+            if self.now() >= self.next_reap {
+                self.reap_all();
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Duration> {
+        let drain = self.drain.as_ref().and_then(Drain::deadline);
+        [self.fleet.next_due(), drain, Some(self.next_reap)].into_iter().flatten().min()
+    }
+
+    fn start_due(&mut self) {
+        let due = self.fleet.due(self.now(), STARTS_PER_TURN);
+        if due.is_empty() {
+            return;
+        }
+        for slot in due {
+            // One that cannot be started may have ended the run.
+            if matches!(self.fleet.slot(slot).state, State::Waiting { .. }) {
+                self.start(slot);
+            }
+        }
+        if !self.announced {
+            let (bus, total) = (self.topology.bus.name.clone(), self.children.len());
+            let begun = self.fleet.running().count();
+            self.show.show(&Event::Starting { bus: bus.clone(), begun, total });
+            if self.fleet.all_begun() {
+                self.announced = true;
+                let coordinator = self.topology.coordinator.is_some();
+                let (agents, seconds) = (total - usize::from(coordinator), self.now().as_secs_f64());
+                self.show.show(&Event::Up { bus, agents, coordinator, seconds });
+            }
+        }
+    }
+
+    fn start(&mut self, at: usize) {
+        let slot = self.fleet.slot(at);
+        let (name, restarts) = (slot.name.clone(), slot.restarts);
+        let pool = slot.pool.map(|pool| &self.topology.pools[pool]);
+        let log = self.logs.join(format!("{name}.log"));
+        let (plan, output) = match (pool, &self.topology.coordinator) {
+            (Some(pool), _) => (&pool.run, Output::File(&log)),
+            (None, Some(plan)) => (plan, Output::Inherit),
+            (None, None) => return,
+        };
+        let from = std::fs::metadata(&log).map_or(0, |meta| meta.len());
+        let spawned = match plan.launch(&self.topology.dir, &self.identity(at)) {
+            Ok(launch) => self.spawner.spawn(&launch, &self.topology.dir, output).map_err(|error| error.to_string()),
+            Err(fault) => Err(fault.to_string()),
+        };
+        match spawned {
+            Ok(child) => {
+                let pool = pool.map(|pool| pool.name.as_str());
+                if let Err(error) = self.rundir.note(&name, pool, child.pid, restarts) {
+                    self.warn(format!("cannot note {name} in the run directory: {error}"));
+                }
+                if let Err(error) = self.watch.child(at, &child.pidfd) {
+                    self.warn(format!("cannot watch {name}: {error}"));
+                }
+                self.fleet.started(at, child.pid, self.now());
+                self.children[at] = Some((child.pidfd, from));
+            }
+            Err(error) => self.settle(at, None, Exit::NotStarted, Some(error), Reaped::default(), Vec::new()),
+        }
+    }
+
+    fn identity(&self, at: usize) -> Identity {
+        let slot = self.fleet.slot(at);
+        let pools = &self.topology.pools;
+        let only = if pools.len() == 1 { pools.first() } else { None };
+        let pool = slot.pool.map(|pool| &pools[pool]).or(only);
+        Identity {
+            bus: self.topology.bus.name.clone(),
+            agent: slot.name.clone(),
+            pool: pool.map(|pool| (pool.name.clone(), pool.size)),
+            pools: pools.iter().map(|pool| format!("{}={}", pool.name, pool.size)).collect::<Vec<_>>().join(" "),
+            index: slot.pool.map(|_| slot.index),
+        }
+    }
+
+    fn ended(&mut self, at: usize) {
+        let State::Running { pid, .. } = self.fleet.slot(at).state else { return };
+        let Some((pidfd, from)) = self.children[at].take() else { return };
+        let Some(exit) = collect(pid, &pidfd) else {
+            self.children[at] = Some((pidfd, from));
+            return;
+        };
+        self.watch.forget(&pidfd);
+        let reaped = self.reap(|member| member.reap_process(pid));
+        // What is left of its group was killed just now and has memberships of its own.
+        self.next_reap = self.next_reap.min(self.now() + REAP_AGAIN);
+        let slot = self.fleet.slot(at);
+        let failed = !exit.is_success() && slot.pool.is_some();
+        let tail = if failed { log::tail(&self.logs.join(format!("{}.log", slot.name)), from) } else { Vec::new() };
+        self.settle(at, Some(pid), exit, None, reaped, tail);
+    }
+
+    fn settle(
+        &mut self,
+        at: usize,
+        pid: Option<u32>,
+        exit: Exit,
+        error: Option<String>,
+        reaped: Reaped,
+        tail: Vec<String>,
+    ) {
+        let chance = self.chance.draw();
+        let finishing = self.drain.as_ref().is_some_and(Drain::lets_pools_finish);
+        let unfinished = finishing && self.fleet.slot(at).pool.is_some() && reaped.redelivered > 0;
+        let verdict = self.fleet.ended(at, exit, unfinished, self.now(), chance);
+        let slot = self.fleet.slot(at);
+        let next = match &verdict {
+            Verdict::Retry { after } => Next::Restart(after.as_secs_f64()),
+            Verdict::Finished => Next::Nothing,
+            Verdict::Failed(why) => Next::GivenUp(why.clone()),
+        };
+        let pool = slot.pool;
+        let pool_name = pool.map(|pool| self.topology.pools[pool].name.clone());
+        let agent = slot.name.clone();
+        let redelivered = reaped.redelivered;
+        self.show.show(&Event::Ended { agent, pool: pool_name.clone(), pid, exit, error, redelivered, next, tail });
+        let over = matches!(verdict, Verdict::Finished | Verdict::Failed(_));
+        match (pool, pool_name) {
+            (None, _) if over => self.end(Ending::Coordinator(exit), Mode::Gently),
+            (Some(number), Some(name)) if over && self.fleet.pool_has_failed(number) => {
+                self.show.show(&Event::PoolFailed { pool: name.clone() });
+                self.end(Ending::PoolFailed(name), Mode::Gently);
+            }
+            _ => {}
+        }
+    }
+
+    fn reap(&mut self, reap: impl FnOnce(&Member) -> swarmbus_core::Result<Reaped>) -> Reaped {
+        match reap(&self.member) {
+            Ok(reaped) => {
+                self.redelivered += u64::from(reaped.redelivered);
+                if reaped.deferred > 0 {
+                    self.next_reap = self.next_reap.min(self.now() + REAP_AGAIN);
+                }
+                reaped
+            }
+            Err(Error::Closed { .. }) => {
+                self.end(Ending::BusGone, Mode::Gently);
+                Reaped::default()
+            }
+            Err(error) => {
+                self.warn(format!("reaping: {error}"));
+                Reaped::default()
+            }
+        }
+    }
+
+    fn reap_all(&mut self) {
+        self.next_reap = self.now() + REAP_EVERY;
+        self.reap(Member::reap);
+    }
+
+    fn signalled(&mut self, signal: i32) {
+        let force = self.drain.is_some() || signal == signal_hook::consts::SIGQUIT;
+        self.end(Ending::Signal(signal), if force { Mode::Forcibly } else { Mode::Gently });
+    }
+
+    fn asked(&mut self, id: u32) {
+        for request in self.control.client(id, &self.watch) {
+            match request {
+                Request::Ps => {
+                    let answer = Answer::Status(self.status());
+                    self.control.answer(id, &answer, &self.watch);
+                }
+                Request::Drain => {
+                    self.control.follow(id);
+                    self.told_left = usize::MAX;
+                    self.end(Ending::Drain, Mode::Gently);
+                }
+                Request::Down => {
+                    self.control.follow(id);
+                    self.told_left = usize::MAX;
+                    self.end(Ending::Down, Mode::Quickly);
+                }
+            }
+        }
+    }
+
+    fn status(&self) -> Status {
+        let now = self.now();
+        let known = |slot: &crate::pool::Slot| {
+            let (pid, uptime_s) = match slot.state {
+                State::Running { pid, since } => (Some(pid), Some(now.saturating_sub(since).as_secs_f64())),
+                _ => (None, None),
+            };
+            let state = if self.drain.is_some() && pid.is_some() { "draining" } else { slot.state.word() };
+            Known {
+                name: slot.name.clone(),
+                pool: slot.pool.map(|pool| self.topology.pools[pool].name.clone()),
+                pid,
+                state: state.to_owned(),
+                restarts: slot.restarts,
+                uptime_s,
+                last_exit: slot.last.map(|exit| exit.to_string()),
+            }
+        };
+        let state = match (&self.drain, self.announced) {
+            (Some(_), _) => "draining",
+            (None, false) => "starting",
+            (None, true) => "running",
+        };
+        status(&self.observer, state, Some(std::process::id()), self.fleet.slots().iter().map(known).collect())
+    }
+
+    fn warn(&mut self, text: String) {
+        self.show.show(&Event::Warning { text });
+    }
+}

@@ -1,0 +1,233 @@
+//! Shows a run to people: a bar while processes start and end, a line for what is worth a line.
+//!
+//! Everything goes to stderr, since stdout is the coordinator's; a terminal that has gone is no reason to stop.
+
+use crate::event::{Event, Next};
+use crate::restart::Why;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::HashMap;
+use std::io::{self, IsTerminal, Write};
+
+/// Somebody who is told what happens.
+pub trait Show {
+    /// Something happened.
+    fn show(&mut self, event: &Event);
+}
+
+/// How much to show, and to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// A bar if stderr is a terminal, plain lines otherwise.
+    People,
+    /// Failures and warnings only.
+    Quiet,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Shows on stderr.
+pub fn on_stderr(style: Style) -> Box<dyn Show> {
+    match style {
+        Style::Json => Box::new(Json),
+        _ => Box::new(Lines {
+            quiet: style == Style::Quiet,
+            terminal: io::stderr().is_terminal(),
+            bar: None,
+            last_tail: HashMap::new(),
+            repeated: HashMap::new(),
+        }),
+    }
+}
+
+struct Json;
+
+impl Show for Json {
+    fn show(&mut self, event: &Event) {
+        if let Ok(line) = serde_json::to_string(event) {
+            let _ = writeln!(io::stderr().lock(), "{line}");
+        }
+    }
+}
+
+struct Lines {
+    quiet: bool,
+    terminal: bool,
+    bar: Option<ProgressBar>,
+    /// What the last failure of each pool wrote, so that the same trace is not shown a hundred times.
+    last_tail: HashMap<String, Vec<String>>,
+    repeated: HashMap<String, usize>,
+}
+
+/// Failures of one pool with the same output that are told one by one, without the output; further ones are not.
+const REPEATS_SHOWN_MAX: usize = 5;
+
+impl Show for Lines {
+    fn show(&mut self, event: &Event) {
+        match event {
+            Event::Starting { begun, total, .. } if self.terminal && !self.quiet => {
+                self.bar("starting", *begun, *total)
+            }
+            Event::DrainLeft { phase, left } if self.terminal && !self.quiet => self.countdown(phase, *left),
+            Event::Starting { .. } | Event::DrainLeft { .. } => {}
+            Event::Ended { .. } => self.ended(event),
+            other => {
+                if matches!(other, Event::Up { .. } | Event::Down { .. }) {
+                    self.clear();
+                }
+                if let Some(line) = self.line_of(other) {
+                    self.line(&line);
+                }
+            }
+        }
+    }
+}
+
+impl Lines {
+    fn bar(&mut self, what: &str, done: usize, total: usize) {
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+            bar
+        });
+        bar.set_message(what.to_owned());
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    }
+
+    fn countdown(&mut self, phase: &str, left: usize) {
+        let total = self.bar.as_ref().and_then(ProgressBar::length).unwrap_or(0).max(left as u64) as usize;
+        self.bar(phase, total - left, total);
+    }
+
+    fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Writes a line above the bar. The coordinator may be drawing a bar of its own on the same terminal, so the line
+    /// that the cursor stands on is cleared first.
+    fn line(&self, text: &str) {
+        let write = || {
+            let mut err = io::stderr().lock();
+            let clear = if self.terminal { "\r\x1b[K" } else { "" };
+            let _ = writeln!(err, "{clear}{text}");
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn ended(&mut self, event: &Event) {
+        let Event::Ended { agent, pool, pid, exit, error, redelivered, next, tail } = event else { return };
+        if *next == Next::Nothing {
+            return;
+        }
+        let group = pool.clone().unwrap_or_else(|| agent.clone());
+        let same = !tail.is_empty() && self.last_tail.get(&group) == Some(tail);
+        let repeats = self.repeated.entry(group.clone()).or_default();
+        *repeats = if same { *repeats + 1 } else { 0 };
+        let given_up = matches!(next, Next::GivenUp(_));
+        if same && *repeats > REPEATS_SHOWN_MAX && !given_up {
+            if *repeats == REPEATS_SHOWN_MAX + 1 {
+                self.line(&format!("{group}: more failures with the same output follow; not shown one by one"));
+            }
+            return;
+        }
+        let mut line = agent.clone();
+        if let Some(pid) = pid {
+            line.push_str(&format!(" (pid {pid})"));
+        }
+        line.push_str(&format!(" {exit}"));
+        if let Some(error) = error {
+            line.push_str(&format!(": {error}"));
+        }
+        match redelivered {
+            0 => {}
+            1 => line.push_str("; the message it held is redelivered"),
+            more => line.push_str(&format!("; the {more} messages it held are redelivered")),
+        }
+        match next {
+            Next::Restart(after_s) => line.push_str(&format!("; starting again in {after_s:.1} s")),
+            Next::GivenUp(Why::TooMany { failures, within_s }) => {
+                line.push_str(&format!("; given up after {failures} failures within {within_s} s"));
+            }
+            Next::GivenUp(Why::Asked) => line.push_str("; not started again, as the code says"),
+            Next::GivenUp(Why::Policy) => line.push_str("; not started again, by its policy"),
+            Next::Nothing => {}
+        }
+        self.line(&line);
+        if !same && !tail.is_empty() {
+            self.line(&format!("  the last it wrote:\n{}", indented(tail)));
+            self.last_tail.insert(group, tail.clone());
+        }
+    }
+
+    fn line_of(&self, event: &Event) -> Option<String> {
+        let line = match event {
+            Event::PoolFailed { pool } => format!("pool {pool}: every agent has failed for good"),
+            Event::Warning { text } => format!("warning: {text}"),
+            Event::Unread { queues } => {
+                let list: Vec<String> = queues.iter().map(|(name, count)| format!("{name} {count}")).collect();
+                format!("messages that nobody read: {}", list.join(", "))
+            }
+            Event::Signalled { signal, agents } => {
+                format!(
+                    "{signal} to {} that did not end by {}: {}",
+                    agents.len(),
+                    themselves(agents.len()),
+                    some(agents)
+                )
+            }
+            Event::Down { code, logs, .. } if self.quiet && *code != 0 && logs.is_none() => return None,
+            Event::Down { code: 0, .. } if self.quiet => return None,
+            Event::Down { bus, reason, seconds, restarts, redelivered, logs, .. } => {
+                let mut line = format!("{bus}: {reason} after {seconds:.1} s");
+                if *restarts > 0 {
+                    line.push_str(&format!(", {restarts} restart{}", plural(*restarts as usize)));
+                }
+                if *redelivered > 0 {
+                    line.push_str(&format!(", {redelivered} message{} redelivered", plural(*redelivered as usize)));
+                }
+                if let Some(logs) = logs {
+                    line.push_str(&format!("; logs are in {}", logs.display()));
+                }
+                line
+            }
+            _ if self.quiet => return None,
+            Event::Up { bus, agents, coordinator, seconds } => {
+                let with = if *coordinator { "a coordinator and " } else { "" };
+                format!("{bus}: {with}{agents} agent{} started in {seconds:.1} s", plural(*agents))
+            }
+            Event::Draining { reason, gently: true, left } if *left > 0 => {
+                format!("{reason}: draining, {left} process{} left", if *left == 1 { "" } else { "es" })
+            }
+            Event::Draining { gently: true, .. } => return None,
+            Event::Draining { reason, .. } => format!("{reason}: stopping now"),
+            _ => return None,
+        };
+        Some(line)
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+fn themselves(count: usize) -> &'static str {
+    if count == 1 { "itself" } else { "themselves" }
+}
+
+fn some(names: &[String]) -> String {
+    let mut text = names[..names.len().min(5)].join(", ");
+    if names.len() > 5 {
+        text.push_str(", …");
+    }
+    text
+}
+
+fn indented(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("  | {line}")).collect::<Vec<_>>().join("\n")
+}

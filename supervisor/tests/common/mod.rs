@@ -1,0 +1,185 @@
+//! A supervisor as a process of its own, on a bus of its own, cleaned up whatever happens.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::fs::File;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use swarmbus_supervisor::Status;
+use swarmbus_supervisor::process::{Stranger, start_ticks};
+use tempfile::TempDir;
+
+/// Guards against hangs only; nothing here is about speed.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+static NUMBER: AtomicUsize = AtomicUsize::new(0);
+
+pub struct Swarm {
+    pub bus: String,
+    pub dir: TempDir,
+    pub supervisor: Option<Child>,
+}
+
+/// A program that `cargo test` builds beside the tests.
+pub fn example(name: &str) -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    let path = path.join("examples").join(name);
+    assert!(path.exists(), "{} is missing: cargo build -p swarmbus-supervisor --examples", path.display());
+    path
+}
+
+impl Swarm {
+    /// Writes a topology; `<bus>` and `<agent>` in the text become the bus and the helper program.
+    pub fn new(topology: &str) -> Swarm {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let bus = format!("sv-{}-{number}", std::process::id());
+        let dir = tempfile::Builder::new().prefix("swarmbus-sv").tempdir().unwrap();
+        let text = topology.replace("<bus>", &bus).replace("<agent>", example("agent").to_str().unwrap());
+        std::fs::write(dir.path().join("swarm.toml"), text).unwrap();
+        Swarm { bus, dir, supervisor: None }
+    }
+
+    pub fn up(topology: &str) -> Swarm {
+        let mut swarm = Swarm::new(topology);
+        swarm.start();
+        swarm
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(example("supervise"));
+        command.args(words).current_dir(self.dir.path()).env("XDG_RUNTIME_DIR", self.dir.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the supervisor in a group of its own, as a shell does: a signal to that group is what Ctrl-C is.
+    pub fn start(&mut self) {
+        let file = |name: &str| File::options().append(true).create(true).open(self.dir.path().join(name)).unwrap();
+        let mut command = self.command(&["up", "swarm.toml"]);
+        command.process_group(0).stdout(file("out")).stderr(file("err"));
+        self.supervisor = Some(command.spawn().unwrap());
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.supervisor.as_ref().expect("the supervisor runs").id()
+    }
+
+    pub fn verb(&self, verb: &str) -> Output {
+        self.command(&[verb, &self.bus]).output().unwrap()
+    }
+
+    pub fn ps(&self) -> Option<Status> {
+        serde_json::from_slice(&self.verb("ps").stdout).ok()
+    }
+
+    pub fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.dir.path().join(name)).unwrap_or_default()
+    }
+
+    /// What the supervisor wrote for people.
+    pub fn err(&self) -> String {
+        self.file("err")
+    }
+
+    /// What the coordinator wrote.
+    pub fn out(&self) -> String {
+        self.file("out")
+    }
+
+    pub fn segment(&self) -> PathBuf {
+        Path::new("/dev/shm").join(format!("swarmbus.{}", self.bus))
+    }
+
+    /// Waits until the supervisor has ended by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut child = self.supervisor.take().expect("the supervisor runs");
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            if begun.elapsed() > PATIENCE {
+                self.supervisor = Some(child);
+                panic!("the supervisor does not end; it wrote:\n{}", self.err());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until all processes are there, and says who they are.
+    pub fn wait_until_up(&self) -> Status {
+        let mut found = None;
+        self.until("everything is up", || {
+            found = self.ps().filter(|status| status.state == "running");
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    /// Waits until all agents are on the bus, and says who they are.
+    pub fn wait_until_attached(&self) -> Status {
+        let mut found = None;
+        self.until("all agents are on the bus", || {
+            let attached = |status: &Status| status.agents.iter().all(|agent| agent.attached);
+            found = self.ps().filter(|status| status.state == "running" && attached(status));
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    pub fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !done() {
+            let (err, ps) = (self.err(), self.ps());
+            assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}; the supervisor wrote:\n{err}\n{ps:#?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn assert_nothing_left(&self) {
+        assert!(!self.segment().exists(), "the segment is still there; the supervisor wrote:\n{}", self.err());
+        assert!(!self.run_dir().exists(), "the run directory is still there; the supervisor wrote:\n{}", self.err());
+    }
+
+    pub fn run_dir(&self) -> PathBuf {
+        self.dir.path().join("swarmbus").join(&self.bus)
+    }
+}
+
+impl Drop for Swarm {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.supervisor.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if self.run_dir().exists() || self.segment().exists() {
+            let _ = self.verb("down");
+            let _ = std::fs::remove_file(self.segment());
+        }
+    }
+}
+
+/// Signals one process that this test started.
+pub fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
+}
+
+/// Signals a group, as a terminal does.
+pub fn signal_group(pid: u32, signal: Signal) {
+    kill_process_group(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
+}
+
+/// Whether a process is there and no zombie.
+pub fn is_alive(pid: u32) -> bool {
+    start_ticks(pid).is_some() && Stranger::hold(pid, false, || true).is_some_and(|process| process.is_alive())
+}
+
+/// The exit code, as a shell tells it.
+pub fn code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
