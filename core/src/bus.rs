@@ -129,8 +129,9 @@ impl Bus {
     pub fn destroy(&self) -> Result<()> {
         let segment = self.segment();
         let _ = segment.header().state.compare_exchange(STATE_READY, STATE_DESTROYING, S10.acquire_then(S10));
-        window(35);
+        window(48);
         let removed = segment.unlink();
+        window(49);
         for (index, row) in segment.roster().iter().enumerate() {
             let word = RecordWord(row.queue.load(S6.acquire()));
             let name = Name::new(index as u16, (word.counter() & 1023) as u16);

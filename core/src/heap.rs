@@ -148,9 +148,10 @@ impl Heap {
             groups &= groups - 1;
             let range = group as usize * 64..words.len().min(group as usize * 64 + 64);
             segment.touch(self.me, first);
+            window(17);
             for slot in range {
                 let Some(word) = claim_free(&words[slot], self.me) else { continue };
-                window(11);
+                window(18);
                 let chunk = first + slot as u32;
                 if control.word.load(S7.acquire()) != span_word {
                     release(segment, chunk, word, None);
@@ -183,19 +184,20 @@ fn activate(segment: &Segment, me: Name, class: usize) -> Option<u32> {
         if !claim_run(segment, me, class, start..start + run) {
             continue;
         }
-        window(12);
+        window(20);
         if commit_run(segment, class, start as u32).is_err() {
             let first = start as u32;
             segment.file().uncommit(segment.span_at(first), CLASS_CHUNKS[class] * class_stride(class));
             free_run(segment, me, start..start + run);
             return None;
         }
-        window(13);
+        window(21);
         for span in &spans[start + 1..start + run] {
             let seen = SpanWord(span.word.load(Relaxed));
             span.word.store(seen.next(class, me, SpanState::Tail).0, S9.release());
+            window(22);
         }
-        window(14);
+        window(23);
         spans[start].summary.store(groups_of(class), Relaxed);
         let seen = SpanWord(spans[start].word.load(Relaxed));
         spans[start].word.store(seen.next(class, me, SpanState::Active).0, S7.release());
@@ -218,6 +220,7 @@ fn claim_run(segment: &Segment, me: Name, class: usize, run: std::ops::Range<usi
             free_run(segment, me, run.start..at);
             return false;
         }
+        window(19);
     }
     true
 }

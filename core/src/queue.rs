@@ -73,7 +73,7 @@ impl<'a> Queue<'a> {
             return Ok(ring);
         }
         memory.commit_ring(self.name, ring)?;
-        window(15);
+        window(10);
         self.lanes.fetch_or(1 << ring, S7.release());
         Ok(self.ring_unchecked(ring))
     }
@@ -118,16 +118,17 @@ pub fn publish(
     home.store(old_home & !0xffff_ffff | queue.name.bits(), Relaxed);
     window(1);
     note_wake(&notes.sends_to, queue.name);
+    window(2);
     // S8: the header is complete before the intent that announces it.
     notes.intent.store(Intent::new(word.generation(), chunk, route.kind).0, S8.release());
-    window(2);
+    window(3);
     let queued = ChunkWord::new(word.generation(), queue.name, ChunkState::Queued);
     shared.store(queued.0, S3.release());
-    window(3);
+    window(4);
     let limit = if route.ring == REDELIVERY { u64::MAX } else { queue.limit };
     let error = match ring.push(chunk, limit, queue.name, known_head, |chunk| memory.chunk(chunk)) {
         Ok(true) => {
-            window(5);
+            window(6);
             return Ok(());
         }
         Ok(false) => None,
@@ -136,7 +137,9 @@ pub fn publish(
     // Nobody was told: take it back, under a new generation so that no word of this attempt can ever match again.
     let back = ChunkWord::new(word.generation() + 1, word.name(), word.state());
     home.store(old_home, Relaxed);
+    window(7);
     shared.store(back.0, S3.release());
+    window(8);
     Err(NotPublished { word: back, error })
 }
 
@@ -165,12 +168,13 @@ pub fn take_from(
         let claimed = word.next(me, ChunkState::InFlight);
         let Some(shared) = memory.chunk(slot.chunk()) else { continue };
         memory.touch(me, slot.chunk());
+        window(11);
         if shared.compare_exchange(word.0, claimed.0, S3.acquire_then(S3)).is_ok() {
-            window(6);
+            window(12);
             if !mutated("claimer-does-not-empty") {
                 ring.empty(position, slot);
             }
-            window(8);
+            window(14);
             return Ok(Some(Claimed { chunk: slot.chunk(), word: claimed, ring: number }));
         }
     }
@@ -197,7 +201,7 @@ pub fn release(memory: &impl Memory, chunk: u32, word: ChunkWord, keep_for: Opti
     if let Some(shared) = memory.chunk(chunk) {
         shared.store(next.0, S2.release());
     }
-    window(10);
+    window(16);
     if keep_for.is_none() {
         memory.hint_free(chunk);
     }

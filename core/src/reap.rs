@@ -59,7 +59,7 @@ fn find_dead(segment: &Segment, me: Name, only: Option<u32>) -> Dead {
             }
         };
         if is_dead {
-            window(23);
+            window(39);
             dead.incarnations[index] = Some(claim.incarnation());
             dead.names.push(Name::new(index as u16, claim.incarnation()));
         }
@@ -75,6 +75,7 @@ fn bury(segment: &Segment, dead: &Dead, reaper: &mut Reaper<'_, Segment>) {
     }
     let unfinished =
         give_back_chunks(segment, reaper, entries.iter().map(|(_, entry)| *entry), |member| dead.has(member));
+    window(42);
     for (member, entry) in &entries {
         give_back_records(segment, *member, entry);
         reaper.wakes(&entry.notes);
@@ -84,7 +85,7 @@ fn bury(segment: &Segment, dead: &Dead, reaper: &mut Reaper<'_, Segment>) {
     if supervisor != 0 && dead.has(Name::from_bits(supervisor - 1)) {
         let _ = segment.header().supervisor.compare_exchange(supervisor, 0, Relaxed);
     }
-    window(28);
+    window(44);
     for member in &dead.names {
         if unfinished.contains(member) {
             continue;
@@ -173,6 +174,6 @@ fn give_back_records(segment: &Segment, member: Name, entry: &MemberEntry) {
     }
     if let Some(mailbox) = entry.mailbox.load(S8.acquire()).checked_sub(1) {
         registry::disown(segment, member, Name::from_bits(mailbox));
-        window(27);
+        window(43);
     }
 }

@@ -140,6 +140,7 @@ impl<'a, M: Memory> Reaper<'a, M> {
                 Decision::Keep | Decision::Finish => {}
             }
         }
+        window(40);
         if intent.0 != 0 && is_still_dead() {
             let _ = dead.intent.compare_exchange(intent.0, 0, S8.release());
         }
@@ -202,7 +203,7 @@ impl<'a, M: Memory> Reaper<'a, M> {
         let adopted = word.next(self.me, ChunkState::InFlight);
         self.memory.touch(self.me, chunk);
         if shared.compare_exchange(word.0, adopted.0, S3.acquire_then(S3)).is_ok() {
-            window(24);
+            window(41);
             self.publish_adopted(chunk, adopted);
         }
     }

@@ -32,7 +32,7 @@ pub fn claim_member(segment: &Segment, preferred: Option<u16>, reserve: bool) ->
         if seen.state() != ClaimState::Free || row.claim.compare_exchange(seen.0, claim.0, S9.acquire()).is_err() {
             continue;
         }
-        window(16);
+        window(24);
         let member = Name::new(index as u16, claim.incarnation());
         if let Err(error) = reset_entry(segment, member) {
             row.claim.store(claim.freed().0, S9.release());
@@ -62,7 +62,7 @@ fn reset_entry(segment: &Segment, member: Name) -> Result<()> {
             word.store(0, Relaxed);
         }
     }
-    window(18);
+    window(26);
     Ok(())
 }
 
@@ -152,7 +152,7 @@ pub fn declare(segment: &Segment, me: Name, queue: &str, limit: Option<u32>) -> 
         give_up();
         return Err(error);
     }
-    window(19);
+    window(29);
     loop {
         match find(segment, queue, hash) {
             (Some(found), _) => {
@@ -167,7 +167,7 @@ pub fn declare(segment: &Segment, me: Name, queue: &str, limit: Option<u32>) -> 
             (None, Some(free)) => {
                 let word = directory_word(hash, made);
                 if segment.directory()[free].compare_exchange(0, word.0, S6.acquire_then(S6)).is_ok() {
-                    window(20);
+                    window(30);
                     finish_declaring(segment, made);
                     return Ok(made);
                 }
@@ -188,9 +188,10 @@ fn claim_record(segment: &Segment, me: Name) -> Result<(u16, RecordWord)> {
             continue;
         }
         entry.declaring.store(index as u64 + 1, S8.release());
+        window(27);
         let claimed = seen.next(me, RecordState::Claimed);
         if word.compare_exchange(seen.0, claimed.0, S6.acquire()).is_ok() {
-            window(34);
+            window(28);
             return Ok((index as u16, claimed));
         }
     }
@@ -230,10 +231,10 @@ pub fn own(segment: &Segment, me: Name, queue: Name) -> std::result::Result<(), 
             return if seen.member() == me { Ok(()) } else { Err(seen.member()) };
         }
         entry.mailbox.store(queue.bits() + 1, S8.release());
-        window(21);
+        window(31);
         let owned = seen.next(me, RecordState::Live);
         if control.owner.compare_exchange(seen.0, owned.0, S9.acquire_then(S9)).is_ok() {
-            window(22);
+            window(32);
             return Ok(());
         }
     }

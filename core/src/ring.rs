@@ -93,7 +93,7 @@ impl<'a> Ring<'a> {
             if seen == SlotWord::empty(lap) {
                 let filled = SlotWord::ready(lap, chunk);
                 if slot.compare_exchange(seen.0, filled.0, S4.acquire_then(S1)).is_ok() {
-                    window(4);
+                    window(5);
                     let _ = self.control.tail.compare_exchange(tail, tail.wrapping_add(1), S5.release());
                     return Ok(true);
                 }
@@ -146,7 +146,7 @@ impl<'a> Ring<'a> {
     pub fn empty(&self, position: u64, seen: SlotWord) {
         let emptied = SlotWord::empty(seen.lap() + 1);
         let _ = self.slot(position).compare_exchange(seen.0, emptied.0, S1.acquire_then(S4));
-        window(7);
+        window(13);
         let _ = self.control.front.head.compare_exchange(position, position.wrapping_add(1), S5.release());
     }
 

@@ -7,7 +7,7 @@
 //! - **I10** Who leaves a wait for any reason looks once more at what it waited for and passes the wake on; a dead member's
 //!   reaper does so for it.
 
-use crate::sync::{WakeWord, Woken, fence_after_rmw, mutated};
+use crate::sync::{WakeWord, Woken, fence_after_rmw, mutated, window};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::time::Duration;
 
@@ -55,6 +55,7 @@ pub fn ring(word: &WakeWord, count: u32) {
         if word.compare_exchange(seen, rung, AcqRel).is_err() {
             continue;
         }
+        window(9);
         if word.wake(count) == 0 {
             if mutated("blind-clear") {
                 let now = word.load(Relaxed);

@@ -21,7 +21,7 @@ use crate::reap::{give_back_chunks, reap};
 use crate::recover::{Reaped, Reaper};
 use crate::registry;
 use crate::segment::Segment;
-use crate::sync::{S9, S10};
+use crate::sync::{S9, S10, window};
 use crate::wait;
 use crate::word::{ChunkWord, ClaimState, ClaimWord, Name};
 use std::cell::{Cell, RefCell};
@@ -149,6 +149,7 @@ impl Member {
         self.check()?;
         let queue = self.queue(self.find(name)?)?;
         queue.flags.fetch_or(QUEUE_CLOSED, S10.release());
+        window(36);
         wait::ring(queue.items, u32::MAX);
         for (_, ring) in queue.active() {
             wait::ring(ring.room(), u32::MAX);
@@ -209,8 +210,10 @@ impl Member {
         self.adopted.borrow_mut().clear();
         // What is ours is given back as a reaper would, by a reaper who is us: chunks kept are freed, messages in flight queued again.
         let unfinished = give_back_chunks(segment, &mut reaper, std::iter::once(entry), |member| member == self.name);
+        window(37);
         if let Some(mailbox) = entry.mailbox.load(Relaxed).checked_sub(1) {
             registry::disown(segment, self.name, Name::from_bits(mailbox));
+            window(38);
         }
         let supervisor = &segment.header().supervisor;
         let _ = supervisor.compare_exchange(self.name.bits() + 1, 0, Relaxed);

@@ -91,7 +91,7 @@ impl Member {
                 let length = Meta(header.meta.load(Relaxed)).length();
                 let deliveries = header.deliveries.load(Relaxed);
                 header.deliveries.store(deliveries + 1, Relaxed);
-                window(9);
+                window(15);
                 (length <= capacity).then_some(RawMessage { data, length, chunk: claimed.chunk, word: claimed.word })
             },
         );

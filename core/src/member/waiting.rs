@@ -35,6 +35,7 @@ impl Member {
         let waits_on = &self.entry()?.notes.waits_on;
         // S8: noted before the announcement, so a reaper knows whose wake we may have swallowed.
         waits_on.store(queue.bits() + 1, S8.release());
+        window(33);
         let result = self.sleep_until(word, timeout, interrupted, &mut attempt);
         if !matches!(result, Err(Error::Timeout)) {
             // I10: others may wait for what is left of what woke us.
@@ -55,7 +56,7 @@ impl Member {
             .map(|timeout| clock::monotonic_ns().saturating_add(timeout.as_nanos().min(u64::MAX as u128) as u64));
         loop {
             let ticket = wait::announce(word);
-            window(29);
+            window(34);
             if let Some(value) = attempt()? {
                 return Ok(value);
             }
@@ -66,7 +67,7 @@ impl Member {
             }
             let nap = self.nap();
             let woken = wait::sleep(word, ticket, left.map_or(nap, |left| nap.min(Duration::from_nanos(left))));
-            window(30);
+            window(35);
             if woken != Woken::Look && interrupted() {
                 return Err(Error::Interrupted);
             }

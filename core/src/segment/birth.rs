@@ -42,11 +42,11 @@ impl Segment {
             .map_err(|error| failed("create", error))?;
         file.commit(0, geometry.cells_at())
             .map_err(|error| no_memory(geometry.cells_at(), error, || failed("commit", error)))?;
-        window(31);
+        window(45);
         let header = header_bytes(bus, &geometry, options)?;
         file.write_at(&header, 0)
             .map_err(|error| failed("write", Errno::from_raw(error.raw_os_error().unwrap_or(0))))?;
-        window(32);
+        window(46);
         let path = file::path_of(bus);
         match file.link(&path) {
             Ok(()) => {}
@@ -59,7 +59,7 @@ impl Segment {
             }
             Err(error) => return Err(failed("name", error)),
         }
-        window(33);
+        window(47);
         Segment::open(bus)
     }
 }

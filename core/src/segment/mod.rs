@@ -154,7 +154,7 @@ impl Segment {
         let row = &self.roster()[index as usize];
         if row.committed.load(S7.acquire()) != 1 {
             self.commit(self.cell_at(index), PAGE)?;
-            window(17);
+            window(25);
             row.committed.store(1, S7.release());
         }
         Ok(())
