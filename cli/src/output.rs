@@ -1,0 +1,201 @@
+//! How results are printed: tables for people, JSON for programs, and never a panic on a closed pipe.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+
+use clap::ValueEnum;
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde::Serialize;
+use swarmbus_core::Address;
+
+use crate::exit::Failure;
+
+/// The form of what is printed on stdout.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Format {
+    /// Tables and text, for people.
+    Table,
+    /// One JSON document.
+    Json,
+    /// One JSON object per line.
+    Jsonl,
+}
+
+/// What the global options say: how to print, and the bus of addresses that name none.
+pub struct Output {
+    format: Format,
+    bus: Option<String>,
+    default_bus: Option<String>,
+    verbose: bool,
+    terminal: bool,
+    color: bool,
+}
+
+impl Output {
+    /// Made once, from the command line and the environment.
+    pub fn new(format: Format, bus: Option<String>, verbose: bool) -> Self {
+        let terminal = std::io::stdout().is_terminal();
+        let color = terminal && variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb");
+        Self { format, bus, default_bus: variable("SWARMBUS"), verbose, terminal, color }
+    }
+
+    /// The chosen format.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether a program reads the output.
+    pub fn is_json(&self) -> bool {
+        self.format != Format::Table
+    }
+
+    /// Whether the user wants to hear more.
+    pub fn verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// The bus a verb works on: the argument, else `--bus`, else `$SWARMBUS`.
+    pub fn bus(&self, argument: Option<&str>) -> Result<String, Failure> {
+        argument.or(self.bus.as_deref()).or(self.default_bus.as_deref()).map(str::to_owned).ok_or_else(|| {
+            Failure::usage(
+                "no bus is named: give it as BUS or BUS/NAME, with --bus, or in the environment variable SWARMBUS",
+            )
+        })
+    }
+
+    /// The bus that `--bus` names, for verbs that do something else without one.
+    pub fn named_bus(&self) -> Option<&str> {
+        self.bus.as_deref()
+    }
+
+    /// The bus and the name that `[BUS/]NAME` stands for.
+    pub fn address(&self, text: &str) -> Result<(String, String), Failure> {
+        let address = Address::parse(text)?;
+        Ok((self.bus(address.bus.as_deref())?, address.name))
+    }
+
+    /// Prints a list: a table, a JSON array, or a JSON object per line.
+    pub fn records<T: Serialize>(&self, headers: &[&str], rows: Vec<Vec<String>>, data: &[T]) -> Result<(), Failure> {
+        match self.format {
+            Format::Table => self.line(&self.table(headers, rows)),
+            Format::Json => self.line(&pretty(data)?),
+            Format::Jsonl => data.iter().try_for_each(|one| self.line(&compact(one)?)),
+        }
+    }
+
+    /// Prints one thing: text (nothing if it is empty), a JSON document, or the same in one line.
+    pub fn record<T: Serialize>(&self, text: &str, data: &T) -> Result<(), Failure> {
+        match self.format {
+            Format::Table if text.is_empty() => Ok(()),
+            Format::Table => self.line(text),
+            Format::Json => self.line(&pretty(data)?),
+            Format::Jsonl => self.line(&compact(data)?),
+        }
+    }
+
+    /// Lays out a table without its last newline. Columns of numbers are aligned to the right; in a terminal the table
+    /// is folded to its width, elsewhere a row is always one line.
+    pub fn table(&self, headers: &[&str], rows: Vec<Vec<String>>) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        if let Some(width) = self.width() {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        }
+        let numeric: Vec<bool> = (0..headers.len()).map(|column| is_numeric(&rows, column)).collect();
+        table.set_header(headers.iter().map(|header| header.to_uppercase()));
+        table.add_rows(rows);
+        for (column, numeric) in table.column_iter_mut().zip(numeric) {
+            column.set_padding((0, 2));
+            if numeric {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        let text = table.trim_fmt();
+        match text.split_once('\n') {
+            Some((header, body)) if self.color => format!("\x1b[1m{header}\x1b[0m\n{body}"),
+            _ => text,
+        }
+    }
+
+    /// Columns of the terminal that stdout is, if it is one.
+    pub fn width(&self) -> Option<u16> {
+        let size = if self.terminal { terminal_size::terminal_size_of(std::io::stdout()) } else { None };
+        size.map(|(width, _)| width.0)
+    }
+
+    /// Prints a line on stdout.
+    pub fn line(&self, text: &str) -> Result<(), Failure> {
+        // In one piece: a reader such as `grep -q`, content with the start, must not make the rest fail.
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(format!("{text}\n").as_bytes())?;
+        stdout.flush()?;
+        Ok(())
+    }
+
+    /// Says something on stderr that is no result. A closed stderr is no reason to fail.
+    pub fn note(&self, text: &str) {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+
+    /// Stdout as a file, for verbs that do their own buffering.
+    pub fn stdout(&self) -> Result<File, Failure> {
+        Ok(File::from(std::io::stdout().as_fd().try_clone_to_owned()?))
+    }
+}
+
+/// An environment variable that says something; an empty one counts as unset.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// One line of JSON.
+pub fn compact<T: Serialize + ?Sized>(data: &T) -> Result<String, Failure> {
+    serde_json::to_string(data).map_err(unserializable)
+}
+
+fn pretty<T: Serialize + ?Sized>(data: &T) -> Result<String, Failure> {
+    serde_json::to_string_pretty(data).map_err(unserializable)
+}
+
+fn unserializable(error: serde_json::Error) -> Failure {
+    Failure::new(crate::exit::SOFTWARE, format!("cannot write the result as JSON: {error}"))
+}
+
+fn is_numeric(rows: &[Vec<String>], column: usize) -> bool {
+    rows.iter().filter_map(|row| row.get(column)).all(|cell| cell == "-" || cell.parse::<f64>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain() -> Output {
+        let default_bus = Some("demo".into());
+        Output { format: Format::Table, bus: None, default_bus, verbose: false, terminal: false, color: false }
+    }
+
+    #[test]
+    fn tables_are_plain_and_numbers_stand_right() {
+        let rows = vec![vec!["alice".into(), "5".into(), "yes".into()], vec!["bob".into(), "1000".into(), "no".into()]];
+        let table = plain().table(&["name", "queued", "closed"], rows);
+        assert_eq!(table, "NAME   QUEUED  CLOSED\nalice       5  yes\nbob      1000  no");
+    }
+
+    #[test]
+    fn colours_are_for_terminals() {
+        let colored = Output { color: true, ..plain() };
+        assert!(colored.table(&["name"], vec![vec!["alice".into()]]).contains('\x1b'));
+    }
+
+    #[test]
+    fn an_address_without_bus_takes_the_default() {
+        let address = |text| plain().address(text).expect("a good address");
+        assert_eq!(address("bob"), ("demo".into(), "bob".into()));
+        assert_eq!(address("other/bob"), ("other".into(), "bob".into()));
+        let named = Output { bus: Some("named".into()), ..plain() };
+        assert_eq!(named.address("bob").expect("a good address").0, "named");
+        let none = Output { default_bus: None, ..plain() };
+        assert_eq!(none.address("bob").expect_err("no bus").code, crate::exit::USAGE);
+    }
+}
