@@ -56,6 +56,9 @@ pub enum Answer {
 /// A request longer than this is none.
 const REQUEST_BYTES_MAX: usize = 4096;
 
+/// A client that leaves more than this unread is dropped.
+const UNREAD_BYTES_MAX: usize = 4 << 20;
+
 /// More connections than this are turned away.
 const CLIENTS_MAX: usize = 64;
 
@@ -209,7 +212,9 @@ impl Control {
                 Err(_) => return self.drop_client(id, watch),
             }
         }
-        if !client.closing {
+        if client.to_say.len() > UNREAD_BYTES_MAX {
+            self.drop_client(id, watch);
+        } else if !client.closing {
             let _ = watch.client_waits(id, &client.stream, true, !client.to_say.is_empty());
         } else if !client.follows && client.said_something {
             self.drop_client(id, watch);

@@ -146,6 +146,7 @@ pub struct RunDir {
     /// Lines in the journal, so that it can be written anew before it grows without bound.
     lines: usize,
     entries: Vec<Entry>,
+    boot: String,
     _lock: File,
 }
 
@@ -198,7 +199,7 @@ impl RunDir {
         lock.set_len(0)?;
         writeln!(lock, "{}", std::process::id())?;
         let journal = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.join(JOURNAL))?;
-        Ok(RunDir { dir, journal, lines: 0, entries: Vec::new(), _lock: lock })
+        Ok(RunDir { dir, journal, lines: 0, entries: Vec::new(), boot: boot_id(), _lock: lock })
     }
 
     /// The folder.
@@ -214,7 +215,7 @@ impl RunDir {
     /// Notes a start, so that `ps` and `down` can find the process when the supervisor is dead.
     pub fn note(&mut self, agent: &str, pool: Option<&str>, pid: u32, restarts: u32) -> io::Result<()> {
         let (agent, pool) = (agent.to_owned(), pool.map(str::to_owned));
-        let entry = Entry { agent, pool, pid, start: start_ticks(pid).unwrap_or(0), boot: boot_id(), restarts };
+        let entry = Entry { agent, pool, pid, start: start_ticks(pid).unwrap_or(0), boot: self.boot.clone(), restarts };
         let line = serde_json::to_string(&entry)? + "\n";
         match self.entries.iter_mut().find(|known| known.agent == entry.agent) {
             Some(known) => *known = entry,

@@ -184,7 +184,7 @@ impl Lines {
             Event::Down { code, logs, .. } if self.quiet && *code != 0 && logs.is_none() => return None,
             Event::Down { code: 0, .. } if self.quiet => return None,
             Event::Down { bus, reason, seconds, restarts, redelivered, logs, .. } => {
-                let mut line = format!("{bus}: {reason} after {seconds:.1} s");
+                let mut line = format!("{bus}: ended after {seconds:.1} s ({reason})");
                 if *restarts > 0 {
                     line.push_str(&format!(", {restarts} restart{}", plural(*restarts as usize)));
                 }

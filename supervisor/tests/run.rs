@@ -348,3 +348,92 @@ size = 1
     assert_eq!(code(swarm.wait()), 143);
     swarm.assert_nothing_left();
 }
+
+const LISTENERS: &str = r#"
+[bus]
+name = "<bus>"
+[pool.w]
+command = ["<agent>", "listen"]
+size = 2
+"#;
+
+#[test]
+fn a_bus_destroyed_by_somebody_else_ends_the_run() {
+    let mut swarm = Swarm::up(LISTENERS);
+    swarm.wait_until_attached();
+    swarmbus_core::Bus::open(&swarm.bus).unwrap().destroy().unwrap();
+    assert_eq!(code(swarm.wait()), 1);
+    assert!(swarm.err().contains("the bus was destroyed by somebody else"), "{}", swarm.err());
+    assert!(!swarm.segment().exists());
+}
+
+#[test]
+fn a_hang_up_drains_except_under_nohup() {
+    let mut swarm = Swarm::up(LISTENERS);
+    swarm.wait_until_attached();
+    signal(swarm.pid(), Signal::HUP);
+    assert_eq!(code(swarm.wait()), 129);
+    let mut swarm = Swarm::new(LISTENERS);
+    swarm.start_under_nohup();
+    swarm.wait_until_attached();
+    signal(swarm.pid(), Signal::HUP);
+    assert!(swarm.ps().unwrap().agents.iter().all(|agent| agent.state == "running"));
+    signal(swarm.pid(), Signal::TERM);
+    assert_eq!(code(swarm.wait()), 143);
+    swarm.assert_nothing_left();
+}
+
+#[test]
+fn quit_kills_at_once() {
+    let mut swarm = Swarm::up(
+        r#"
+[bus]
+name = "<bus>"
+[pool.rude]
+command = ["sh", "-c", "trap '' TERM; touch ready; while :; do sleep 600; done"]
+size = 1
+[drain]
+grace = "10m"
+"#,
+    );
+    swarm.until("it is there", || swarm.dir.path().join("ready").exists());
+    signal(swarm.pid(), Signal::QUIT);
+    assert_eq!(code(swarm.wait()), 131);
+    assert!(!swarm.segment().exists());
+}
+
+#[test]
+fn the_control_socket_is_ours_alone_and_bears_nonsense() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixStream;
+    let mut swarm = Swarm::up(LISTENERS);
+    swarm.wait_until_attached();
+    let path = swarm.run_dir().join("control.sock");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::metadata(swarm.run_dir()).unwrap().permissions().mode() & 0o777, 0o700);
+
+    let mut stream = UnixStream::connect(&path).unwrap();
+    stream.write_all(b"nonsense\n{\"verb\":\"dance\"}\n{\"verb\":\"ps\"}\n").unwrap();
+    let lines: Vec<String> = BufReader::new(&stream).lines().take(3).map(Result::unwrap).collect();
+    assert!(lines[0].contains("\"answer\":\"error\"") && lines[1].contains("\"answer\":\"error\""), "{lines:?}");
+    assert!(lines[2].contains("\"answer\":\"status\"") && lines[2].contains("\"w-2\""), "{lines:?}");
+
+    let mut hasty = UnixStream::connect(&path).unwrap();
+    hasty.write_all(b"{\"verb\":\"ps\"}\n").unwrap();
+    hasty.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    hasty.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("\"answer\":\"status\""), "{answer}");
+
+    let mut endless = UnixStream::connect(&path).unwrap();
+    let _ = endless.write_all(&[b'x'; 8192]);
+    let mut rest = Vec::new();
+    let _ = endless.read_to_end(&mut rest);
+    assert!(rest.is_empty(), "an endless request is hung up on");
+
+    drop((stream, hasty, endless));
+    assert!(swarm.verb("drain").status.success());
+    assert_eq!(code(swarm.wait()), 0);
+    swarm.assert_nothing_left();
+}

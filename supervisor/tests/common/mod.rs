@@ -59,8 +59,20 @@ impl Swarm {
 
     /// Starts the supervisor in a group of its own, as a shell does: a signal to that group is what Ctrl-C is.
     pub fn start(&mut self) {
+        let command = self.command(&["up", "swarm.toml"]);
+        self.spawn(command);
+    }
+
+    /// The same under `nohup`.
+    pub fn start_under_nohup(&mut self) {
+        let mut command = Command::new("nohup");
+        command.arg(example("supervise")).args(["up", "swarm.toml"]).stdin(Stdio::null());
+        command.current_dir(self.dir.path()).env("XDG_RUNTIME_DIR", self.dir.path());
+        self.spawn(command);
+    }
+
+    fn spawn(&mut self, mut command: Command) {
         let file = |name: &str| File::options().append(true).create(true).open(self.dir.path().join(name)).unwrap();
-        let mut command = self.command(&["up", "swarm.toml"]);
         command.process_group(0).stdout(file("out")).stderr(file("err"));
         self.supervisor = Some(command.spawn().unwrap());
     }
