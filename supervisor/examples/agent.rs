@@ -47,13 +47,18 @@ fn work(queue: &str) -> Result<(), Error> {
     }
 }
 
+/// Tasks that may be unanswered; fewer than a queue holds, or both sides could end up waiting for room.
+const OPEN_MAX: usize = 500;
+
 fn ask(queue: &str, count: usize) -> Result<(), Error> {
     let me = swarmbus_core::connect()?;
-    for number in 0..count {
-        let text = if number == count / 2 { "hold".to_owned() } else { format!("task {number}") };
-        me.send(queue, text.as_bytes(), &SendOptions::default())?;
-    }
-    for _ in 0..count {
+    let mut sent = 0;
+    for answered in 0..count {
+        while sent < count && sent - answered < OPEN_MAX {
+            let text = if sent == count / 2 { "hold".to_owned() } else { format!("task {sent}") };
+            me.send(queue, text.as_bytes(), &SendOptions::default())?;
+            sent += 1;
+        }
         let answer = me.recv(None)?;
         println!("{}", String::from_utf8_lossy(&answer));
         answer.release()?;

@@ -40,9 +40,13 @@ pub struct Spawner {
 }
 
 impl Spawner {
-    /// Makes room for a descriptor per child.
-    pub fn new(children: u32) -> Spawner {
-        Spawner { files: room_for(children) }
+    /// Makes room for a descriptor per child. The error is the most children that there is room for.
+    pub fn new(children: u32) -> Result<Spawner, u64> {
+        let files = room_for(children);
+        match getrlimit(Resource::Nofile).current {
+            Some(most) if most < needed(children) => Err(most.saturating_sub(SPARE_FILES)),
+            _ => Ok(Spawner { files }),
+        }
     }
 
     /// Starts a process: in a group of its own, so that the terminal's Ctrl-C does not reach it, with nothing to read,
@@ -78,11 +82,18 @@ impl Spawner {
     }
 }
 
+/// Descriptors for everything but processes: the segment, the control socket and its clients, files on their way to a child.
+const SPARE_FILES: u64 = 96;
+
+fn needed(processes: u32) -> u64 {
+    u64::from(processes) + SPARE_FILES
+}
+
 /// Sees to it that this process may open a descriptor for each of so many processes. If the limit had to be raised, the
 /// answer is what it was.
 pub fn room_for(processes: u32) -> Option<Rlimit> {
     let limit = getrlimit(Resource::Nofile);
-    let wanted = u64::from(processes) + 128;
+    let wanted = needed(processes);
     if limit.current.is_none_or(|current| current >= wanted) {
         return None;
     }
@@ -213,7 +224,7 @@ mod tests {
     }
 
     fn run(script: &str) -> (u32, Exit) {
-        let child = Spawner::new(1).spawn(&launch(script), Path::new("/"), Output::Inherit).unwrap();
+        let child = Spawner::new(1).unwrap().spawn(&launch(script), Path::new("/"), Output::Inherit).unwrap();
         let stranger = Stranger::hold(child.pid, true, || true).unwrap();
         stranger.wait(Instant::now() + Duration::from_secs(60));
         (child.pid, collect(child.pid, &child.pidfd).expect("it has ended"))
@@ -227,7 +238,8 @@ mod tests {
 
     #[test]
     fn a_living_child_is_not_collected_and_leads_its_group() {
-        let child = Spawner::new(1).spawn(&launch("sleep 600 & wait"), Path::new("/"), Output::Inherit).unwrap();
+        let child =
+            Spawner::new(1).unwrap().spawn(&launch("sleep 600 & wait"), Path::new("/"), Output::Inherit).unwrap();
         assert_eq!(collect(child.pid, &child.pidfd), None);
         let raw = Pid::from_raw(child.pid.cast_signed()).unwrap();
         assert_eq!(getpgid(Some(raw)), Ok(raw));

@@ -61,6 +61,9 @@ struct Lines {
 /// Failures of one pool with the same output that are told one by one, without the output; further ones are not.
 const REPEATS_SHOWN_MAX: usize = 5;
 
+/// Agents that are given up are told one by one up to this many failures of the same kind.
+const GIVEN_UP_SHOWN_MAX: usize = 50;
+
 impl Show for Lines {
     fn show(&mut self, event: &Event) {
         match event {
@@ -126,13 +129,15 @@ impl Lines {
             return;
         }
         let group = pool.clone().unwrap_or_else(|| agent.clone());
-        let same = !tail.is_empty() && self.last_tail.get(&group) == Some(tail);
+        // What could not be started wrote nothing; the reason stands for its output.
+        let trace: Vec<String> = if tail.is_empty() { error.clone().into_iter().collect() } else { tail.clone() };
+        let same = !trace.is_empty() && self.last_tail.get(&group) == Some(&trace);
         let repeats = self.repeated.entry(group.clone()).or_default();
         *repeats = if same { *repeats + 1 } else { 0 };
         let given_up = matches!(next, Next::GivenUp(_));
-        if same && *repeats > REPEATS_SHOWN_MAX && !given_up {
+        if same && *repeats > REPEATS_SHOWN_MAX && !(given_up && *repeats < GIVEN_UP_SHOWN_MAX) {
             if *repeats == REPEATS_SHOWN_MAX + 1 {
-                self.line(&format!("{group}: more failures with the same output follow; not shown one by one"));
+                self.line(&format!("{group}: more failures of the same kind follow; not shown one by one"));
             }
             return;
         }
@@ -161,7 +166,9 @@ impl Lines {
         self.line(&line);
         if !same && !tail.is_empty() {
             self.line(&format!("  the last it wrote:\n{}", indented(tail)));
-            self.last_tail.insert(group, tail.clone());
+        }
+        if !trace.is_empty() {
+            self.last_tail.insert(group, trace);
         }
     }
 

@@ -437,3 +437,16 @@ fn the_control_socket_is_ours_alone_and_bears_nonsense() {
     assert_eq!(code(swarm.wait()), 0);
     swarm.assert_nothing_left();
 }
+
+#[test]
+fn more_processes_than_descriptors_are_refused_before_anything_starts() {
+    let swarm = Swarm::new(&LISTENERS.replace("size = 2", "size = 2000"));
+    let limited = format!("ulimit -n 512 && exec {} up swarm.toml", common::example("supervise").display());
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &limited]).current_dir(swarm.dir.path()).env("XDG_RUNTIME_DIR", swarm.dir.path());
+    let answer = command.output().unwrap();
+    let told = String::from_utf8(answer.stderr).unwrap();
+    assert_eq!(code(answer.status), 70);
+    assert!(told.contains("2000 processes need a descriptor each") && told.contains("ulimit -n"), "{told}");
+    assert!(!swarm.segment().exists() && !swarm.run_dir().exists());
+}

@@ -40,6 +40,16 @@ pub enum UpError {
     /// The run directory could not be had.
     #[error(transparent)]
     RunDir(#[from] RunDirError),
+    /// The system does not let us have so many children.
+    #[error(
+        "{agents} processes need a descriptor each, and the limit of open files allows {most}: raise it (ulimit -n), or make the pools smaller"
+    )]
+    TooManyProcesses {
+        /// Processes of the topology.
+        agents: u32,
+        /// How many there could be.
+        most: u64,
+    },
     /// The system refused.
     #[error("{what}: {error}")]
     System {
@@ -92,6 +102,8 @@ struct Run<'a> {
 ///
 /// Takes over SIGINT, SIGTERM, SIGHUP and SIGQUIT of the process for that time.
 pub fn up(topology: &Topology, show: &mut dyn Show) -> Result<u8, UpError> {
+    let agents = topology.agents();
+    let spawner = Spawner::new(agents).map_err(|most| UpError::TooManyProcesses { agents, most })?;
     let watch = Watch::new().map_err(system("cannot watch for signals"))?;
     let rundir = RunDir::claim(&topology.bus.name)?;
     let bus = match make_bus(topology) {
@@ -101,7 +113,7 @@ pub fn up(topology: &Topology, show: &mut dyn Show) -> Result<u8, UpError> {
             return Err(error);
         }
     };
-    let result = match prepare(topology, show, &bus, rundir, watch) {
+    let result = match prepare(topology, show, &bus, rundir, watch, spawner) {
         Ok(mut run) => {
             let result = run.turn_until_over();
             run.finish(result)
@@ -130,6 +142,7 @@ fn prepare<'a>(
     bus: &Bus,
     rundir: RunDir,
     watch: Watch,
+    spawner: Spawner,
 ) -> Result<Run<'a>, UpError> {
     let fleet = Fleet::new(topology);
     let member = bus.join()?;
@@ -160,7 +173,7 @@ fn prepare<'a>(
         logs,
         watch,
         control,
-        spawner: Spawner::new(topology.agents()),
+        spawner,
         children: fleet.slots().iter().map(|_| None).collect(),
         fleet,
         chance: Chance::new(seed),
