@@ -3,18 +3,27 @@
 //! A member keeps a few chunks for itself (`HELD`, so nothing is lost when it dies) and refills them by claiming free chunk words.
 //! What is remembered here is a hint; the chunk words and span words are the truth.
 //!
+//! Spans go back to the system when nobody has a chunk in them: by whoever leaves or reaps, in what that one used; by a sweep, about
+//! once a second, that finds them unused twice; and at once when a class has no memory and another has more than it uses.
+//!
 //! - **I13** A span's bit in the member's map is set before the first claim of a chunk or span there, so its reaper looks there.
 //! - **I14** A span word becomes `ACTIVE` only after the span and its chunk words are committed. A chunk is claimed only in an
-//!   active span; the span word is read again after the claim, which is undone if it changed.
+//!   active span; the span word is read again after the claim, which is undone if it changed. How a span goes: [`crate::span`].
 
 use crate::error::{Error, Result};
-use crate::layout::{CLASSES, PAYLOAD_MAX, SPAN_CHUNKS, class_of, class_payload, class_spans, class_stride};
+use crate::layout::{
+    CLASSES, PAYLOAD_MAX, SPAN_BYTES, SPAN_CHUNKS, class_of, class_payload, class_spans, class_stride, pages,
+};
 use crate::memory::Memory;
+use crate::platform::clock;
 use crate::queue::{claim_free, release};
 use crate::segment::{CLASS_CHUNKS, Segment};
-use crate::sync::{S7, S9, window};
-use crate::word::{ChunkWord, Name, SpanState, SpanWord};
+use crate::span::{self, Claim};
+use crate::sync::{S7, S9, Word, window};
+use crate::word::{ChunkState, ChunkWord, Name, SpanState, SpanWord};
+use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 /// Payloads up to this size are kept for the member's next send, bytes.
 const KEEP_PAYLOAD: u64 = 4096;
@@ -25,11 +34,22 @@ const REFILL_BYTES: u64 = 16 * 1024;
 const REFILL_CHUNKS: u64 = 16;
 /// A request may be served from a class this many steps larger before the heap counts as full.
 const LARGER_CLASSES: usize = 4;
+/// Sweeps are at least this far apart, ns.
+const SWEEP_EVERY_NS: u64 = 200_000_000;
+/// A member that has released so much looks whether a sweep is due; every chunk counts [`RELEASE_COUNTS`] bytes more than it has.
+const SWEEP_BYTES: u64 = 64 << 20;
+const RELEASE_COUNTS: u64 = 8192;
+/// While others are giving spans back or taking them, memory may be about to be free: how often to look again, and after what time.
+const TRIES_IN_MOTION: u32 = 20;
+const PAUSE_IN_MOTION: Duration = Duration::from_micros(100);
 
 #[derive(Default)]
 struct Class {
     kept: Vec<(u32, ChunkWord)>,
+    /// Spans that were of this class, lowest first.
     spans: Vec<u32>,
+    /// The one that served last.
+    last: Option<u32>,
 }
 
 /// A member's private part of the heap.
@@ -37,12 +57,13 @@ pub struct Heap {
     me: Name,
     classes: [Class; CLASSES],
     kept_bytes: u64,
+    released_bytes: u64,
 }
 
 impl Heap {
     /// An empty cache.
     pub fn new(me: Name) -> Heap {
-        Heap { me, classes: std::array::from_fn(|_| Class::default()), kept_bytes: 0 }
+        Heap { me, classes: std::array::from_fn(|_| Class::default()), kept_bytes: 0, released_bytes: 0 }
     }
 
     /// A chunk whose payload holds `length` bytes, held by this member.
@@ -54,17 +75,28 @@ impl Heap {
         if let Some(chunk) = self.pop(class) {
             return Ok(chunk);
         }
-        if self.refill(segment, class) {
-            return self.pop(class).ok_or(Error::OutOfMemory { wanted: length });
-        }
-        let larger = class + 1..CLASSES.min(class + 1 + LARGER_CLASSES);
-        for class in larger {
-            if self.classes[class].kept.is_empty() && !self.claim_somewhere(segment, class, 1) {
-                continue;
+        for _ in 0..TRIES_IN_MOTION {
+            if let Some(chunk) = self.allocate_anew(segment, class) {
+                return Ok(chunk);
             }
-            return self.pop(class).ok_or(Error::OutOfMemory { wanted: length });
+            if !is_in_motion(segment) {
+                break;
+            }
+            std::thread::sleep(PAUSE_IN_MOTION);
         }
         Err(Error::OutOfMemory { wanted: length })
+    }
+
+    fn allocate_anew(&mut self, segment: &Segment, class: usize) -> Option<(u32, ChunkWord)> {
+        if self.refill(segment, class) {
+            return self.pop(class);
+        }
+        for larger in class + 1..CLASSES.min(class + 1 + LARGER_CLASSES) {
+            if !self.classes[larger].kept.is_empty() || self.claim_somewhere(segment, larger, 1) {
+                return self.pop(larger);
+            }
+        }
+        self.take_from_others(segment, class).then(|| self.pop(class))?
     }
 
     fn pop(&mut self, class: usize) -> Option<(u32, ChunkWord)> {
@@ -88,20 +120,19 @@ impl Heap {
         if let Some(class) = keep {
             self.push(class, (chunk, word));
         }
+        self.released_bytes += RELEASE_COUNTS + class.map_or(0, class_stride);
+        if self.released_bytes >= SWEEP_BYTES {
+            self.released_bytes = 0;
+            sweep_if_due(segment, self.me);
+        }
     }
 
     fn refill(&mut self, segment: &Segment, class: usize) -> bool {
         let want = (REFILL_BYTES / class_stride(class)).clamp(1, REFILL_CHUNKS);
-        if self.claim_somewhere(segment, class, want) {
+        if self.claim_somewhere(segment, class, want) || self.activate(segment, class, want) {
             return true;
         }
-        // Every span of this class looks full: take a new one; failing that, believe no hint and look at every chunk.
-        if let Some(span) = activate(segment, self.me, class) {
-            self.classes[class].spans.push(span);
-            if self.claim_in(segment, class, span, want) {
-                return true;
-            }
-        }
+        // No span of this class has room, no span is free: believe no hint and look at every chunk.
         let spans = self.classes[class].spans.clone();
         spans.into_iter().any(|span| {
             segment.spans()[span as usize].summary.store(u64::MAX, Relaxed);
@@ -109,20 +140,27 @@ impl Heap {
         })
     }
 
-    /// Claims up to `want` chunks in some span of the class: in those known, the latest first, then in those of other members.
+    /// Claims up to `want` chunks in some span of the class. The one that served last comes first; then the lowest, so that the higher ones
+    /// run empty and can be given back.
     fn claim_somewhere(&mut self, segment: &Segment, class: usize, want: u64) -> bool {
-        let known = self.classes[class].spans.len();
-        for at in (0..known).rev() {
-            let span = self.classes[class].spans[at];
+        if let Some(span) = self.classes[class].last
+            && self.claim_in(segment, class, span, want)
+        {
+            return true;
+        }
+        let mut at = 0;
+        while let Some(span) = self.classes[class].spans.get(at).copied() {
             if self.claim_in(segment, class, span, want) {
-                // The next search begins where this one succeeded.
-                self.classes[class].spans.swap(at, known - 1);
                 return true;
             }
+            // A span of another class by now was forgotten, and the next one stands in its place.
+            at += (self.classes[class].spans.get(at) == Some(&span)) as usize;
         }
         for span in 0..segment.geometry().spans as u32 {
-            if segment.span_class(span) == Some(class) && !self.classes[class].spans.contains(&span) {
-                self.classes[class].spans.push(span);
+            if segment.span_class(span) == Some(class)
+                && let Err(at) = self.classes[class].spans.binary_search(&span)
+            {
+                self.classes[class].spans.insert(at, span);
                 if self.claim_in(segment, class, span, want) {
                     return true;
                 }
@@ -132,40 +170,164 @@ impl Heap {
     }
 
     fn claim_in(&mut self, segment: &Segment, class: usize, span: u32, want: u64) -> bool {
-        let control = &segment.spans()[span as usize];
-        let span_word = control.word.load(S7.acquire());
-        if segment.span_class(span) != Some(class) {
-            self.classes[class].spans.retain(|known| *known != span);
+        let Some((seen, _, run)) = segment.active_run(span).filter(|(_, now, _)| *now == class) else {
+            if segment.span_class(span) != Some(class) {
+                self.forget(class, span);
+            }
             return false;
-        }
-        let Some(words) = segment.chunk_words(span) else { return false };
+        };
+        let row = &run.rows[0];
         let first = span * SPAN_CHUNKS as u32;
         let mut claimed = 0;
         // Relaxed: a hint.
-        let mut groups = control.summary.load(Relaxed) & groups_of(class);
+        let mut groups = row.summary.load(Relaxed) & groups_of(class);
         while groups != 0 && claimed < want {
             let group = groups.trailing_zeros();
             groups &= groups - 1;
-            let range = group as usize * 64..words.len().min(group as usize * 64 + 64);
+            let range = group as usize * 64..run.chunks.len().min(group as usize * 64 + 64);
             segment.touch(self.me, first);
             window(17);
             for slot in range {
-                let Some(word) = claim_free(&words[slot], self.me) else { continue };
-                window(18);
-                let chunk = first + slot as u32;
-                if control.word.load(S7.acquire()) != span_word {
-                    release(segment, chunk, word, None);
-                    return claimed > 0;
+                match span::claim(row, seen, &run.chunks[slot], self.me) {
+                    Claim::Mine(word) => {
+                        self.push(class, (first + slot as u32, word));
+                        claimed += 1;
+                    }
+                    Claim::Busy => {}
+                    Claim::Moved => return claimed > 0,
                 }
-                self.push(class, (chunk, word));
-                claimed += 1;
                 if claimed == want {
+                    self.classes[class].last = Some(span);
                     return true;
                 }
             }
-            control.summary.fetch_and(!(1 << group), Relaxed);
+            row.summary.fetch_and(!(1 << group), Relaxed);
         }
         claimed > 0
+    }
+
+    fn know(&mut self, class: usize, span: u32) {
+        if let Err(at) = self.classes[class].spans.binary_search(&span) {
+            self.classes[class].spans.insert(at, span);
+        }
+        self.classes[class].last = Some(span);
+    }
+
+    fn forget(&mut self, class: usize, span: u32) {
+        if let Ok(at) = self.classes[class].spans.binary_search(&span) {
+            self.classes[class].spans.remove(at);
+        }
+        self.classes[class].last.take_if(|last| *last == span);
+    }
+
+    /// Gives a free span (for large chunks, a run of them) to a class, and claims up to `want` of its chunks. `false`: no span is free, or
+    /// the system has no memory for it.
+    fn activate(&mut self, segment: &Segment, class: usize, want: u64) -> bool {
+        let (spans, run) = (segment.spans().len(), class_spans(class) as usize);
+        let Some(last) = spans.checked_sub(run) else { return false };
+        for start in 0..=last {
+            // Large chunks come from the end of the heap and small ones from its start, so that runs stay whole for longer.
+            let start = if run > 1 { last - start } else { start };
+            if claim_run(segment, self.me, class, start..start + run) {
+                return self.give_to(segment, class, start..start + run, want);
+            }
+        }
+        false
+    }
+
+    /// Gives spans that are this member's alone to a class. Its first chunks are claimed before anybody else sees them: so who had a span
+    /// taken from another class gets what it wanted. `false`: the system has no memory; the spans are everybody's again.
+    fn give_to(&mut self, segment: &Segment, class: usize, spans: Range<usize>, want: u64) -> bool {
+        let (me, start) = (self.me, spans.start as u32);
+        window(20);
+        if commit_run(segment, class, start).is_err() {
+            give_back_run(segment, me, spans);
+            return false;
+        }
+        window(21);
+        let rows = &segment.spans()[spans];
+        let first = start * SPAN_CHUNKS as u32;
+        let words = &segment.committed_words(start)[..CLASS_CHUNKS[class] as usize];
+        for (slot, word) in words.iter().enumerate() {
+            if self.classes[class].kept.len() as u64 >= want {
+                break;
+            }
+            if let Some(word) = claim_free(word, me) {
+                window(58);
+                self.push(class, (first + slot as u32, word));
+            }
+        }
+        for row in &rows[1..] {
+            // Relaxed, here and below: our own claim.
+            let seen = SpanWord(row.word.load(Relaxed));
+            row.word.store(seen.next(class, me, SpanState::Tail).0, S9.release());
+            window(22);
+        }
+        window(23);
+        rows[0].summary.store(groups_of(class), Relaxed);
+        let seen = SpanWord(rows[0].word.load(Relaxed));
+        rows[0].word.store(seen.next(class, me, SpanState::Active).0, S7.release());
+        self.know(class, start);
+        !self.classes[class].kept.is_empty()
+    }
+
+    /// The last resort: takes spans in which nobody has a chunk from other classes, until this one can be served.
+    fn take_from_others(&mut self, segment: &Segment, class: usize) -> bool {
+        let (spans, run) = (segment.spans().len(), class_spans(class) as usize);
+        for span in 0..spans {
+            let span = if run > 1 { spans - 1 - span } else { span };
+            let Some((_, other, found)) = segment.active_run(span as u32) else { continue };
+            if other == class || !self.is_free_but_for_kept(other, span as u32, found.chunks) {
+                continue;
+            }
+            self.release_kept(segment, |_, chunk| chunk / SPAN_CHUNKS as u32 == span as u32);
+            if !retire(segment, self.me, span as u32) {
+                continue;
+            }
+            let taken = span..span + class_spans(other) as usize;
+            let served = if taken.len() < run {
+                give_back_run(segment, self.me, taken);
+                // With its neighbours it may be a run that is long enough.
+                self.activate(segment, class, 1)
+            } else {
+                give_back_run(segment, self.me, taken.start + run..taken.end);
+                self.give_to(segment, class, taken.start..taken.start + run, 1)
+            };
+            if served {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn is_free_but_for_kept(&self, class: usize, span: u32, words: &[Word]) -> bool {
+        let first = span * SPAN_CHUNKS as u32;
+        words.iter().enumerate().all(|(slot, word)| {
+            let word = ChunkWord(word.load(Relaxed));
+            let free = word.state() == ChunkState::Free;
+            free || word.is(ChunkState::Held, self.me)
+                && self.classes[class].kept.contains(&(first + slot as u32, word))
+        })
+    }
+
+    /// Gives everybody what this member keeps for itself: for one that will not send soon.
+    pub fn trim(&mut self, segment: &Segment) {
+        self.release_kept(segment, |_, _| true);
+    }
+
+    fn release_kept(&mut self, segment: &Segment, which: impl Fn(usize, u32) -> bool) {
+        for class in 0..CLASSES {
+            let mut at = 0;
+            while let Some((chunk, word)) = self.classes[class].kept.get(at).copied() {
+                if which(class, chunk) {
+                    self.classes[class].kept.swap_remove(at);
+                    self.kept_bytes -= class_stride(class);
+                    release(segment, chunk, word, None);
+                } else {
+                    at += 1;
+                }
+            }
+        }
     }
 }
 
@@ -174,39 +336,7 @@ fn groups_of(class: usize) -> u64 {
     u64::MAX >> (64 - CLASS_CHUNKS[class].div_ceil(64))
 }
 
-/// Gives a free span (for large chunks, a run of them) to a class. `None`: no span is free, or no memory to commit it.
-fn activate(segment: &Segment, me: Name, class: usize) -> Option<u32> {
-    let (spans, run) = (segment.spans(), class_spans(class) as usize);
-    // Large chunks come from the end of the heap and small ones from its start, so that runs stay whole for longer.
-    let starts: Box<dyn Iterator<Item = usize>> =
-        if run > 1 { Box::new((0..=spans.len().checked_sub(run)?).rev()) } else { Box::new(0..spans.len()) };
-    for start in starts {
-        if !claim_run(segment, me, class, start..start + run) {
-            continue;
-        }
-        window(20);
-        if commit_run(segment, class, start as u32).is_err() {
-            let first = start as u32;
-            segment.file().uncommit(segment.span_at(first), CLASS_CHUNKS[class] * class_stride(class));
-            free_run(segment, me, start..start + run);
-            return None;
-        }
-        window(21);
-        for span in &spans[start + 1..start + run] {
-            let seen = SpanWord(span.word.load(Relaxed));
-            span.word.store(seen.next(class, me, SpanState::Tail).0, S9.release());
-            window(22);
-        }
-        window(23);
-        spans[start].summary.store(groups_of(class), Relaxed);
-        let seen = SpanWord(spans[start].word.load(Relaxed));
-        spans[start].word.store(seen.next(class, me, SpanState::Active).0, S7.release());
-        return Some(start as u32);
-    }
-    None
-}
-
-fn claim_run(segment: &Segment, me: Name, class: usize, run: std::ops::Range<usize>) -> bool {
+fn claim_run(segment: &Segment, me: Name, class: usize, run: Range<usize>) -> bool {
     let spans = segment.spans();
     if !spans[run.clone()].iter().all(|span| SpanWord(span.word.load(Relaxed)).state() == SpanState::Free) {
         return false;
@@ -217,7 +347,7 @@ fn claim_run(segment: &Segment, me: Name, class: usize, run: std::ops::Range<usi
         let claimed = seen.next(class, me, SpanState::Claimed);
         if seen.state() != SpanState::Free || spans[at].word.compare_exchange(seen.0, claimed.0, S9.acquire()).is_err()
         {
-            free_run(segment, me, run.start..at);
+            span::give_up(&spans[run.start..at], me);
             return false;
         }
         window(19);
@@ -225,15 +355,95 @@ fn claim_run(segment: &Segment, me: Name, class: usize, run: std::ops::Range<usi
     true
 }
 
-fn free_run(segment: &Segment, me: Name, run: std::ops::Range<usize>) {
-    for span in &segment.spans()[run] {
-        // Relaxed: our own claim.
-        let seen = SpanWord(span.word.load(Relaxed));
-        span.word.store(seen.next(0, me, SpanState::Free).0, S9.release());
+/// Commits what a class needs of the caller's spans. When that fails, no chunk word is committed that was not before.
+fn commit_run(segment: &Segment, class: usize, span: u32) -> Result<()> {
+    segment.commit(segment.span_at(span), CLASS_CHUNKS[class] * class_stride(class))?;
+    let (row, wanted) = (&segment.spans()[span as usize], CLASS_CHUNKS[class]);
+    // Relaxed: our own claim.
+    let committed = row.words.load(Relaxed);
+    if committed >= wanted {
+        return Ok(());
+    }
+    let words = segment.chunk_words_at(span);
+    let result = segment.commit(words, wanted * 8);
+    if result.is_ok() {
+        window(59);
+        row.words.store(wanted, S7.release());
+    } else {
+        let first = pages(committed * 8);
+        segment.file().uncommit(words + first, pages(wanted * 8) - first);
+    }
+    result
+}
+
+/// Returns the memory of the caller's spans to the system, and the spans to everybody.
+fn give_back_run(segment: &Segment, me: Name, spans: Range<usize>) {
+    if spans.is_empty() {
+        return;
+    }
+    segment.file().uncommit(segment.span_at(spans.start as u32), spans.len() as u64 * SPAN_BYTES);
+    window(60);
+    span::give_up(&segment.spans()[spans], me);
+}
+
+/// Takes a span in which nobody has a chunk from its class. `true`: it (and its run) is the caller's.
+fn retire(segment: &Segment, me: Name, span: u32) -> bool {
+    let Some((seen, _, run)) = segment.active_run(span) else { return false };
+    for at in span..span + run.rows.len() as u32 {
+        segment.touch(me, at * SPAN_CHUNKS as u32);
+    }
+    span::retire(run, seen, me)
+}
+
+/// Gives a span back if nobody has a chunk in it and its class can do without.
+pub fn give_back_span(segment: &Segment, me: Name, span: u32) {
+    let Some((_, class, run)) = segment.active_run(span) else { return };
+    if span::unused(run.chunks).is_some() && can_do_without(segment, class, span) && retire(segment, me, span) {
+        give_back_run(segment, me, span as usize..span as usize + run.rows.len());
     }
 }
 
-fn commit_run(segment: &Segment, class: usize, span: u32) -> Result<()> {
-    segment.commit(segment.chunk_words_at(span), CLASS_CHUNKS[class] * 8)?;
-    segment.commit(segment.span_at(span), CLASS_CHUNKS[class] * class_stride(class))
+/// Classes that serve most messages keep a span with room, so that the first message after a pause need not wait for the system.
+fn can_do_without(segment: &Segment, class: usize, span: u32) -> bool {
+    class_payload(class) > KEEP_PAYLOAD
+        || (0..segment.spans().len() as u32).any(|other| {
+            other != span
+                && segment.span_class(other) == Some(class)
+                // Relaxed: a hint.
+                && segment.spans()[other as usize].summary.load(Relaxed) & groups_of(class) != 0
+        })
+}
+
+/// Whether somebody is giving a span to a class or taking it from one.
+fn is_in_motion(segment: &Segment) -> bool {
+    segment.spans().iter().any(|row| {
+        // Relaxed: a reason to try once more, nothing else.
+        let state = SpanWord(row.word.load(Relaxed)).state();
+        matches!(state, SpanState::Claimed | SpanState::Retiring)
+    })
+}
+
+/// Gives back the spans that nobody used since the last sweep, unless there was one just now.
+pub fn sweep_if_due(segment: &Segment, me: Name) {
+    let swept = &segment.header().swept_ns;
+    // Relaxed: only keeps sweeps apart.
+    let (now, last) = (clock::monotonic_ns(), swept.load(Relaxed));
+    if now.saturating_sub(last) >= SWEEP_EVERY_NS && swept.compare_exchange(last, now, Relaxed).is_ok() {
+        sweep(segment, me);
+    }
+}
+
+/// A span is given back by the second sweep that finds all its chunks free and none of them claimed in between: memory for a burst
+/// is not returned and fetched again with every burst.
+fn sweep(segment: &Segment, me: Name) {
+    for span in 0..segment.spans().len() as u32 {
+        let Some((_, _, run)) = segment.active_run(span) else { continue };
+        let Some(unused) = span::unused(run.chunks) else { continue };
+        // Relaxed: a hint.
+        if run.rows[0].unused.load(Relaxed) == unused {
+            give_back_span(segment, me, span);
+        } else {
+            run.rows[0].unused.store(unused, Relaxed);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use crossbeam_utils::CachePadded;
 /// First word of every segment: "SWARMBUS" in the byte order of the machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"SWARMBUS");
 /// Rises with every change of this file's structs.
-pub const LAYOUT_VERSION: u64 = 1;
+pub const LAYOUT_VERSION: u64 = 2;
 /// The unit of committing.
 pub const PAGE: u64 = 4096;
 /// Longest name of a bus, queue or agent, bytes.
@@ -116,6 +116,8 @@ pub struct Header {
     pub next_index: CachePadded<Word>,
     /// Slots and words that made no sense and were skipped.
     pub corrupt: CachePadded<Word>,
+    /// When somebody last swept the heap for spans that nobody uses, ns of `CLOCK_MONOTONIC`.
+    pub swept_ns: CachePadded<Word>,
 }
 
 /// [`Header::state`]: in use.
@@ -143,7 +145,21 @@ pub struct SpanControl {
     pub word: Word,
     /// Bit g: the 64 chunk words of group g may have a free one. A hint.
     pub summary: Word,
-    spare: [Word; 6],
+    /// How many of the span's chunk words are committed. Never falls: they outlive the span's classes (I18).
+    pub words: Word,
+    /// What the chunk words were when a sweep last found all of them free: see [`crate::span::unused`]. A hint.
+    pub unused: Word,
+    spare: [Word; 4],
+}
+
+#[cfg(any(loom, test))]
+impl SpanControl {
+    /// A row outside shared memory.
+    pub fn with_word(word: crate::word::SpanWord) -> SpanControl {
+        let zero = || Word::new(0);
+        let spare = std::array::from_fn(|_| zero());
+        SpanControl { word: Word::new(word.0), summary: zero(), words: zero(), unused: zero(), spare }
+    }
 }
 
 /// A member's notes to its reaper. Written by the member alone; reset by the next owner of the index.
@@ -249,6 +265,7 @@ pub const SLOTS_IN_CELL: u64 = 2 * PAGE;
 const _: () = {
     use std::mem::{offset_of, size_of};
     assert!(size_of::<Header>() <= PAGE as usize && offset_of!(Header, supervisor) == 256);
+    assert!(offset_of!(Header, swept_ns) == 768 && offset_of!(SpanControl, unused) == 24);
     assert!(size_of::<RosterEntry>() == 32 && size_of::<SpanControl>() == 64);
     assert!(size_of::<Notes>() == 32 && offset_of!(MemberEntry, mailbox) == 128);
     assert!(offset_of!(MemberEntry, spans) == 512 && size_of::<MemberEntry>() == 2048);

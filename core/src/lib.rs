@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Layers, each using only those below: `bus`, `member`, `observe` (what users see) · `registry`, `reap`, `heap` (a segment's tables) ·
-//! `recover`, `queue`, `ring`, `wait` (algorithms over borrowed words; the models of `tests/loom` run these) · `layout`, `word`, `sync`,
+//! `recover`, `queue`, `ring`, `span`, `wait` (algorithms over borrowed words; the models of `tests/loom` run these) · `layout`, `word`, `sync`,
 //! `platform` (bytes, atomics, the operating system). Invariants are numbered I#, release/acquire edges S#, crash windows W#.
 
 mod error;
@@ -30,6 +30,7 @@ pub mod memory;
 pub mod queue;
 pub mod recover;
 pub mod ring;
+pub mod span;
 pub mod sync;
 pub mod wait;
 pub mod word;

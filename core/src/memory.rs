@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::layout::Notes;
 use crate::queue::Queue;
-use crate::sync::Word;
+use crate::sync::{S8, Word};
 use crate::word::Name;
 
 /// A segment as the algorithms see it. Every index is checked: `None` is "there is no such thing", also when a scribbled word
@@ -14,6 +14,12 @@ pub trait Memory {
 
     /// The word of a chunk's header that names its home queue (26 bits at the bottom).
     fn home(&self, chunk: u32) -> Option<&Word>;
+
+    /// The home of a chunk that may be another's: it may be released meanwhile and its memory given back to the system, so it is not
+    /// read in place (I20). What is read is worth what the chunk's word, compared afterwards, says.
+    fn home_of_another(&self, chunk: u32) -> Option<u64> {
+        Some(self.home(chunk)?.load(S8.acquire()))
+    }
 
     /// A living queue.
     fn queue(&self, name: Name) -> Option<Queue<'_>>;

@@ -3,14 +3,15 @@
 //! Figures are read word by word while the bus works on; each is right by itself, their sums may be off by what is in motion.
 
 use crate::error::{Error, Result};
-use crate::layout::{CLASSES, PAGE, QUEUE_CLOSED, SPAN_CHUNKS, class_payload};
+use crate::layout::{CHUNK_HEADER, CLASSES, ChunkHeader, PAGE, QUEUE_CLOSED, SPAN_CHUNKS, class_payload};
 use crate::memory::Memory;
 use crate::message::{ContentType, Meta, RING_NAMES};
 use crate::platform::file;
 use crate::registry;
 use crate::segment::Segment;
-use crate::sync::{S3, S6, S9, S10, Word};
+use crate::sync::{S3, S6, S9, S10};
 use crate::word::{ChunkState, ChunkWord, ClaimState, ClaimWord, Name, RecordState, RecordWord};
+use std::mem::offset_of;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -302,7 +303,7 @@ impl Observer {
         let mut in_flight = vec![0u64; self.0.roster().len()];
         self.for_each_chunk(|chunk, word| {
             if word.state() == ChunkState::InFlight {
-                let home = self.0.home(chunk).map_or(0, |home| home.load(Relaxed));
+                let home = self.0.home_of_another(chunk).unwrap_or(0);
                 if let Some(count) = in_flight.get_mut(Name::from_bits(home).index() as usize) {
                     *count += 1;
                 }
@@ -357,22 +358,22 @@ impl Observer {
         if !ChunkWord(before).is(ChunkState::Queued, queue) {
             return None;
         }
-        let header = self.0.chunk_header(chunk)?;
-        let meta = Meta(header.meta.load(Relaxed));
-        let (start, capacity) = self.0.payload(chunk)?;
-        let length = meta.length().min(capacity);
-        // SAFETY: 64-byte aligned, within the mapping as `payload` checked (capacities are multiples of 64), and read as atomic
-        // words: its owner may change it at any moment, which the second look at the chunk word notices.
-        let words = unsafe { std::slice::from_raw_parts(start.cast::<Word>().cast_const(), length.div_ceil(8)) };
-        let mut data: Vec<u8> = words.iter().flat_map(|word| word.load(Relaxed).to_ne_bytes()).collect();
-        data.truncate(length);
-        let sender = (header.home.load(Relaxed) >> 32).checked_sub(1);
+        // Read from the file: in place it could be a hole by now, which on a full tmpfs raises SIGBUS (I20).
+        let mut header = [0; CHUNK_HEADER as usize];
+        self.0.read_chunk(chunk, 0, &mut header)?;
+        let word =
+            |offset: usize| u64::from_ne_bytes(header[offset..][..8].try_into().expect("eight bytes of the header"));
+        let meta = Meta(word(offset_of!(ChunkHeader, meta)));
+        let capacity = class_payload(self.0.chunk_class(chunk)?) as usize;
+        let mut data = vec![0; meta.length().min(capacity)];
+        self.0.read_chunk(chunk, CHUNK_HEADER, &mut data)?;
+        let sender = (word(offset_of!(ChunkHeader, home)) >> 32).checked_sub(1);
         let peeked = Peeked {
-            id: header.id.load(Relaxed),
+            id: word(offset_of!(ChunkHeader, id)),
             sender: sender.and_then(|sender| self.0.queue_name(Name::from_bits(sender))),
             lane: if ring == crate::layout::REDELIVERY { RING_NAMES[ring] } else { meta.lane().as_str() },
-            deliveries: header.deliveries.load(Relaxed) as u32,
-            correlation: header.correlation.load(Relaxed),
+            deliveries: word(offset_of!(ChunkHeader, deliveries)) as u32,
+            correlation: word(offset_of!(ChunkHeader, correlation)),
             content: meta.content(),
             data,
         };

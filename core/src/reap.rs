@@ -1,12 +1,15 @@
 //! Reaping in a segment: finds the dead, gives back what they had, frees their indices. All dead members in one pass.
 
-use crate::layout::{MemberEntry, SPAN_CHUNKS, class_spans};
+use crate::heap;
+use crate::layout::{MemberEntry, SPAN_BYTES, SPAN_CHUNKS, class_spans};
+use crate::memory::Memory;
 use crate::platform::process;
 use crate::recover::{Decision, Evidence, Reaped, Reaper, classify};
 use crate::registry;
 use crate::segment::Segment;
-use crate::sync::{S6, S7, S8, S9, window};
-use crate::word::{ChunkWord, ClaimState, ClaimWord, Name, RecordWord, SpanState, SpanWord};
+use crate::span;
+use crate::sync::{S6, S8, S9, window};
+use crate::word::{ChunkWord, ClaimState, ClaimWord, Name, RecordWord};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The dead members of a pass, by index.
@@ -33,6 +36,7 @@ pub fn reap(segment: &Segment, me: Name, only: Option<u32>, adopted: &mut Vec<(u
     if !dead.names.is_empty() {
         bury(segment, &dead, &mut reaper);
     }
+    heap::sweep_if_due(segment, me);
     adopted.append(&mut reaper.adopted);
     reaper.reaped
 }
@@ -120,32 +124,22 @@ pub fn give_back_chunks<'s>(
     }
     let mut unfinished = Vec::new();
     for span in (0..segment.spans().len() as u32).filter(|span| map[*span as usize / 64] & 1 << (span % 64) != 0) {
-        let Some(words) = segment.chunk_words(span) else {
-            give_back_span(segment, span, &is_dead);
-            continue;
-        };
+        // All words that there are, not those of the present class: a claimer may have died with a chunk of the class before (I18).
+        let words = segment.committed_words(span);
         for slot in 0..words.len() as u32 {
             let chunk = span * SPAN_CHUNKS as u32 + slot;
             if reaper.chunk(chunk, &is_dead) {
                 unfinished.push(ChunkWord(words[slot as usize].load(Relaxed)).name());
             }
         }
+        let row = &segment.spans()[span as usize];
+        segment.touch(reaper.me, span * SPAN_CHUNKS as u32);
+        let uncommit = || segment.file().uncommit(segment.span_at(span), SPAN_BYTES);
+        span::recover(row, reaper.me, &is_dead, || is_covered(segment, span), uncommit);
+        // What they used may now be unused.
+        heap::give_back_span(segment, reaper.me, span);
     }
     unfinished
-}
-
-/// A span that a dead member had claimed and not yet given to a class.
-fn give_back_span(segment: &Segment, span: u32, is_dead: &impl Fn(Name) -> bool) {
-    let shared = &segment.spans()[span as usize].word;
-    let word = SpanWord(shared.load(S7.acquire()));
-    let evidence = Evidence::Span {
-        state: word.state(),
-        owner_is_dead: word.state() != SpanState::Free && is_dead(word.name()),
-        covered: is_covered(segment, span),
-    };
-    if classify(evidence) == Decision::Free {
-        let _ = shared.compare_exchange(word.0, word.next(0, word.name(), SpanState::Free).0, S9.acquire_then(S9));
-    }
 }
 
 fn is_covered(segment: &Segment, span: u32) -> bool {
@@ -164,7 +158,7 @@ fn give_back_records(segment: &Segment, member: Name, entry: &MemberEntry) {
             let state = match classify(Evidence::Record { state: seen.state(), named }) {
                 Decision::Finish => Some(crate::word::RecordState::Live),
                 Decision::Free => Some(crate::word::RecordState::Free),
-                Decision::Keep | Decision::Redeliver => None,
+                Decision::Keep | Decision::Redeliver | Decision::Undo => None,
             };
             if let Some(state) = state {
                 let _ =

@@ -63,11 +63,13 @@ pub enum Decision {
     Redeliver,
     /// Finish what was committed.
     Finish,
+    /// Put it back as it was.
+    Undo,
 }
 
 /// Decides, from what memory shows, what becomes of it.
 pub fn classify(evidence: Evidence) -> Decision {
-    use Decision::{Finish, Free, Keep, Redeliver};
+    use Decision::{Finish, Free, Keep, Redeliver, Undo};
     match evidence {
         Evidence::Chunk { owner_is_dead: false, .. } => Keep,
         Evidence::Chunk { state: ChunkState::Free | ChunkState::Queued, .. } => Keep,
@@ -78,6 +80,7 @@ pub fn classify(evidence: Evidence) -> Decision {
         Evidence::Intent { .. } => Keep,
         Evidence::Span { state: SpanState::Claimed, owner_is_dead: true, .. } => Free,
         Evidence::Span { state: SpanState::Tail, owner_is_dead: true, covered: false } => Free,
+        Evidence::Span { state: SpanState::Retiring, owner_is_dead: true, .. } => Undo,
         Evidence::Span { .. } => Keep,
         Evidence::Record { state: RecordState::Claimed, named: true } => Finish,
         Evidence::Record { state: RecordState::Claimed, named: false } => Free,
@@ -137,7 +140,7 @@ impl<'a, M: Memory> Reaper<'a, M> {
             match classify(Evidence::Intent { kind, queued: queued && unchanged, referred }) {
                 Decision::Free => self.free(intent.chunk(), word),
                 Decision::Redeliver => self.redeliver(intent.chunk(), word, word.name()),
-                Decision::Keep | Decision::Finish => {}
+                Decision::Keep | Decision::Finish | Decision::Undo => {}
             }
         }
         window(40);
@@ -159,8 +162,7 @@ impl<'a, M: Memory> Reaper<'a, M> {
         match classify(Evidence::Chunk { state: word.state(), owner_is_dead: owned && is_dead(word.name()) }) {
             Decision::Free => self.free(chunk, word),
             Decision::Redeliver => {
-                let home = self.memory.home(chunk).map_or(0, |home| home.load(S8.acquire()));
-                let home = Name::from_bits(home);
+                let home = Name::from_bits(self.memory.home_of_another(chunk).unwrap_or(0));
                 if let Some(queue) = self.memory.queue(home) {
                     if !mutated("reaper-leaves-slot") {
                         self.empty_stale_slots(&queue);
@@ -172,7 +174,7 @@ impl<'a, M: Memory> Reaper<'a, M> {
                 }
                 self.redeliver(chunk, word, home);
             }
-            Decision::Keep | Decision::Finish => {}
+            Decision::Keep | Decision::Finish | Decision::Undo => {}
         }
         false
     }
@@ -249,7 +251,7 @@ fn has_room(queue: &Queue<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Decision::{Finish, Free, Keep, Redeliver};
+    use Decision::{Finish, Free, Keep, Redeliver, Undo};
 
     #[test]
     fn every_state_has_one_decision() {
@@ -278,10 +280,14 @@ mod tests {
             }
         }
         use SpanState as S;
-        for state in [S::Free, S::Claimed, S::Active, S::Tail] {
+        for state in [S::Free, S::Claimed, S::Active, S::Tail, S::Retiring] {
             for (owner_is_dead, covered) in [(false, false), (false, true), (true, false), (true, true)] {
                 let unfinished = state == S::Claimed || state == S::Tail && !covered;
-                let expected = if unfinished && owner_is_dead { Free } else { Keep };
+                let expected = match (owner_is_dead, state) {
+                    (true, S::Retiring) => Undo,
+                    (true, _) if unfinished => Free,
+                    _ => Keep,
+                };
                 assert_eq!(classify(Evidence::Span { state, owner_is_dead, covered }), expected);
             }
         }

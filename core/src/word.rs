@@ -310,12 +310,14 @@ impl RecordWord {
 pub enum SpanState {
     /// Nobody's; not committed.
     Free,
-    /// A member is about to commit it.
+    /// A member is about to commit it, or to give its memory back.
     Claimed,
     /// Given to a size class (`name` means nothing).
     Active,
     /// A further part of the large chunk that begins in an earlier span; `name` is the member that placed it.
     Tail,
+    /// `Active` still, but a member tries to take it from its class: it claims every chunk.
+    Retiring,
 }
 
 /// A span word, `generation:28 · class:5 · name:26 · state:3` (two bits spare).
@@ -330,6 +332,7 @@ impl SpanWord {
             SpanState::Claimed => 1,
             SpanState::Active => 2,
             SpanState::Tail => 3,
+            SpanState::Retiring => 4,
         };
         SpanWord((generation & 0xfff_ffff) << 36 | (class as u64 & 31) << 29 | name.bits() << 3 | state)
     }
@@ -340,6 +343,7 @@ impl SpanWord {
             0 => SpanState::Free,
             1 => SpanState::Claimed,
             2 => SpanState::Active,
+            4 => SpanState::Retiring,
             _ => SpanState::Tail,
         }
     }
@@ -349,12 +353,17 @@ impl SpanWord {
         (self.0 >> 29 & 31) as usize
     }
 
-    /// The member that claims or placed it.
+    /// The member that claims, placed or retires it.
     pub const fn name(self) -> Name {
         Name::from_bits(self.0 >> 3)
     }
 
-    /// The next word.
+    /// True while the span's chunks are its class' and their memory is committed.
+    pub const fn is_in_use(self) -> bool {
+        matches!(self.state(), SpanState::Active | SpanState::Retiring)
+    }
+
+    /// The next word; the generation rises modulo 2²⁸.
     pub const fn next(self, class: usize, name: Name, state: SpanState) -> SpanWord {
         SpanWord::new((self.0 >> 36) + 1, class, name, state)
     }
@@ -379,6 +388,13 @@ mod tests {
         assert_eq!(claim.freed().incarnation(), 0);
         let span = SpanWord::new(3, 18, name, SpanState::Tail);
         assert_eq!((span.class(), span.name(), span.state()), (18, name, SpanState::Tail));
+        let old = SpanWord::new((1 << 28) - 1, 31, name, SpanState::Retiring);
+        assert_eq!(
+            old.next(31, name, SpanState::Free),
+            SpanWord::new(0, 31, name, SpanState::Free),
+            "generations wrap"
+        );
+        assert!(old.is_in_use() && !span.is_in_use());
         let record = RecordWord::new(5, name, RecordState::Live);
         assert_eq!((record.counter(), record.member(), record.state()), (5, name, RecordState::Live));
         let intent = Intent::new(9, (1 << 26) - 1, IntentKind::Move);

@@ -72,6 +72,10 @@ impl Member {
                 return Err(Error::Interrupted);
             }
             if woken == Woken::TimedOut {
+                if left.is_none_or(|left| left >= nap.as_nanos() as u64) {
+                    // A whole nap without work: what it keeps for its next send would keep spans from going back.
+                    self.heap.borrow_mut().trim(self.segment());
+                }
                 self.look_for_dead();
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! - **I11** The mapping stays as long as the `Segment`, and everything borrowed from it borrows the `Segment`.
 //! - **I12** Only committed memory is touched: what is committed at birth, cells whose roster row says so, rings whose bit is
-//!   set, spans that are `ACTIVE`.
+//!   set, spans that are `ACTIVE` or `RETIRING`, as many chunk words as their row says.
 
 mod birth;
 
@@ -14,6 +14,7 @@ use crate::memory::Memory;
 use crate::name;
 use crate::platform::file::{File, Mapping};
 use crate::queue::Queue;
+use crate::span::Run;
 use crate::sync::{S6, S7, S8, S10, Word, window};
 use crate::word::{Name, RecordState, RecordWord, SpanState, SpanWord};
 use birth::{check_header, check_host, no_memory, open_error, open_file};
@@ -175,14 +176,32 @@ impl Segment {
         Err(Error::Closed { what: format!("bus '{}'", self.name) })
     }
 
-    /// The class of an active span, in range.
+    /// The class of a span in use, in range.
     pub fn span_class(&self, span: u32) -> Option<usize> {
-        let word = SpanWord(self.spans().get(span as usize)?.word.load(S7.acquire()));
+        self.class_in(span, SpanWord(self.spans().get(span as usize)?.word.load(S7.acquire())))
+    }
+
+    fn class_in(&self, span: u32, word: SpanWord) -> Option<usize> {
         let class = word.class();
-        (word.state() == SpanState::Active
-            && class < CLASSES
-            && span as u64 + class_spans(class) <= self.geometry.spans)
+        (word.is_in_use() && class < CLASSES && span as u64 + class_spans(class) <= self.geometry.spans)
             .then_some(class)
+    }
+
+    /// An active span, with its word and class, and all that one chunk of it may reach over.
+    pub fn active_run(&self, span: u32) -> Option<(SpanWord, usize, Run<'_>)> {
+        let row = self.spans().get(span as usize)?;
+        let word = SpanWord(row.word.load(S7.acquire()));
+        let class = self.class_in(span, word).filter(|_| word.state() == SpanState::Active)?;
+        let rows = &self.spans()[span as usize..][..class_spans(class) as usize];
+        let chunks = self.committed_words(span).get(..CLASS_CHUNKS[class] as usize)?;
+        Some((word, class, Run { rows, chunks }))
+    }
+
+    /// The chunk words of a span that are committed (I18), whatever the span is at the moment.
+    pub fn committed_words(&self, span: u32) -> &[Word] {
+        let Some(row) = self.spans().get(span as usize) else { return &[] };
+        let words = row.words.load(S7.acquire()).min(SPAN_CHUNKS);
+        self.slice(self.chunk_words_at(span), words as usize)
     }
 
     /// The class of a chunk, if there is such a chunk.
@@ -191,10 +210,10 @@ impl Segment {
         ((chunk as u64 % SPAN_CHUNKS) < CLASS_CHUNKS[class]).then_some(class)
     }
 
-    /// The words of all chunks of an active span.
+    /// The words of all chunks of a span in use.
     pub fn chunk_words(&self, span: u32) -> Option<&[Word]> {
         let class = self.span_class(span)?;
-        Some(self.slice(self.chunk_words_at(span), CLASS_CHUNKS[class] as usize))
+        self.committed_words(span).get(..CLASS_CHUNKS[class] as usize)
     }
 
     /// Offset of a span's chunk words.
@@ -207,7 +226,13 @@ impl Segment {
         self.geometry.heap_at() + span as u64 * SPAN_BYTES
     }
 
-    /// A chunk's header.
+    /// Reads from a chunk, header first, without touching its memory: for who does not own it (I20). What was uncommitted reads as zero.
+    pub fn read_chunk(&self, chunk: u32, offset: u64, bytes: &mut [u8]) -> Option<()> {
+        let class = self.chunk_class(chunk).filter(|class| offset + bytes.len() as u64 <= class_stride(*class))?;
+        self.file.read_at(bytes, self.chunk_at(chunk, class) + offset).ok()
+    }
+
+    /// A chunk's header, for its owner.
     pub fn chunk_header(&self, chunk: u32) -> Option<&ChunkHeader> {
         let class = self.chunk_class(chunk)?;
         Some(self.at(self.chunk_at(chunk, class)))
@@ -217,7 +242,7 @@ impl Segment {
         self.span_at(chunk / SPAN_CHUNKS as u32) + (chunk as u64 % SPAN_CHUNKS) * class_stride(class)
     }
 
-    /// A chunk's payload and its capacity, bytes.
+    /// A chunk's payload and its capacity, bytes, for its owner.
     pub fn payload(&self, chunk: u32) -> Option<(*mut u8, usize)> {
         let class = self.chunk_class(chunk)?;
         let (offset, capacity) = ((self.chunk_at(chunk, class) + CHUNK_HEADER) as usize, class_payload(class) as usize);
@@ -240,12 +265,19 @@ impl Segment {
 
 impl Memory for Segment {
     fn chunk(&self, chunk: u32) -> Option<&Word> {
-        self.chunk_class(chunk)?;
-        Some(self.at(self.geometry.chunks_at() + chunk as u64 * 8))
+        let row = self.spans().get((chunk as u64 / SPAN_CHUNKS) as usize)?;
+        let committed = row.words.load(S7.acquire()).min(SPAN_CHUNKS);
+        (chunk as u64 % SPAN_CHUNKS < committed).then(|| self.at(self.geometry.chunks_at() + chunk as u64 * 8))
     }
 
     fn home(&self, chunk: u32) -> Option<&Word> {
         Some(&self.chunk_header(chunk)?.home)
+    }
+
+    fn home_of_another(&self, chunk: u32) -> Option<u64> {
+        let mut home = [0; 8];
+        self.read_chunk(chunk, std::mem::offset_of!(ChunkHeader, home) as u64, &mut home)?;
+        Some(u64::from_ne_bytes(home))
     }
 
     fn queue(&self, queue: Name) -> Option<Queue<'_>> {
