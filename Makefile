@@ -26,7 +26,7 @@ PARTS := lint test-rust test-loom test-crash test-python test-bash test-examples
 
 build: tools $(VENV)/.build-tools
 	cargo build --release -p swarmbus-cli -p swarmbus-ffi
-	maturin develop --quiet --release -m bindings/python/Cargo.toml
+	PIP_QUIET=1 maturin develop --quiet --release -m bindings/python/Cargo.toml
 
 # `exec`: an interrupt from the terminal reaches the supervisor, and nothing stands between.
 run: build
@@ -72,7 +72,7 @@ stress: tools
 
 # The models at preemption bound 3 instead of 2, then every crash window.
 verify: tools
-	LOOM_MAX_PREEMPTIONS=3 $(MAKE) test-loom
+	SWARMBUS_LOOM_BOUND=3 $(MAKE) test-loom
 	$(MAKE) test-crash
 
 docs: tools
@@ -100,9 +100,9 @@ $(VENV)/bin/python: | tools
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.build-tools: bindings/python/pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet 'maturin>=1.9,<2'
-	touch $@
+	@$(VENV)/bin/python -m pip install --quiet 'maturin>=1.9,<2'
+	@touch $@
 
 $(VENV)/.test-tools: bindings/python/pyproject.toml | $(VENV)/.build-tools
-	$(VENV)/bin/python -m pip install --quiet $$($(DEV_REQUIREMENTS))
-	touch $@
+	@$(VENV)/bin/python -m pip install --quiet $$($(DEV_REQUIREMENTS))
+	@touch $@
