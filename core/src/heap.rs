@@ -91,12 +91,22 @@ impl Heap {
         if self.refill(segment, class) {
             return self.pop(class);
         }
-        for larger in class + 1..CLASSES.min(class + 1 + LARGER_CLASSES) {
+        if let Some(larger) = self.pop_larger(segment, class + 1..class + 2) {
+            return Some(larger);
+        }
+        if self.take_from_others(segment, class) {
+            return self.pop(class);
+        }
+        self.pop_larger(segment, class + 2..class + 1 + LARGER_CLASSES)
+    }
+
+    fn pop_larger(&mut self, segment: &Segment, classes: Range<usize>) -> Option<(u32, ChunkWord)> {
+        for larger in classes.start..classes.end.min(CLASSES) {
             if !self.classes[larger].kept.is_empty() || self.claim_somewhere(segment, larger, 1) {
                 return self.pop(larger);
             }
         }
-        self.take_from_others(segment, class).then(|| self.pop(class))?
+        None
     }
 
     fn pop(&mut self, class: usize) -> Option<(u32, ChunkWord)> {
@@ -253,7 +263,7 @@ impl Heap {
                 break;
             }
             if let Some(word) = claim_free(word, me) {
-                window(58);
+                window(57);
                 self.push(class, (first + slot as u32, word));
             }
         }
@@ -367,7 +377,7 @@ fn commit_run(segment: &Segment, class: usize, span: u32) -> Result<()> {
     let words = segment.chunk_words_at(span);
     let result = segment.commit(words, wanted * 8);
     if result.is_ok() {
-        window(59);
+        window(58);
         row.words.store(wanted, S7.release());
     } else {
         let first = pages(committed * 8);
@@ -382,7 +392,7 @@ fn give_back_run(segment: &Segment, me: Name, spans: Range<usize>) {
         return;
     }
     segment.file().uncommit(segment.span_at(spans.start as u32), spans.len() as u64 * SPAN_BYTES);
-    window(60);
+    window(59);
     span::give_up(&segment.spans()[spans], me);
 }
 

@@ -83,7 +83,6 @@ pub fn retire(run: Run<'_>, seen: SpanWord, me: Name) -> bool {
             continue;
         }
         free_held(&run.chunks[..number], me);
-        window(52);
         // S7: it is committed as before.
         head.store(retiring.next(seen.class(), me, SpanState::Active).0, S7.release());
         return false;
@@ -92,10 +91,10 @@ pub fn retire(run: Run<'_>, seen: SpanWord, me: Name) -> bool {
         // Relaxed: ours since the first row is RETIRING by our name.
         let old = SpanWord(tail.word.load(Relaxed));
         tail.word.store(old.next(seen.class(), me, SpanState::Tail).0, S9.release());
-        window(53);
+        window(52);
     }
     head.store(retiring.next(seen.class(), me, SpanState::Claimed).0, S9.release());
-    window(54);
+    window(53);
     // S2: who claims one of these from now on sees by its second look that the span is not what it was.
     free_held(run.chunks, me);
     true
@@ -107,7 +106,7 @@ fn free_held(chunks: &[Word], me: Name) {
         let word = ChunkWord(chunk.load(Relaxed));
         if word.is(ChunkState::Held, me) {
             chunk.store(word.freed().0, S2.release());
-            window(55);
+            window(54);
         }
     }
 }
@@ -119,7 +118,7 @@ pub fn give_up(rows: &[SpanControl], me: Name) {
         // Relaxed: our own claim.
         let seen = SpanWord(row.word.load(Relaxed));
         row.word.store(seen.next(0, me, SpanState::Free).0, S9.release());
-        window(56);
+        window(55);
     }
 }
 
@@ -150,7 +149,7 @@ pub fn recover(
                 return uncommit();
             }
             if row.word.compare_exchange(seen.0, adopted.0, S9.acquire_then(S9)).is_ok() {
-                window(57);
+                window(56);
                 uncommit();
                 row.word.store(adopted.next(0, me, SpanState::Free).0, S9.release());
             }
