@@ -191,6 +191,15 @@ pub struct Notes {
     pub waits_on: Word,
 }
 
+#[cfg(any(loom, test))]
+impl Notes {
+    /// Notes outside shared memory: none.
+    pub fn blank() -> Notes {
+        let none = || Word::new(0);
+        Notes { intent: none(), sends_to: none(), takes_from: none(), waits_on: none() }
+    }
+}
+
 /// A ring's hints. `head` and `tail` are positions; the truth is in the slots.
 #[repr(C)]
 pub struct RingControl {
@@ -207,6 +216,15 @@ pub struct RingFront {
     pub head: Word,
     /// Rung when room comes.
     pub room: WakeWord,
+}
+
+#[cfg(any(loom, test))]
+impl RingControl {
+    /// Hints outside shared memory, of an empty ring whose next message comes to `position`.
+    pub fn starting_at(position: u64) -> RingControl {
+        let front = RingFront { head: Word::new(position), room: WakeWord::new(0) };
+        RingControl { tail: CachePadded::new(Word::new(position)), front: CachePadded::new(front) }
+    }
 }
 
 /// A queue without its slots.

@@ -119,6 +119,9 @@ pub fn publish(
     window(1);
     note_wake(&notes.sends_to, queue.name);
     window(2);
+    if mutated("word-before-intent") {
+        shared.store(ChunkWord::new(word.generation(), queue.name, ChunkState::Queued).0, S3.release());
+    }
     // S8: the header is complete before the intent that announces it.
     notes.intent.store(Intent::new(word.generation(), chunk, route.kind).0, S8.release());
     window(3);
@@ -136,7 +139,9 @@ pub fn publish(
     };
     // Nobody was told: take it back, under a new generation so that no word of this attempt can ever match again.
     let back = ChunkWord::new(word.generation() + 1, word.name(), word.state());
-    home.store(old_home, Relaxed);
+    if !mutated("refused-forward-moves-home") {
+        home.store(old_home, Relaxed);
+    }
     window(7);
     shared.store(back.0, S3.release());
     window(8);
@@ -169,7 +174,8 @@ pub fn take_from(
         let Some(shared) = memory.chunk(slot.chunk()) else { continue };
         memory.touch(me, slot.chunk());
         window(11);
-        if shared.compare_exchange(word.0, claimed.0, S3.acquire_then(S3)).is_ok() {
+        let seen = if mutated("claim-not-compared") { shared.load(S3.acquire()) } else { word.0 };
+        if shared.compare_exchange(seen, claimed.0, S3.acquire_then(S3)).is_ok() {
             window(12);
             if !mutated("claimer-does-not-empty") {
                 ring.empty(position, slot);

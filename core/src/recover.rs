@@ -11,7 +11,7 @@
 use crate::layout::{Notes, REDELIVERY};
 use crate::memory::Memory;
 use crate::queue::{NotPublished, Queue, Route, publish};
-use crate::sync::{S2, S3, S8, mutated, window};
+use crate::sync::{S2, S3, S8, Word, mutated, window};
 use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Name, RecordState, SpanState};
 use std::cell::Cell;
 
@@ -132,12 +132,11 @@ impl<'a, M: Memory> Reaper<'a, M> {
             let word = ChunkWord(shared.load(S3.acquire()));
             let queued = word.state() == ChunkState::Queued && word.generation() == intent.generation();
             let referred = queued && self.is_referred(word.name(), intent.chunk());
-            let unchanged = mutated("no-second-look-at-chunk") || shared.load(S3.acquire()) == word.0;
             if !mutated("index-reused") && !is_still_dead() {
                 return;
             }
             let kind = if mutated("orphaned-move-freed") { Some(IntentKind::Send) } else { intent.kind() };
-            match classify(Evidence::Intent { kind, queued: queued && unchanged, referred }) {
+            match classify(Evidence::Intent { kind, queued, referred }) {
                 Decision::Free => self.free(intent.chunk(), word),
                 Decision::Redeliver => self.redeliver(intent.chunk(), word, word.name()),
                 Decision::Keep | Decision::Finish | Decision::Undo => {}
@@ -189,7 +188,7 @@ impl<'a, M: Memory> Reaper<'a, M> {
 
     fn free(&mut self, chunk: u32, word: ChunkWord) {
         let Some(shared) = self.memory.chunk(chunk) else { return };
-        if shared.compare_exchange(word.0, word.freed().0, S3.acquire_then(S2)).is_ok() {
+        if shared.compare_exchange(judged(shared, word), word.freed().0, S3.acquire_then(S2)).is_ok() {
             self.memory.hint_free(chunk);
             self.reaped.freed += 1;
         }
@@ -204,7 +203,7 @@ impl<'a, M: Memory> Reaper<'a, M> {
         }
         let adopted = word.next(self.me, ChunkState::InFlight);
         self.memory.touch(self.me, chunk);
-        if shared.compare_exchange(word.0, adopted.0, S3.acquire_then(S3)).is_ok() {
+        if shared.compare_exchange(judged(shared, word), adopted.0, S3.acquire_then(S3)).is_ok() {
             window(41);
             self.publish_adopted(chunk, adopted);
         }
@@ -231,6 +230,9 @@ impl<'a, M: Memory> Reaper<'a, M> {
     pub fn wakes(&self, dead: &Notes) {
         for note in [&dead.sends_to, &dead.takes_from, &dead.waits_on] {
             let Some(value) = note.load(S8.acquire()).checked_sub(1) else { continue };
+            if mutated("debts-forgotten") {
+                continue;
+            }
             if let Some(queue) = self.memory.queue(Name::from_bits(value)) {
                 crate::wait::ring(queue.items, 1);
                 for (_, ring) in queue.active() {
@@ -239,6 +241,12 @@ impl<'a, M: Memory> Reaper<'a, M> {
             }
         }
     }
+}
+
+/// The word from which a chunk may change hands: the one on which the decision rests. Whoever was faster has changed it, so this
+/// compare-exchange is also the second look at the chunk that the search for slots needs.
+fn judged(shared: &Word, word: ChunkWord) -> u64 {
+    if mutated("judged-word-not-compared") { shared.load(S3.acquire()) } else { word.0 }
 }
 
 fn has_room(queue: &Queue<'_>) -> bool {

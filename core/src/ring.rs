@@ -75,9 +75,10 @@ impl<'a> Ring<'a> {
         chunk_word: impl Fn(u32) -> Option<&'m Word> + Copy,
     ) -> Result<bool> {
         let limit = limit.min(self.slots.len() as u64);
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
             let tail = self.control.tail.load(S5.acquire());
-            if tail.wrapping_sub(known_head.get()) >= limit {
+            let check = attempt == 0 || !mutated("limit-checked-once");
+            if check && tail.wrapping_sub(known_head.get()) >= limit {
                 let (Front::Empty { position } | Front::Message { position, .. }) = self.front(queue, chunk_word)?;
                 known_head.set(position);
                 if tail.wrapping_sub(position) as i64 >= limit as i64 {
@@ -90,7 +91,7 @@ impl<'a> Ring<'a> {
             let lap = tail >> self.shift;
             let slot = self.slot(tail);
             let seen = SlotWord(slot.load(S4.acquire()));
-            if seen == SlotWord::empty(lap) {
+            if seen == SlotWord::empty(lap) || mutated("lap-not-compared") && !seen.is_ready() {
                 let filled = SlotWord::ready(lap, chunk);
                 if slot.compare_exchange(seen.0, filled.0, S4.acquire_then(S1)).is_ok() {
                     window(5);
@@ -98,6 +99,9 @@ impl<'a> Ring<'a> {
                     return Ok(true);
                 }
             } else if seen.ahead_of(lap) >= 0 {
+                if mutated("tail-not-helped") {
+                    continue;
+                }
                 let _ = self.control.tail.compare_exchange(tail, tail.wrapping_add(1), S5.release());
             } else if self.control.tail.load(S5.acquire()) == tail {
                 return Ok(false);
@@ -145,6 +149,9 @@ impl<'a> Ring<'a> {
     /// Empties the slot at `position` that was seen as `seen`, and moves `head` past it. Idempotent.
     pub fn empty(&self, position: u64, seen: SlotWord) {
         let emptied = SlotWord::empty(seen.lap() + 1);
+        if mutated("head-moves-first") {
+            let _ = self.control.front.head.compare_exchange(position, position.wrapping_add(1), S5.release());
+        }
         let _ = self.slot(position).compare_exchange(seen.0, emptied.0, S1.acquire_then(S4));
         window(13);
         let _ = self.control.front.head.compare_exchange(position, position.wrapping_add(1), S5.release());

@@ -23,9 +23,9 @@ pub mod mutant;
 
 pub use edge::*;
 #[cfg(loom)]
-pub use model::{WakeWord, Word, fence_after_rmw, fence_full};
+pub use model::{WakeWord, Word, fence_after_rmw};
 #[cfg(not(loom))]
-pub use real::{WakeWord, Word, fence_after_rmw, fence_full};
+pub use real::{WakeWord, Word, fence_after_rmw};
 
 /// How a wait on a [`WakeWord`] ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

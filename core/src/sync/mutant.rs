@@ -1,4 +1,4 @@
-//! What a model may do to the code it checks: weaken an edge, switch on a named mistake, let a thread die.
+//! What a model may do to the code it checks: weaken edges, switch on named mistakes, let a thread die.
 //!
 //! Loom runs all threads of a model on one thread of the operating system, so a plain thread-local holds for the whole model
 //! and for no other test; the budget belongs to one thread of the model.
@@ -6,8 +6,8 @@
 use std::cell::Cell;
 
 std::thread_local! {
-    static NAMED: Cell<Option<&'static str>> = const { Cell::new(None) };
-    static WEAKENED: Cell<u32> = const { Cell::new(0) };
+    static NAMED: Cell<&'static [&'static str]> = const { Cell::new(&[]) };
+    static WEAKENED: Cell<&'static [u32]> = const { Cell::new(&[]) };
 }
 
 loom::thread_local! {
@@ -17,38 +17,38 @@ loom::thread_local! {
 /// The payload with which a thread of a model dies.
 pub struct Died;
 
-/// Runs `model` with the named mistake in the code; restores the right code afterwards, also when the model fails.
-pub fn with<R>(name: &'static str, model: impl FnOnce() -> R) -> R {
+/// Runs `model` with the named mistakes in the code; restores the right code afterwards, also when the model fails.
+pub fn with<R>(names: &'static [&'static str], model: impl FnOnce() -> R) -> R {
     struct Restore;
     impl Drop for Restore {
         fn drop(&mut self) {
-            NAMED.set(None);
+            NAMED.set(&[]);
         }
     }
-    NAMED.set(Some(name));
+    NAMED.set(names);
     let _restore = Restore;
     model()
 }
 
-/// Runs `model` with edge `number` weakened to `Relaxed`.
-pub fn weakening<R>(number: u32, model: impl FnOnce() -> R) -> R {
+/// Runs `model` with the edges of these numbers weakened to `Relaxed`, at both ends.
+pub fn weakening<R>(edges: &'static [u32], model: impl FnOnce() -> R) -> R {
     struct Restore;
     impl Drop for Restore {
         fn drop(&mut self) {
-            WEAKENED.set(0);
+            WEAKENED.set(&[]);
         }
     }
-    WEAKENED.set(number);
+    WEAKENED.set(edges);
     let _restore = Restore;
     model()
 }
 
 pub(super) fn is(name: &'static str) -> bool {
-    NAMED.get() == Some(name)
+    NAMED.get().contains(&name)
 }
 
-pub(super) fn weakens(number: u32) -> bool {
-    WEAKENED.get() == number
+pub(super) fn weakens(edge: u32) -> bool {
+    WEAKENED.get().contains(&edge)
 }
 
 /// Runs `body` in this thread of the model; it dies before its shared write number `budget`, leaving memory as it is.

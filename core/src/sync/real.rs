@@ -3,7 +3,7 @@
 
 use super::Woken;
 use crate::platform::futex;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A shared 64-bit word.
@@ -107,18 +107,12 @@ impl WakeWord {
     }
 }
 
-/// Orders every earlier access of this thread before every later one.
-#[inline(always)]
-pub fn fence_full() {
-    fence(Ordering::SeqCst);
-}
-
-/// [`fence_full`] straight after a read-modify-write. On x86-64 that instruction was the fence already (a locked
-/// instruction drains the store buffer), so only the compiler has to be told.
+/// Orders every earlier access of this thread before every later one, straight after a read-modify-write. On x86-64 that
+/// instruction was the fence already (a locked instruction drains the store buffer), so only the compiler has to be told.
 #[inline(always)]
 pub fn fence_after_rmw() {
     #[cfg(target_arch = "x86_64")]
     std::sync::atomic::compiler_fence(Ordering::SeqCst);
     #[cfg(not(target_arch = "x86_64"))]
-    fence(Ordering::SeqCst);
+    std::sync::atomic::fence(Ordering::SeqCst);
 }

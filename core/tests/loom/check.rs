@@ -1,0 +1,103 @@
+//! Runs models; requires that they fail when the code is wrong.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Once};
+use swarmbus_core::sync::mutant;
+
+/// Preemptions that the ordinary run tries at most.
+pub const ORDINARY: usize = 2;
+
+thread_local! {
+    static DIED: Cell<[bool; 2]> = const { Cell::new([false; 2]) };
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `model` in every order with at most `bound` preemptions, or `SWARMBUS_LOOM_BOUND` if that is more.
+pub fn explore(bound: usize, model: impl Fn() + Send + Sync + 'static) {
+    let wanted = std::env::var("SWARMBUS_LOOM_BOUND").ok().and_then(|bound| bound.parse().ok()).unwrap_or(0);
+    let mut builder = loom::model::Builder::new();
+    builder.max_branches = 10_000;
+    builder.preemption_bound = Some(bound.max(wanted));
+    let runs = Arc::new(AtomicUsize::new(0));
+    builder.check({
+        let runs = runs.clone();
+        move || {
+            runs.fetch_add(1, Relaxed);
+            model();
+        }
+    });
+    // Seen with `--nocapture`: a model with very few runs looks at nothing.
+    println!("{} runs", runs.load(Relaxed));
+}
+
+/// Who dies.
+#[derive(Clone, Copy)]
+pub enum Mortal {
+    /// The member whose death a model is about.
+    Victim,
+    /// The reaper that recovers it.
+    Reaper,
+}
+
+/// Runs `body`, which dies before its shared write number `budget`. `None`: it died.
+pub fn mortal<R>(who: Mortal, budget: u32, body: impl FnOnce() -> R) -> Option<R> {
+    let result = mutant::dies_after(budget, body);
+    if result.is_none() {
+        let mut died = DIED.get();
+        died[who as usize] = true;
+        DIED.set(died);
+    }
+    result
+}
+
+fn counted(who: Mortal, mut model: impl FnMut(u32)) {
+    for budget in 0.. {
+        let mut died = DIED.get();
+        died[who as usize] = false;
+        DIED.set(died);
+        model(budget);
+        if !DIED.get()[who as usize] {
+            return;
+        }
+    }
+}
+
+/// Explores `model` with a victim that dies before its first shared write, its second, … and last with one that lives.
+pub fn every_death(bound: usize, model: impl Fn(u32) + Copy + Send + Sync + 'static) {
+    counted(Mortal::Victim, |budget| explore(bound, move || model(budget)));
+}
+
+/// The same, with a reaper that dies at its every step for every death of the victim.
+pub fn every_death_of_two(bound: usize, model: impl Fn(u32, u32) + Copy + Send + Sync + 'static) {
+    counted(Mortal::Victim, |victim| {
+        counted(Mortal::Reaper, |reaper| explore(bound, move || model(victim, reaper)));
+    });
+}
+
+fn fails(model: impl FnOnce()) -> bool {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !QUIET.get() {
+                usual(panic);
+            }
+        }));
+    });
+    QUIET.set(true);
+    let failed = catch_unwind(AssertUnwindSafe(model)).is_err();
+    QUIET.set(false);
+    failed
+}
+
+/// Requires that `model` notices these mistakes in the code.
+pub fn caught(mistakes: &'static [&'static str], model: impl FnOnce()) {
+    assert!(fails(|| mutant::with(mistakes, model)), "the model does not notice {mistakes:?}");
+}
+
+/// Requires that `model` notices when these edges are missing.
+pub fn needs(edges: &'static [u32], model: impl FnOnce()) {
+    assert!(fails(|| mutant::weakening(edges, model)), "the model does not notice that S{edges:?} is missing");
+}

@@ -1,0 +1,70 @@
+//! Chunks from one life to the next, while somebody still looks at the life before.
+
+use crate::check::{ORDINARY, caught, explore, needs};
+use crate::tiny::{Segment, Shape, member};
+use loom::thread;
+
+fn a_reader_is_done_before_the_next_writer() {
+    explore(ORDINARY, || {
+        let segment = Segment::new(Shape::of(0, 1));
+        segment.send(member(0), 0, 0, 7).unwrap();
+        let reader = thread::spawn({
+            let segment = segment.clone();
+            move || assert_eq!(segment.receive(member(1), 0), Some(7))
+        });
+        let mine = segment.loan(member(2), 0, 8);
+        reader.join().unwrap();
+        if mine.is_none() {
+            assert!(segment.loan(member(2), 0, 8).is_some(), "a released chunk is free");
+        }
+        assert_eq!(segment.read(0), 8);
+    });
+}
+
+/// One member takes and releases, claims the same chunk and sends it to queue `to`, while another is in the midst of taking it
+/// from queue 0.
+pub fn reuse(to: u16, shape: Shape) {
+    explore(ORDINARY, move || {
+        let segment = Segment::new(shape);
+        segment.send(member(0), 0, 0, 7).unwrap();
+        let slow = thread::spawn({
+            let segment = segment.clone();
+            move || segment.receive(member(1), 0)
+        });
+        let mine = segment.receive(member(2), 0);
+        let mut expected = vec![7];
+        if mine.is_some() {
+            segment.send(member(2), to, 0, 8).expect("the queue is empty");
+            expected.push(8);
+        }
+        let mut all: Vec<u64> = mine.into_iter().chain(slow.join().unwrap()).collect();
+        let here = segment.drain(member(3), 0);
+        let there = segment.drain(member(3), 1);
+        if to == 1 && expected.len() == 2 {
+            assert_eq!((&all[..], there.as_slice()), (&[7][..], &[8][..]), "stolen from the other queue, or lost");
+        }
+        all.extend(here);
+        all.extend(there);
+        all.sort_unstable();
+        assert_eq!(all, expected);
+        segment.assert_empty();
+    });
+}
+
+#[test]
+fn a_chunk_is_written_only_after_its_last_reader_is_done() {
+    a_reader_is_done_before_the_next_writer();
+    needs(&[2], a_reader_is_done_before_the_next_writer);
+}
+
+#[test]
+fn a_slow_taker_does_not_take_the_next_life_by_the_slot_of_the_last() {
+    for shape in [Shape::of(0, 1), Shape::of(1, 1)] {
+        reuse(0, shape);
+        reuse(1, shape);
+    }
+    needs(&[3], || reuse(0, Shape::of(1, 1)));
+    // Each of these two looks covers for the other.
+    caught(&["no-second-look-at-slot", "queue-not-compared"], || reuse(1, Shape::of(1, 1)));
+    caught(&["claimer-does-not-empty"], || reuse(0, Shape::of(0, 1)));
+}

@@ -1,0 +1,19 @@
+//! The models: the algorithms of the core, word for word, under every order of steps and every stale read that loom finds.
+//!
+//! Run with `RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --release -p swarmbus-core --test loom`;
+//! `SWARMBUS_LOOM_BOUND=3` looks further. `docs/memory-model.md` says which edge and which mutant each model guards.
+#![cfg(loom)]
+
+mod check;
+mod tiny;
+
+mod chunk;
+mod forward;
+mod refused;
+mod ring;
+mod sender;
+mod span;
+mod take;
+mod taker;
+mod wake;
+mod wrap;

@@ -1,0 +1,279 @@
+//! A segment on the heap: two queues of one lane each, a few chunks, six members. And what members do with it.
+
+use loom::cell::UnsafeCell;
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use swarmbus_core::Result;
+use swarmbus_core::layout::{Notes, REDELIVERY, RingControl};
+use swarmbus_core::memory::Memory;
+use swarmbus_core::queue::{self, Claimed, Queue, Route};
+use swarmbus_core::recover::Reaper;
+use swarmbus_core::ring::Ring;
+use swarmbus_core::sync::{WakeWord, Word};
+use swarmbus_core::word::{ChunkState, ChunkWord, IntentKind, Name, SlotWord};
+
+/// The lane of every queue; the other ring is redelivery.
+pub const LANE: usize = 1;
+/// Members 0 to 5.
+pub const MEMBERS: u16 = 6;
+
+/// The name of a member.
+pub const fn member(index: u16) -> Name {
+    Name::new(index, 3)
+}
+
+/// The name of a queue.
+pub const fn queue(index: u16) -> Name {
+    Name::new(index, 5)
+}
+
+/// How large, and how old.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    /// log₂ of the slots of a ring.
+    pub shift: u32,
+    /// Most messages in a lane.
+    pub limit: u64,
+    /// Chunks, all free.
+    pub chunks: usize,
+    /// The lap of the first message of every ring.
+    pub lap: u64,
+    /// The generation of every chunk.
+    pub generation: u64,
+}
+
+impl Shape {
+    /// Rings of 1 << `shift` slots.
+    pub const fn of(shift: u32, chunks: usize) -> Shape {
+        Shape { shift, limit: 1 << shift, chunks, lap: 0, generation: 5 }
+    }
+
+    /// With a lower limit than slots.
+    pub const fn limited(self, limit: u64) -> Shape {
+        Shape { limit, ..self }
+    }
+
+    /// So old that laps and generations are about to begin anew.
+    pub const fn ancient(self) -> Shape {
+        Shape { lap: (1 << 36) - 1, generation: (1 << 36) - 2, ..self }
+    }
+}
+
+struct Tables {
+    rings: Vec<RingControl>,
+    slots: Vec<Word>,
+    lanes: Word,
+    flags: Word,
+    items: WakeWord,
+}
+
+/// The segment of a model.
+pub struct Segment {
+    shape: Shape,
+    chunks: Vec<Word>,
+    homes: Vec<Word>,
+    payloads: Vec<UnsafeCell<u64>>,
+    notes: Vec<Notes>,
+    queues: Vec<Tables>,
+}
+
+// SAFETY: the payloads alone are not `Sync`; that nobody touches one without owning its chunk (I7) is what loom checks here.
+unsafe impl Sync for Segment {}
+
+impl Memory for Segment {
+    fn chunk(&self, chunk: u32) -> Option<&Word> {
+        self.chunks.get(chunk as usize)
+    }
+
+    fn home(&self, chunk: u32) -> Option<&Word> {
+        self.homes.get(chunk as usize)
+    }
+
+    fn queue(&self, name: Name) -> Option<Queue<'_>> {
+        let tables = self.queues.get(name.index() as usize).filter(|_| name == queue(name.index()))?;
+        Some(Queue {
+            name,
+            rings: &tables.rings,
+            slots: &tables.slots,
+            shift: self.shape.shift,
+            lanes: &tables.lanes,
+            limit: self.shape.limit,
+            flags: &tables.flags,
+            items: &tables.items,
+        })
+    }
+
+    fn notes(&self, index: u16) -> Option<&Notes> {
+        self.notes.get(index as usize)
+    }
+
+    fn commit_ring(&self, _queue: Name, _ring: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn hint_free(&self, _chunk: u32) {}
+
+    fn touch(&self, _me: Name, _chunk: u32) {}
+}
+
+impl Segment {
+    /// A segment with nothing in it.
+    pub fn new(shape: Shape) -> Arc<Segment> {
+        let free = || Word::new(ChunkWord::free(shape.generation).0);
+        let slots = || (0..2 << shape.shift).map(|_| Word::new(SlotWord::empty(shape.lap).0)).collect();
+        let tables = |_| Tables {
+            rings: (0..2).map(|_| RingControl::starting_at(shape.lap << shape.shift)).collect(),
+            slots: slots(),
+            lanes: Word::constant(0b11),
+            flags: Word::constant(0),
+            items: WakeWord::new(0),
+        };
+        Arc::new(Segment {
+            shape,
+            chunks: (0..shape.chunks).map(|_| free()).collect(),
+            homes: (0..shape.chunks).map(|_| Word::new(0)).collect(),
+            payloads: (0..shape.chunks).map(|_| UnsafeCell::new(0)).collect(),
+            notes: (0..MEMBERS).map(|_| Notes::blank()).collect(),
+            queues: (0..2).map(tables).collect(),
+        })
+    }
+
+    /// A queue by its index.
+    pub fn queue_at(&self, index: u16) -> Queue<'_> {
+        self.queue(queue(index)).unwrap()
+    }
+
+    /// A queue's lane.
+    pub fn lane(&self, index: u16) -> Ring<'_> {
+        self.queue_at(index).ring(LANE).unwrap()
+    }
+
+    /// The notes of a member.
+    pub fn notes_of(&self, member: Name) -> &Notes {
+        &self.notes[member.index() as usize]
+    }
+
+    /// A chunk's word, as this thread may see it.
+    pub fn word(&self, chunk: u32) -> ChunkWord {
+        ChunkWord(self.chunks[chunk as usize].load(Relaxed))
+    }
+
+    /// Writes the payload of a chunk that the caller owns.
+    pub fn write(&self, chunk: u32, value: u64) {
+        // SAFETY: I7; loom reports it if somebody else is at it.
+        self.payloads[chunk as usize].with_mut(|payload| unsafe { *payload = value });
+    }
+
+    /// Reads the payload of a chunk that the caller owns.
+    pub fn read(&self, chunk: u32) -> u64 {
+        // SAFETY: I7; loom reports it if somebody else writes it.
+        self.payloads[chunk as usize].with(|payload| unsafe { *payload })
+    }
+
+    /// Claims a free chunk and writes its payload.
+    pub fn loan(&self, me: Name, chunk: u32, value: u64) -> Option<ChunkWord> {
+        let word = queue::claim_free(&self.chunks[chunk as usize], me)?;
+        self.write(chunk, value);
+        Some(word)
+    }
+
+    /// Publishes a chunk; on refusal returns its word, which then says that it still is the caller's.
+    pub fn publish(
+        &self,
+        me: Name,
+        (to, ring): (u16, usize),
+        kind: IntentKind,
+        chunk: (u32, ChunkWord),
+    ) -> std::result::Result<(), ChunkWord> {
+        let known_head = Cell::new(0);
+        queue::publish(self, self.notes_of(me), &self.queue_at(to), Route { ring, kind }, chunk, &known_head).map_err(
+            |refused| {
+                assert_eq!(refused.error, None, "full is the only reason to refuse");
+                refused.word
+            },
+        )
+    }
+
+    /// Claims a free chunk and sends it.
+    pub fn send(&self, me: Name, to: u16, chunk: u32, value: u64) -> std::result::Result<(), ChunkWord> {
+        let word = self.loan(me, chunk, value).expect("the chunk is free");
+        self.publish(me, (to, LANE), IntentKind::Send, (chunk, word))
+    }
+
+    /// Takes the most urgent message of a queue.
+    pub fn take(&self, me: Name, from: u16) -> Option<Claimed> {
+        queue::take(self, self.notes_of(me), &self.queue_at(from), me).unwrap()
+    }
+
+    /// Acknowledges.
+    pub fn release(&self, claimed: Claimed) {
+        queue::release(self, claimed.chunk, claimed.word, None);
+    }
+
+    /// Takes and acknowledges a message; returns its payload.
+    pub fn receive(&self, me: Name, from: u16) -> Option<u64> {
+        let claimed = self.take(me, from)?;
+        let value = self.read(claimed.chunk);
+        self.release(claimed);
+        Some(value)
+    }
+
+    /// Receives everything.
+    pub fn drain(&self, me: Name, from: u16) -> Vec<u64> {
+        std::iter::from_fn(|| self.receive(me, from)).collect()
+    }
+
+    /// Reaps dead members: what `reap::bury` does with notes and chunks. There must be room for redelivery.
+    pub fn reap(&self, me: Name, dead: &[Name]) {
+        assert!(self.reap_if(me, dead, || true), "there is room for redelivery");
+    }
+
+    /// [`Segment::reap`], with an answer to whether the dead members' indices still are theirs. `false`: something found no room
+    /// and is left to a later reap.
+    pub fn reap_if(&self, me: Name, dead: &[Name], is_still_dead: impl Fn() -> bool) -> bool {
+        let mut reaper = Reaper::new(self, me, self.notes_of(me));
+        for member in dead {
+            reaper.intent(self.notes_of(*member), &is_still_dead);
+        }
+        let mut finished = true;
+        for chunk in 0..self.chunks.len() as u32 {
+            finished &= !reaper.chunk(chunk, |member| dead.contains(&member));
+        }
+        for member in dead {
+            reaper.wakes(self.notes_of(*member));
+        }
+        finished && reaper.adopted.is_empty()
+    }
+
+    /// The part of a reap that is about chunks. `false`: something is left to a later reap.
+    pub fn recover_chunks(&self, me: Name, dead: &[Name]) -> bool {
+        let mut reaper = Reaper::new(self, me, self.notes_of(me));
+        let left = (0..self.chunks.len() as u32).filter(|chunk| reaper.chunk(*chunk, |member| dead.contains(&member)));
+        left.count() == 0 && reaper.adopted.is_empty()
+    }
+
+    /// How many slots of a queue speak of a chunk.
+    pub fn references(&self, from: u16, chunk: u32) -> usize {
+        let slots = self.queues[from as usize].slots.iter().map(|slot| SlotWord(slot.load(Relaxed)));
+        slots.filter(|slot| slot.is_ready() && slot.chunk() == chunk).count()
+    }
+
+    /// Requires that every chunk is free and no slot speaks of any.
+    pub fn assert_empty(&self) {
+        for chunk in 0..self.chunks.len() as u32 {
+            assert_eq!(self.word(chunk).state(), ChunkState::Free, "chunk {chunk} leaked");
+            assert_eq!(self.references(0, chunk) + self.references(1, chunk), 0, "a slot speaks of chunk {chunk}");
+        }
+    }
+}
+
+/// Both in one list, sorted.
+pub fn together(first: Vec<u64>, second: Vec<u64>) -> Vec<u64> {
+    let mut all = first;
+    all.extend(second);
+    all.sort_unstable();
+    all
+}
+
+const _: () = assert!(REDELIVERY == 0 && LANE == 1);

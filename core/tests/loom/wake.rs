@@ -1,0 +1,244 @@
+//! Sleeping and waking: nobody sleeps for ever. A model has no clock, so a wake that is missed is a deadlock, which loom reports.
+
+use crate::check::{Mortal, ORDINARY, caught, every_death, explore, mortal};
+use crate::tiny::{LANE, Segment, Shape, member, queue};
+use loom::thread;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::time::Duration;
+use swarmbus_core::queue::note_wake;
+use swarmbus_core::sync::{WakeWord, Word};
+use swarmbus_core::wait;
+
+/// A blind clear of the sleepers' bit needs that many preemptions to show.
+const FAR: usize = 5;
+
+/// Waits as members do: announces, looks once more, sleeps.
+fn wait_until<T>(word: &WakeWord, mut look: impl FnMut() -> Option<T>) -> T {
+    loop {
+        let ticket = wait::announce(word);
+        if let Some(found) = look() {
+            return found;
+        }
+        wait::sleep(word, ticket, Duration::MAX);
+    }
+}
+
+/// Takes one of `messages`, the smallest queue there is.
+fn take_one(messages: &Word, items: &WakeWord) {
+    wait_until(items, || {
+        let mut seen = messages.load(Acquire);
+        while seen > 0 {
+            match messages.compare_exchange(seen, seen - 1, AcqRel) {
+                Ok(_) => return Some(()),
+                Err(now) => seen = now,
+            }
+        }
+        None
+    });
+}
+
+/// That queue, and the word on which to wait for its messages.
+struct Count {
+    messages: Word,
+    items: WakeWord,
+}
+
+impl Count {
+    fn new() -> Arc<Count> {
+        Arc::new(Count { messages: Word::new(0), items: WakeWord::new(0) })
+    }
+
+    fn send(&self) {
+        self.messages.fetch_add(1, AcqRel);
+        wait::ring(&self.items, 1);
+    }
+
+    fn receive(&self) {
+        take_one(&self.messages, &self.items);
+    }
+}
+
+fn a_sender_and_a_receiver() {
+    explore(FAR, || {
+        let count = Count::new();
+        let receiver = thread::spawn({
+            let count = count.clone();
+            move || count.receive()
+        });
+        count.send();
+        receiver.join().unwrap();
+    });
+}
+
+/// While the first wake is under way, the receiver goes back to sleep: what that wake does last must not undo its announcement.
+fn a_receiver_of_two_messages() {
+    explore(FAR, || {
+        let count = Count::new();
+        let receiver = thread::spawn({
+            let count = count.clone();
+            move || {
+                count.receive();
+                count.receive();
+            }
+        });
+        count.send();
+        count.send();
+        receiver.join().unwrap();
+    });
+}
+
+fn two_sleepers_and_two_messages() {
+    explore(ORDINARY, || {
+        let count = Count::new();
+        let receivers = [(); 2].map(|()| {
+            let count = count.clone();
+            thread::spawn(move || count.receive())
+        });
+        count.send();
+        count.send();
+        for receiver in receivers {
+            receiver.join().unwrap();
+        }
+    });
+}
+
+fn receive(segment: &Segment, me: u16) -> u64 {
+    wait_until(segment.queue_at(0).items, || segment.receive(member(me), 0))
+}
+
+fn a_queue_wakes_its_receiver() {
+    explore(ORDINARY, || {
+        let segment = Segment::new(Shape::of(0, 1));
+        let receiver = thread::spawn({
+            let segment = segment.clone();
+            move || assert_eq!(receive(&segment, 1), 7)
+        });
+        segment.send(member(0), 0, 0, 7).unwrap();
+        wait::ring(segment.queue_at(0).items, 1);
+        receiver.join().unwrap();
+        segment.assert_empty();
+    });
+}
+
+fn a_full_queue_wakes_its_sender() {
+    explore(ORDINARY, || {
+        let segment = Segment::new(Shape::of(0, 2));
+        segment.send(member(0), 0, 0, 7).unwrap();
+        let sender = thread::spawn({
+            let segment = segment.clone();
+            move || {
+                let mut word = segment.loan(member(1), 1, 8).unwrap();
+                wait_until(segment.lane(0).room(), || {
+                    let kind = swarmbus_core::word::IntentKind::Send;
+                    segment.publish(member(1), (0, LANE), kind, (1, word)).map_err(|back| word = back).ok()
+                });
+            }
+        });
+        assert_eq!(segment.receive(member(2), 0), Some(7));
+        wait::ring(segment.lane(0).room(), 1);
+        sender.join().unwrap();
+        assert_eq!(segment.drain(member(2), 0), [8]);
+        segment.assert_empty();
+    });
+}
+
+/// The sender dies, perhaps between its message and the wake that it owed; the reaper pays.
+fn a_dead_sender_owes_a_wake() {
+    every_death(ORDINARY, |budget| {
+        let segment = Segment::new(Shape::of(0, 2));
+        let receiver = thread::spawn({
+            let segment = segment.clone();
+            move || receive(&segment, 1)
+        });
+        let send = || {
+            segment.send(member(0), 0, 0, 7).unwrap();
+            wait::ring(segment.queue_at(0).items, 1);
+        };
+        let sent = mortal(Mortal::Victim, budget, send).is_some();
+        let was_sent = sent || segment.references(0, 0) == 1;
+        segment.reap(member(2), &[member(0)]);
+        if !was_sent {
+            // Nothing was sent, or it is received already: one more for the receiver, who may have left.
+            segment.send(member(3), 0, 1, 8).unwrap();
+            wait::ring(segment.queue_at(0).items, 1);
+        }
+        let received = receiver.join().unwrap();
+        assert!(received == 7 || !sent);
+        segment.drain(member(2), 0);
+        segment.assert_empty();
+    });
+}
+
+/// A receiver dies, perhaps after a wake that was meant for the queue and before it took anything; the reaper passes the wake on.
+fn a_dead_receiver_swallows_a_wake() {
+    every_death(ORDINARY, |budget| {
+        let segment = Segment::new(Shape::of(0, 0));
+        let messages = Arc::new(Word::new(0));
+        let send = |segment: &Segment, messages: &Word| {
+            messages.fetch_add(1, AcqRel);
+            wait::ring(segment.queue_at(0).items, 1);
+        };
+        let mortal_one = thread::spawn({
+            let (segment, messages) = (segment.clone(), messages.clone());
+            move || {
+                note_wake(&segment.notes_of(member(1)).waits_on, queue(0));
+                mortal(Mortal::Victim, budget, || take_one(&messages, segment.queue_at(0).items))
+            }
+        });
+        let other = thread::spawn({
+            let (segment, messages) = (segment.clone(), messages.clone());
+            move || {
+                take_one(&messages, segment.queue_at(0).items);
+                // One for the mortal receiver, should it still wait.
+                send(&segment, &messages);
+            }
+        });
+        send(&segment, &messages);
+        if mortal_one.join().unwrap().is_none() {
+            segment.reap(member(3), &[member(1)]);
+        } else {
+            // One for the other, should it still wait.
+            send(&segment, &messages);
+        }
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_change_is_seen_or_the_sleeper_is_woken() {
+    a_sender_and_a_receiver();
+    caught(&["fence-after-rmw"], a_sender_and_a_receiver);
+}
+
+#[test]
+fn a_second_sleeper_is_not_forgotten() {
+    a_receiver_of_two_messages();
+    two_sleepers_and_two_messages();
+    caught(&["blind-clear"], a_receiver_of_two_messages);
+    caught(&["announce-keeps-sequence"], a_receiver_of_two_messages);
+}
+
+#[test]
+fn a_message_wakes_a_receiver() {
+    a_queue_wakes_its_receiver();
+    caught(&["fence-after-rmw"], a_queue_wakes_its_receiver);
+}
+
+#[test]
+fn room_wakes_a_sender() {
+    a_full_queue_wakes_its_sender();
+    caught(&["fence-after-rmw"], a_full_queue_wakes_its_sender);
+}
+
+#[test]
+fn a_dead_senders_wake_is_paid_by_its_reaper() {
+    a_dead_sender_owes_a_wake();
+    caught(&["debts-forgotten"], a_dead_sender_owes_a_wake);
+}
+
+#[test]
+fn a_wake_that_a_dead_receiver_swallowed_is_passed_on() {
+    a_dead_receiver_swallows_a_wake();
+    caught(&["debts-forgotten"], a_dead_receiver_swallows_a_wake);
+}
