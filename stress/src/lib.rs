@@ -1,1 +1,21 @@
-//! Placeholder while the workspace is laid out.
+//! Real processes, real SIGKILLs, and an oracle that keeps its books outside the bus.
+//!
+//! A **victim** is a process that does one thing with a bus ([`victim`]) and is killed while it does it: at a crash point that it has armed
+//! itself (builds with `--cfg crash`), or at a random moment by the [`killer`]. Whatever a process sends, takes and releases it
+//! first says in its **ledger**, a file in memory that is no part of the bus. When all is over, the oracle ([`ledger`]) compares the
+//! ledgers with what is left on the bus: nothing lost, nothing twice, nothing leaked.
+
+pub mod crash;
+pub mod killer;
+pub mod ledger;
+pub mod peer;
+pub mod scene;
+pub mod space;
+pub mod sweep;
+pub mod victim;
+pub mod workload;
+
+/// Why a run failed, for people.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// The result of whatever a process of this crate does.
+pub type Result<T> = std::result::Result<T, Failure>;

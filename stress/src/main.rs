@@ -1,0 +1,120 @@
+//! `swarmbus-stress`: the processes that are killed, and runs by hand of what the tests run.
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use swarmbus_stress::crash::Point;
+use swarmbus_stress::victim::{Operation, Orders};
+use swarmbus_stress::{Result, peer, space, victim, workload};
+
+#[derive(Parser)]
+#[command(about = "Kills real processes and checks that nothing is lost")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Kill processes at random moments: while they send, and while they hold a message.
+    Kills {
+        /// Kills of each kind.
+        #[arg(default_value_t = 1000)]
+        kills: u32,
+    },
+    /// Do one thing on a bus, and die of it.
+    #[command(hide = true)]
+    Victim {
+        #[arg(long)]
+        bus: String,
+        #[arg(long)]
+        operation: Operation,
+        #[arg(long, default_value = "never")]
+        at: Point,
+        #[arg(long, default_value_t = 1)]
+        times: u64,
+        #[arg(long, default_value_t = 1)]
+        first: u64,
+    },
+    /// Use a bus until standard input ends.
+    #[command(hide = true)]
+    Peer {
+        #[arg(long)]
+        bus: String,
+        #[arg(long)]
+        first: u64,
+    },
+    /// Send numbers until killed, or `count` of them.
+    #[command(hide = true)]
+    Send {
+        #[arg(long)]
+        bus: String,
+        #[arg(long)]
+        first: u64,
+        #[arg(long)]
+        count: Option<u64>,
+        #[arg(long)]
+        patience_ms: Option<u64>,
+    },
+    /// Take a message and hold it until killed.
+    #[command(hide = true)]
+    Hold {
+        #[arg(long)]
+        bus: String,
+    },
+    /// Attach, greet the coordinator and answer its questions.
+    #[command(hide = true)]
+    Answer {
+        #[arg(long)]
+        bus: String,
+        #[arg(long)]
+        name: String,
+    },
+    /// Send `count` numbers without a ledger.
+    #[command(hide = true)]
+    Flow {
+        #[arg(long)]
+        bus: String,
+        #[arg(long)]
+        count: u64,
+    },
+    /// Run out of memory on a small /dev/shm of this process' own.
+    #[command(hide = true)]
+    SmallTmpfs,
+    /// Open a bus from a pid namespace of this process' own.
+    #[command(hide = true)]
+    OpenElsewhere {
+        #[arg(long)]
+        bus: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = run(Arguments::parse().verb);
+    if let Err(error) = &result {
+        eprintln!("swarmbus-stress: {error}");
+    }
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<space::NotPermitted>() => ExitCode::from(space::NOT_PERMITTED),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn run(verb: Verb) -> Result<()> {
+    match verb {
+        Verb::Kills { kills } => {
+            let program = std::env::current_exe()?;
+            println!("{}", workload::kill_senders(&program, kills)?);
+            println!("{}", workload::kill_holders(&program, kills)?);
+            Ok(())
+        }
+        Verb::Victim { bus, operation, at, times, first } => victim::run(Orders { bus, operation, at, times, first }),
+        Verb::Peer { bus, first } => peer::run(&bus, first),
+        Verb::Send { bus, first, count, patience_ms } => workload::send(&bus, first, count, patience_ms),
+        Verb::Hold { bus } => workload::hold(&bus),
+        Verb::Answer { bus, name } => workload::answer(&bus, &name),
+        Verb::Flow { bus, count } => workload::flow(&bus, count),
+        Verb::SmallTmpfs => space::run_out(),
+        Verb::OpenElsewhere { bus } => space::open_elsewhere(&bus),
+    }
+}

@@ -1,0 +1,277 @@
+//! A bus of a test's own, gone when the test is, also when it fails; and the talk of numbered messages.
+
+use crate::Result;
+use crate::ledger::{Books, Event};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+use swarmbus_core::{Bus, CreateOptions, Error, Lane, Member, Message, SendOptions};
+
+static SCENES: AtomicUsize = AtomicUsize::new(0);
+
+/// A bus that is destroyed on drop.
+pub struct Scene(Bus);
+
+impl Scene {
+    /// A new bus with a name that nobody else has.
+    ///
+    /// # Errors
+    /// Those of [`Bus::create`].
+    pub fn new(options: &CreateOptions) -> Result<Scene> {
+        let name = format!("stress-{}-{}", std::process::id(), SCENES.fetch_add(1, Relaxed));
+        Ok(Scene(Bus::create(&name, options)?))
+    }
+
+    /// The name of a second bus, which a victim may make and which goes with this one.
+    pub fn second(&self) -> String {
+        second_of(self.0.name())
+    }
+}
+
+/// The name of the bus that victims on `bus` create and destroy.
+pub fn second_of(bus: &str) -> String {
+    format!("{bus}-second")
+}
+
+/// The file of a bus.
+pub fn file_of(bus: &str) -> PathBuf {
+    Path::new("/dev/shm").join(format!("swarmbus.{bus}"))
+}
+
+impl Deref for Scene {
+    type Target = Bus;
+    fn deref(&self) -> &Bus {
+        &self.0
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        let _ = self.0.destroy();
+        for bus in [self.0.name().to_owned(), self.second()] {
+            let _ = std::fs::remove_file(file_of(&bus));
+        }
+    }
+}
+
+/// The payload of message `number`, `length` bytes: the number over and over.
+pub fn payload(number: u64, length: usize) -> Vec<u8> {
+    number.to_le_bytes().iter().copied().cycle().take(length.max(8)).collect()
+}
+
+/// The number of a message, all of whose bytes must say so.
+///
+/// # Errors
+/// When they do not.
+pub fn number_of(data: &[u8]) -> Result<u64> {
+    let number = u64::from_le_bytes(data.get(..8).ok_or("a message of less than 8 bytes")?.try_into()?);
+    let whole = data.chunks(8).all(|chunk| chunk == &number.to_le_bytes()[..chunk.len()]);
+    if whole { Ok(number) } else { Err(format!("the payload of message {number} is torn").into()) }
+}
+
+/// Send options: this lane, this patience.
+pub fn patience(lane: Lane, timeout: Duration) -> SendOptions {
+    SendOptions { lane, timeout: Some(timeout), ..SendOptions::default() }
+}
+
+/// Who does things with messages, and writes them down.
+pub struct Clerk {
+    next: u64,
+    quiet: bool,
+    /// What was written down.
+    pub events: Vec<Event>,
+}
+
+impl Clerk {
+    /// Whose numbers start at `first`. `quiet`: the ledger stays in memory instead of going to standard output.
+    pub fn new(first: u64, quiet: bool) -> Clerk {
+        Clerk { next: first, quiet, events: Vec::new() }
+    }
+
+    /// Writes down.
+    pub fn say(&mut self, event: Event) {
+        if self.quiet {
+            self.events.push(event);
+        } else {
+            event.say();
+        }
+    }
+
+    /// Takes `count` numbers for somebody else.
+    pub fn reserve(&mut self, count: u64) -> u64 {
+        self.next += count;
+        self.next - count
+    }
+
+    /// Sends the next number. `false`: refused for want of room.
+    ///
+    /// # Errors
+    /// Any but `Full`, `Timeout` and `OutOfMemory`.
+    pub fn send(&mut self, member: &Member, to: &str, length: usize, options: &SendOptions) -> Result<bool> {
+        let number = self.reserve(1);
+        self.say(Event::Trying(number));
+        match member.send(to, &payload(number, length), options) {
+            Ok(_) => {
+                self.say(Event::Sent(number));
+                Ok(true)
+            }
+            Err(Error::Full { .. } | Error::Timeout | Error::OutOfMemory { .. }) => {
+                self.say(Event::Refused(number));
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same with a loan, written in place.
+    ///
+    /// # Errors
+    /// Any.
+    pub fn publish(&mut self, member: &Member, to: &str, length: usize, options: &SendOptions) -> Result<()> {
+        let mut loan = member.loan(length)?;
+        let number = self.reserve(1);
+        loan.copy_from_slice(&payload(number, length));
+        self.say(Event::Trying(number));
+        loan.publish(to, length, options).map_err(|refused| refused.error)?;
+        self.say(Event::Sent(number));
+        Ok(())
+    }
+
+    /// Takes a message.
+    ///
+    /// # Errors
+    /// Any but `Timeout`; a torn payload.
+    pub fn take<'m>(
+        &mut self,
+        member: &'m Member,
+        from: &str,
+        timeout: Duration,
+    ) -> Result<Option<(u64, Message<'m>)>> {
+        self.say(Event::Taking);
+        match member.receive(from, Some(timeout)) {
+            Ok(message) => {
+                let number = number_of(&message)?;
+                self.say(Event::Got(number, message.deliveries()));
+                Ok(Some((number, message)))
+            }
+            Err(Error::Timeout) => {
+                self.say(Event::Nothing);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Releases one.
+    ///
+    /// # Errors
+    /// Those of [`Message::release`].
+    pub fn release(&mut self, number: u64, message: Message<'_>) -> Result<()> {
+        self.say(Event::Releasing(number));
+        message.release()?;
+        self.say(Event::Released(number));
+        Ok(())
+    }
+}
+
+/// Takes all that is left in the queues and enters it in the books.
+///
+/// # Errors
+/// Whatever receiving says; a torn payload.
+pub fn collect(bus: &Bus, queues: &[&str], books: &mut Books) -> Result<u64> {
+    let member = bus.join()?;
+    let mut found = 0;
+    for queue in queues {
+        while let Some(message) = member.try_receive(queue)? {
+            books.add_left(number_of(&message)?, message.deliveries());
+            message.release()?;
+            found += 1;
+        }
+    }
+    Ok(found)
+}
+
+/// A fresh member talks to itself through a queue.
+///
+/// # Errors
+/// When it cannot.
+pub fn probe(bus: &Bus, queue: &str) -> Result<()> {
+    let member = bus.join()?;
+    for lane in Lane::ALL {
+        member.send(queue, b"probe", &patience(*lane, Duration::from_secs(10)))?;
+        let message = member.receive(queue, Some(Duration::from_secs(10)))?;
+        if (&*message, message.deliveries()) != (&b"probe"[..], 1) {
+            return Err(format!("the probe of '{queue}' came back changed").into());
+        }
+        message.release()?;
+    }
+    Ok(())
+}
+
+/// With everybody gone, nothing is claimed: no members, no chunk held, queued or in flight.
+///
+/// # Errors
+/// What is still there.
+pub fn expect_bare(bus: &Bus) -> Result<()> {
+    let observer = bus.observer()?;
+    let (members, chunks) = (observer.members(), observer.bus().heap.chunks);
+    if !members.is_empty() {
+        return Err(format!("members are left: {members:?}").into());
+    }
+    if (chunks.held, chunks.queued, chunks.in_flight) != (0, 0, 0) {
+        return Err(format!("chunks are left: {chunks:?}").into());
+    }
+    let odd: Vec<_> = observer.queues().into_iter().filter(|queue| queue.queued + queue.in_flight > 0).collect();
+    if odd.is_empty() { Ok(()) } else { Err(format!("queues are not empty: {odd:?}").into()) }
+}
+
+/// Every member index, every queue record and every span of the heap can still be had. Uses them up: the last thing done with a bus.
+///
+/// # Errors
+/// What cannot be had.
+pub fn expect_capacity(bus: &Bus, heap_too: bool) -> Result<()> {
+    let observer = bus.observer()?;
+    let (agents, queues) = (observer.bus().agents_max as usize, observer.queues().len());
+    let mut members = Vec::new();
+    let refused = loop {
+        match bus.join() {
+            Ok(member) => members.push(member),
+            Err(error) => break error,
+        }
+    };
+    if members.len() != agents || !matches!(refused, Error::TooManyAgents { .. }) {
+        return Err(format!("{} of {agents} member indices can be had, then: {refused}", members.len()).into());
+    }
+    drop(members);
+    let mut declared = queues;
+    let refused = loop {
+        match bus.declare(&format!("capacity-{declared}"), &Default::default()) {
+            Ok(()) => declared += 1,
+            Err(error) => break error,
+        }
+    };
+    if declared != agents || !matches!(refused, Error::TooManyAgents { .. }) {
+        return Err(format!("{declared} of {agents} queues can be declared, then: {refused}").into());
+    }
+    if heap_too {
+        let member = bus.join()?;
+        let mut loans = Vec::new();
+        let refused = loop {
+            match member.loan(2 << 20) {
+                Ok(loan) => loans.push(loan),
+                Err(error) => break error,
+            }
+        };
+        let heap = observer.bus().heap;
+        let given: u64 = heap.classes.iter().map(|class| spans_of(class.payload_bytes) * class.spans as u64).sum();
+        if given != heap.spans as u64 || !matches!(refused, Error::OutOfMemory { .. }) {
+            return Err(format!("{given} of {} spans can be had, then: {refused}: {heap:?}", heap.spans).into());
+        }
+    }
+    Ok(())
+}
+
+fn spans_of(payload_bytes: u64) -> u64 {
+    (payload_bytes + swarmbus_core::layout::CHUNK_HEADER).div_ceil(swarmbus_core::layout::SPAN_BYTES)
+}

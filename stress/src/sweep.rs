@@ -1,0 +1,238 @@
+//! Kills one operation everywhere: in every crash window and before every shared write, alone and next to a busy peer.
+
+use crate::Result;
+use crate::crash::Point;
+use crate::killer::Process;
+use crate::ledger::{Balance, Books, Event};
+use crate::scene::{Clerk, Scene, collect, expect_bare, expect_capacity, file_of, patience, probe};
+use crate::victim::{Operation, Orders, make_second};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+use swarmbus_core::{Bus, CreateOptions, Lane, Member, QueueOptions};
+
+/// Which crash windows each operation passes, and is killed in.
+pub const KILLS: &[(Operation, &[u32])] = &[
+    (Operation::Send, &[1, 2, 3, 4, 5, 6]),
+    (Operation::SendCold, &[1, 2, 3, 4, 5, 6, 19, 20, 21, 23, 57, 58]),
+    (Operation::SendLarge, &[1, 2, 3, 4, 5, 6, 19, 20, 21, 22, 23, 57, 58]),
+    (Operation::SendStarved, &[1, 2, 3, 4, 5, 6, 20, 21, 23, 50, 51, 52, 53, 54, 55, 57, 58, 59]),
+    (Operation::SendLane, &[1, 2, 3, 4, 5, 6, 10]),
+    (Operation::SendWaking, &[1, 2, 3, 4, 5, 6, 9, 10, 17, 18]),
+    (Operation::SendFull, &[1, 2, 3, 4, 7, 8, 16, 17, 18]),
+    (Operation::SendWait, &[1, 2, 3, 4, 7, 8, 16, 17, 18, 33, 34, 35]),
+    (Operation::Loan, &[16, 17, 18]),
+    (Operation::Publish, &[1, 2, 3, 4, 5, 6, 10, 17, 18]),
+    (Operation::Receive, &[11, 12, 13, 14, 15]),
+    (Operation::ReceiveAgain, &[11, 12, 13, 14, 15]),
+    (Operation::ReceiveWait, &[33, 34, 35]),
+    (Operation::Release, &[16]),
+    (Operation::ReleaseLarge, &[16]),
+    (Operation::Nack, &[1, 2, 3, 4, 5, 6, 10]),
+    (Operation::Join, &[24, 25, 26]),
+    (Operation::Attach, &[24, 25, 26, 27, 28, 29, 30, 31, 32]),
+    (Operation::AttachAgain, &[24, 26, 31, 32]),
+    (Operation::Declare, &[24, 25, 26, 27, 28, 29, 30, 37]),
+    (Operation::SetSender, &[1, 2, 3, 4, 5, 6, 17, 18, 27, 28, 29, 30]),
+    (Operation::Close, &[1, 2, 3, 4, 5, 6, 10, 37, 38, 41]),
+    (Operation::CloseUnused, &[37, 50, 51, 53, 54, 55, 59]),
+    (Operation::CloseQueue, &[36]),
+    (Operation::Supervise, &[37]),
+    (Operation::ReapMessages, &[1, 2, 3, 4, 5, 6, 39, 40, 41, 42, 43, 44]),
+    (Operation::ReapHeap, &[39, 40, 42, 44, 50, 51, 53, 54, 55, 56, 59]),
+    (Operation::ReapNames, &[9, 39, 40, 42, 43, 44]),
+    (Operation::Create, &[45, 46, 47]),
+    (Operation::Destroy, &[9, 48, 49]),
+];
+
+/// The window of a fresh lane, and the operations whose lane a peer uses itself: next to one, they never meet it fresh.
+const FRESH_LANE: u32 = 10;
+const PEER_WAS_FASTER: &[Operation] = &[Operation::SendWaking, Operation::Nack, Operation::Close];
+
+/// What a sweep did.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Sweep {
+    /// Kills in windows.
+    pub windows: u32,
+    /// Kills before shared writes.
+    pub writes: u32,
+    /// Victims next to a peer that did not come to the write they were to die of.
+    pub survivors: u32,
+    /// Messages in doubt that were there.
+    pub committed: u64,
+    /// Messages in doubt that were not.
+    pub vanished: u64,
+    /// Messages delivered again.
+    pub redelivered: u64,
+}
+
+impl Sweep {
+    fn add(&mut self, balance: Balance) {
+        self.committed += balance.committed_in_doubt;
+        self.vanished += balance.vanished_in_doubt;
+        self.redelivered += balance.redelivered;
+    }
+}
+
+/// Kills `operation` everywhere. `program`: the `swarmbus-stress` binary.
+///
+/// # Errors
+/// The first death that cost something, or a window that was not reached.
+pub fn sweep(program: &Path, operation: Operation) -> Result<Sweep> {
+    let mut sweep = Sweep::default();
+    let alone = Case { program, operation, at: Point::Never, contended: false };
+    let (writes, windows) = alone.run(&mut sweep)?.ok_or("nothing was traced: build with RUSTFLAGS='--cfg crash'")?;
+    let mut passes = BTreeMap::<u32, u64>::new();
+    windows.iter().for_each(|window| *passes.entry(*window).or_default() += 1);
+    let expected = KILLS.iter().find(|(known, _)| *known == operation).map_or(&[][..], |(_, windows)| windows);
+    if !passes.keys().eq(expected) {
+        return Err(format!(
+            "{operation:?} passes windows {:?}, not {expected:?}: correct sweep::KILLS and docs/crash-windows.md",
+            passes.keys()
+        )
+        .into());
+    }
+    for (number, times) in passes {
+        for nth in if times > 1 { vec![0, times - 1] } else { vec![0] } {
+            Case { at: Point::Window { number, nth }, ..alone }.run(&mut sweep)?;
+            sweep.windows += 1;
+        }
+        if !(number == FRESH_LANE && PEER_WAS_FASTER.contains(&operation)) {
+            Case { at: Point::Window { number, nth: 0 }, contended: true, ..alone }.run(&mut sweep)?;
+            sweep.windows += 1;
+        }
+    }
+    for write in 0..writes {
+        for contended in [false, true] {
+            let survived = Case { at: Point::Write(write), contended, ..alone }.run(&mut sweep)?.is_some();
+            sweep.survivors += survived as u32;
+            sweep.writes += !survived as u32;
+        }
+    }
+    Ok(sweep)
+}
+
+/// What a survivor passed: the number of shared writes, and the windows.
+type Trace = (u64, Vec<u32>);
+
+/// One victim, one death.
+#[derive(Clone, Copy, Debug)]
+struct Case<'a> {
+    program: &'a Path,
+    operation: Operation,
+    at: Point,
+    contended: bool,
+}
+
+/// Numbers of messages: the scene's start at 1, the peer's and the victim's here.
+const PEER: u64 = 1_000_000_000;
+const VICTIM: u64 = 2_000_000_000;
+
+impl Case<'_> {
+    /// Runs it; the trace of a victim that survived.
+    fn run(&self, sweep: &mut Sweep) -> Result<Option<Trace>> {
+        self.try_run(sweep).map_err(|error| {
+            let company = if self.contended { "next to a peer" } else { "alone" };
+            format!("{} killed at {} {company}: {error}", self.operation.name(), self.at).into()
+        })
+    }
+
+    fn try_run(&self, sweep: &mut Sweep) -> Result<Option<Trace>> {
+        let options = CreateOptions { agents: 64, heap: 48 << 20, limit: 16, ..CreateOptions::default() };
+        let scene = Scene::new(&options)?;
+        for queue in ["q", "quiet"] {
+            scene.declare(queue, &QueueOptions::default())?;
+        }
+        let (mut clerk, member) = (Clerk::new(1, true), scene.join()?);
+        let full = matches!(self.operation, Operation::SendFull | Operation::SendWait);
+        for _ in 0..if full { 16 } else { 3 } {
+            clerk.send(&member, "q", 40, &patience(Lane::Normal, Duration::ZERO))?;
+        }
+        if self.operation == Operation::ReceiveAgain {
+            drop(clerk.take(&member, "q", Duration::ZERO)?);
+        }
+        let mut books = Books::default();
+        let mut peer = if self.contended { Some(self.start_peer(&scene)?) } else { None };
+        let (trace, mut victim) = self.victim(&scene)?;
+        reap_all(&scene, &member)?;
+        if let Some(peer) = &mut peer {
+            peer.stop()?;
+            books.add(&peer.events()?);
+        }
+        drop(member);
+        books.add(&victim.events()?);
+        victim.end()?;
+        books.add(&clerk.events);
+        collect(&scene, &["q", "quiet"], &mut books)?;
+        sweep.add(books.balance()?);
+        if file_of(&scene.second()).exists() || matches!(self.operation, Operation::Create | Operation::Destroy) {
+            self.expect_second(&scene)?;
+        }
+        probe(&scene, "q")?;
+        expect_bare(&scene)?;
+        let heap_too = matches!(
+            self.operation,
+            Operation::SendCold
+                | Operation::SendLarge
+                | Operation::SendStarved
+                | Operation::CloseUnused
+                | Operation::ReapHeap
+        );
+        expect_capacity(&scene, heap_too)?;
+        Ok(trace)
+    }
+
+    fn start_peer(&self, scene: &Scene) -> Result<Process> {
+        let mut peer = Process::start(self.program, &["peer", "--bus", scene.name(), "--first", &PEER.to_string()])?;
+        peer.wait_for(|event| *event == Event::Ready)?;
+        Ok(peer)
+    }
+
+    fn victim(&self, scene: &Scene) -> Result<(Option<Trace>, Process)> {
+        let reaps = self.operation.name().starts_with("reap");
+        let times = match (self.contended, reaps) {
+            (false, _) => 1,
+            (true, true) => 15,
+            (true, false) => 400,
+        };
+        let (bus, operation, at) = (scene.name().to_owned(), self.operation, self.at);
+        let orders = Orders { bus, operation, at, times, first: VICTIM };
+        let mut victim = Process::start(self.program, &orders.arguments())?;
+        let may_survive = matches!((self.at, self.contended), (Point::Never, _) | (Point::Write(_), true));
+        let status = victim.end()?;
+        if may_survive && status.success() {
+            let trace = victim.events()?.into_iter().find_map(|event| match event {
+                Event::Survived(writes, windows) => Some((writes, windows)),
+                _ => None,
+            });
+            return Ok((trace, victim));
+        }
+        victim.expect_killed()?;
+        Ok((None, victim))
+    }
+
+    /// Whatever became of the second bus: it can be had, used and removed.
+    fn expect_second(&self, scene: &Scene) -> Result<()> {
+        let second = make_second(scene.name())?;
+        second.declare("sleepers", &QueueOptions::default())?;
+        probe(&second, "sleepers")?;
+        second.destroy()?;
+        if file_of(&scene.second()).exists() { Err("the second bus is still there".into()) } else { Ok(()) }
+    }
+}
+
+/// Reaps until nothing is left to give back.
+///
+/// # Errors
+/// When that does not come to an end.
+pub fn reap_all(bus: &Bus, member: &Member) -> Result<()> {
+    for _ in 0..10_000 {
+        let reaped = member.reap()?;
+        if reaped.deferred == 0 && bus.observer()?.members().iter().all(|member| member.state == "live") {
+            return Ok(());
+        }
+        // Another reaper may be at it.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Err("the dead cannot be buried".into())
+}

@@ -1,0 +1,450 @@
+//! Many processes at once: random kills, a crowd that answers, a flow past a holder, a mailbox that is full.
+
+use crate::Result;
+use crate::killer::{PATIENCE, Process};
+use crate::ledger::{Balance, Books, Event};
+use crate::peer::stop_flag;
+use crate::scene::{Clerk, Scene, collect, expect_bare, number_of, patience, payload, probe};
+use crate::sweep::reap_all;
+use nix::sys::signal::Signal;
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant, SystemTime};
+use swarmbus_core::{Bus, CreateOptions, Error, Lane, QueueOptions, SendOptions};
+
+/// Processes that run, and are killed, at the same time.
+const WAVE: u32 = 10;
+
+/// A limit at which senders are killed in their work, not in their waits.
+const ROOMY: u32 = 1 << 16;
+
+/// What a run did.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    what: &'static str,
+    /// Processes killed.
+    pub kills: u32,
+    /// The sum of all balances.
+    pub balance: Balance,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Balance { sent, committed_in_doubt, vanished_in_doubt, redelivered } = self.balance;
+        write!(
+            f,
+            "{} kills {}: {sent} messages acknowledged to their senders, none lost; unfinished sends: {committed_in_doubt} there, \
+             {vanished_in_doubt} not; {redelivered} redelivered; {:.1} s",
+            self.kills,
+            self.what,
+            self.elapsed.as_secs_f64()
+        )
+    }
+}
+
+impl Report {
+    fn add(&mut self, balance: Balance) {
+        self.balance.sent += balance.sent;
+        self.balance.committed_in_doubt += balance.committed_in_doubt;
+        self.balance.vanished_in_doubt += balance.vanished_in_doubt;
+        self.balance.redelivered += balance.redelivered;
+    }
+}
+
+/// Moments that nobody planned.
+struct Dice(u64);
+
+impl Dice {
+    fn new() -> Dice {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Dice(now.as_nanos() as u64 | 1)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+fn scene(limit: u32) -> Result<Scene> {
+    let scene = Scene::new(&CreateOptions { agents: 256, heap: 64 << 20, limit, ..CreateOptions::default() })?;
+    scene.declare("q", &QueueOptions::default())?;
+    Ok(scene)
+}
+
+/// Kills processes while they send as fast as they can, a consumer taking what comes.
+///
+/// # Errors
+/// The first message that is lost or there twice, or anything left behind.
+pub fn kill_senders(program: &Path, kills: u32) -> Result<Report> {
+    let (scene, start, mut dice) = (scene(ROOMY)?, Instant::now(), Dice::new());
+    let mut report = Report { what: "while sending", ..Report::default() };
+    let mut first = 1u64;
+    while report.kills < kills {
+        let wave = WAVE.min(kills - report.kills);
+        let done = AtomicBool::new(false);
+        let mut books = Books::default();
+        std::thread::scope(|threads| -> Result<()> {
+            let consumer = threads.spawn(|| consume(&scene, &done));
+            let killed = (|| {
+                let mut senders = Vec::new();
+                for _ in 0..wave {
+                    let numbers = first.to_string();
+                    first += 1_000_000_000;
+                    senders.push(Process::start(program, &["send", "--bus", scene.name(), "--first", &numbers])?);
+                }
+                for sender in &mut senders {
+                    sender.wait_for(|event| *event == Event::Ready)?;
+                }
+                senders.iter_mut().for_each(Process::let_go);
+                for sender in &senders {
+                    std::thread::sleep(Duration::from_nanos(dice.below(200_000)));
+                    sender.signal(Signal::SIGKILL)?;
+                }
+                for sender in &mut senders {
+                    sender.expect_killed()?;
+                    report.kills += 1;
+                    books.add(&sender.events()?);
+                }
+                Ok(())
+            })();
+            done.store(true, Relaxed);
+            books.add(&consumer.join().map_err(|_| "the consumer panicked")??);
+            killed
+        })?;
+        let member = scene.join()?;
+        reap_all(&scene, &member)?;
+        drop(member);
+        collect(&scene, &["q"], &mut books)?;
+        report.add(books.balance()?);
+    }
+    probe(&scene, "q")?;
+    expect_bare(&scene)?;
+    report.elapsed = start.elapsed();
+    Ok(report)
+}
+
+fn consume(bus: &Bus, done: &AtomicBool) -> Result<Vec<Event>> {
+    let (member, mut clerk) = (bus.join()?, Clerk::new(0, true));
+    while !done.load(Relaxed) {
+        if let Some((number, message)) = clerk.take(&member, "q", Duration::from_millis(5))? {
+            clerk.release(number, message)?;
+        }
+    }
+    Ok(clerk.events)
+}
+
+/// Kills processes while each holds a message; the successor of each must see `deliveries` 2.
+///
+/// # Errors
+/// As [`kill_senders`], and other deliveries.
+pub fn kill_holders(program: &Path, kills: u32) -> Result<Report> {
+    let (scene, start, mut dice) = (scene(ROOMY)?, Instant::now(), Dice::new());
+    let mut report = Report { what: "while holding a message", ..Report::default() };
+    let (mut clerk, member) = (Clerk::new(1, true), scene.join()?);
+    while report.kills < kills {
+        let wave = WAVE.min(kills - report.kills);
+        let mut books = Books::default();
+        let mut holders = Vec::new();
+        for _ in 0..wave {
+            holders.push(Process::start(program, &["hold", "--bus", scene.name()])?);
+            clerk.send(&member, "q", 40, &patience(Lane::Normal, Duration::ZERO))?;
+        }
+        for holder in &mut holders {
+            holder.wait_for(|event| matches!(event, Event::Got(..)))?;
+            std::thread::sleep(Duration::from_nanos(dice.below(300_000)));
+            holder.kill()?;
+            report.kills += 1;
+            books.add(&holder.events()?);
+        }
+        reap_all(&scene, &member)?;
+        for _ in 0..wave {
+            let Some((number, message)) = clerk.take(&member, "q", PATIENCE)? else {
+                return Err("a held message did not come back".into());
+            };
+            if message.deliveries() != 2 {
+                return Err(format!("message {number} came back with deliveries {}", message.deliveries()).into());
+            }
+            clerk.release(number, message)?;
+        }
+        books.add(&std::mem::take(&mut clerk.events));
+        report.add(books.balance()?);
+    }
+    drop(member);
+    expect_bare(&scene)?;
+    if report.balance.redelivered != kills as u64 {
+        return Err(format!("{kills} holders were killed, {} messages redelivered", report.balance.redelivered).into());
+    }
+    report.elapsed = start.elapsed();
+    Ok(report)
+}
+
+/// A process that sends `count` numbers, or waits until its standard input ends and then sends until it is killed.
+///
+/// # Errors
+/// Any but a full queue.
+pub fn send(bus: &str, first: u64, count: Option<u64>, patience_ms: Option<u64>) -> Result<()> {
+    let bus = Bus::open(bus)?;
+    let (mut clerk, member) = (Clerk::new(first, false), bus.join()?);
+    clerk.say(Event::Ready);
+    if count.is_none() {
+        std::io::stdin().read_to_end(&mut Vec::new())?;
+    }
+    let options =
+        SendOptions { timeout: patience_ms.map(Duration::from_millis), correlation: first, ..SendOptions::default() };
+    for _ in 0..count.unwrap_or(u64::MAX) {
+        clerk.send(&member, "q", 40, &options)?;
+    }
+    Ok(())
+}
+
+/// A process that holds one message until standard input ends.
+///
+/// # Errors
+/// Those of receiving.
+pub fn hold(bus: &str) -> Result<()> {
+    let (bus, stop) = (Bus::open(bus)?, stop_flag());
+    let (mut clerk, member) = (Clerk::new(0, false), bus.join()?);
+    let Some((number, message)) = clerk.take(&member, "q", PATIENCE)? else { return Err("nothing to hold".into()) };
+    while !stop.load(Relaxed) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    clerk.release(number, message)
+}
+
+/// Child processes without ledgers, gone with this.
+struct Crowd(Vec<Child>);
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            if matches!(child.try_wait(), Ok(None)) {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+        }
+    }
+}
+
+/// `agents` processes attach to one segment; when all are there, a coordinator asks each of them `rounds` questions.
+///
+/// # Errors
+/// A question without its answer, an agent that does not end well.
+pub fn crowd(program: &Path, agents: u32, rounds: u64) -> Result<String> {
+    let options = CreateOptions { agents: agents + 8, heap: 256 << 20, limit: 1000, ..CreateOptions::default() };
+    let (scene, start) = (Scene::new(&options)?, Instant::now());
+    let coordinator = scene.attach("coordinator")?;
+    let mut crowd = Crowd(Vec::new());
+    for number in 0..agents {
+        let mut command = Command::new(program);
+        command.args(["answer", "--bus", scene.name(), "--name", &format!("agent-{number}")]);
+        crowd.0.push(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?);
+    }
+    let mut names = std::collections::BTreeSet::new();
+    while names.len() < agents as usize {
+        let message = coordinator.recv(Some(PATIENCE))?;
+        names.insert(message.sender().ok_or("a greeting without a sender")?);
+        message.release()?;
+    }
+    let attached = start.elapsed();
+    let observer = scene.observer()?;
+    let (members, committed) = (observer.bus().members, observer.bus().committed_bytes);
+    if members != agents + 1 {
+        return Err(format!("{members} members of {}", agents + 1).into());
+    }
+    let begun = Instant::now();
+    for round in 1..=rounds {
+        for (place, name) in names.iter().enumerate() {
+            let question = round << 32 | place as u64;
+            coordinator.send(name, &payload(question, 64), &SendOptions::default())?;
+        }
+        let mut answered = std::collections::BTreeSet::new();
+        while answered.len() < names.len() {
+            let message = coordinator.recv(Some(PATIENCE))?;
+            let answer = !number_of(&message)?;
+            let name = names.iter().nth(answer as u32 as usize);
+            if answer >> 32 != round || name != message.sender().as_ref() {
+                return Err(format!("a wrong answer from {:?}", message.sender()).into());
+            }
+            answered.insert(answer);
+            message.release()?;
+        }
+    }
+    let asked = begun.elapsed();
+    for name in &names {
+        coordinator.send(name, b"bye", &SendOptions::default())?;
+    }
+    for child in &mut crowd.0 {
+        let status = child.wait()?;
+        if !status.success() {
+            return Err(format!("an agent ended with {status}").into());
+        }
+    }
+    drop(coordinator);
+    expect_bare(&scene)?;
+    Ok(format!(
+        "{agents} processes attached in {:.1} s ({} MiB of shared memory in use); {} questions, all answered, in {:.2} s",
+        attached.as_secs_f64(),
+        committed >> 20,
+        agents as u64 * rounds,
+        asked.as_secs_f64()
+    ))
+}
+
+/// A process of the crowd.
+///
+/// # Errors
+/// Those of attaching, receiving and sending.
+pub fn answer(bus: &str, name: &str) -> Result<()> {
+    let bus = Bus::open(bus)?;
+    let agent = bus.attach(name)?;
+    agent.send("coordinator", b"hello", &SendOptions::default())?;
+    loop {
+        let question = agent.recv(Some(PATIENCE))?;
+        if &*question == b"bye" {
+            question.release()?;
+            return Ok(());
+        }
+        let asker = question.sender().ok_or("a question without a sender")?;
+        let answer = payload(!number_of(&question)?, 64);
+        question.release()?;
+        agent.send(&asker, &answer, &SendOptions::default())?;
+    }
+}
+
+/// `count` messages flow through a queue of limit 1000 past one that a consumer holds all the while: a process of its own in a work
+/// queue, or the owner of a mailbox itself.
+///
+/// # Errors
+/// When the flow stops, or what arrives is not what was sent.
+pub fn flow_past(program: &Path, count: u64, mailbox: bool) -> Result<String> {
+    let (scene, start) = (scene(1000)?, Instant::now());
+    let (feeder, consumer) = (scene.join()?, scene.join()?);
+    let mut clerk = Clerk::new(count + 1, true);
+    let at_once = patience(Lane::Normal, Duration::ZERO);
+    clerk.send(&feeder, "q", 40, &at_once)?;
+    let mut other = None;
+    let mut own = None;
+    if mailbox {
+        consumer.own("q")?;
+        own = clerk.take(&consumer, "q", PATIENCE)?;
+    } else {
+        let mut holder = Process::start(program, &["hold", "--bus", scene.name()])?;
+        holder.wait_for(|event| matches!(event, Event::Got(..)))?;
+        other = Some(holder);
+    }
+    let mut sender = Process::start(program, &["flow", "--bus", scene.name(), "--count", &count.to_string()])?;
+    let (mut received, mut sum, mut last) = (0u64, 0u64, 0u64);
+    while received < count {
+        let message = consumer.receive("q", Some(PATIENCE))?;
+        let number = number_of(&message)?;
+        if number != last + 1 || message.deliveries() != 1 {
+            return Err(format!("message {number} (delivery {}) after {last}", message.deliveries()).into());
+        }
+        message.release()?;
+        (received, sum, last) = (received + 1, sum + number, number);
+    }
+    sender.stop()?;
+    let in_flight: u64 = scene.observer()?.queues().iter().map(|queue| queue.in_flight).sum();
+    if sum != count * (count + 1) / 2 || in_flight != 1 {
+        return Err(format!("sum {sum}, {in_flight} in flight").into());
+    }
+    let elapsed = start.elapsed();
+    if let Some((number, message)) = own.take() {
+        clerk.release(number, message)?;
+    }
+    drop(own);
+    if let Some(mut holder) = other {
+        holder.kill()?;
+        reap_all(&scene, &consumer)?;
+        let message = consumer.receive("q", Some(PATIENCE))?;
+        if (number_of(&message)?, message.deliveries()) != (count + 1, 2) {
+            return Err("another message than the held one came back".into());
+        }
+        message.release()?;
+    }
+    drop(feeder);
+    consumer.close();
+    expect_bare(&scene)?;
+    let what = if mailbox { "the owner of a mailbox" } else { "a consumer of a work queue" };
+    Ok(format!(
+        "{count} messages flowed past one that {what} held, limit 1000; sum {sum}, in order, in {:.2} s",
+        elapsed.as_secs_f64()
+    ))
+}
+
+/// The process that makes the flow.
+///
+/// # Errors
+/// Those of sending.
+pub fn flow(bus: &str, count: u64) -> Result<()> {
+    let bus = Bus::open(bus)?;
+    let member = bus.join()?;
+    for number in 1..=count {
+        member.send("q", &payload(number, 40), &SendOptions::default())?;
+    }
+    Ok(())
+}
+
+/// Ten processes send more than a mailbox of limit 100 takes while its owner dawdles: some without patience, some with a little.
+///
+/// # Errors
+/// A message lost, or received though refused; nobody refused at all.
+pub fn full_mailbox(program: &Path) -> Result<String> {
+    let scene = Scene::new(&CreateOptions { agents: 64, heap: 64 << 20, ..CreateOptions::default() })?;
+    scene.declare("q", &QueueOptions { limit: Some(100) })?;
+    let (member, mut clerk) = (scene.join()?, Clerk::new(1, true));
+    member.own("q")?;
+    let mut senders = Vec::new();
+    for number in 0..10u64 {
+        let (first, patience_ms) = ((number + 1) * 1_000_000, if number % 2 == 0 { "0" } else { "3" });
+        let arguments = ["send", "--bus", scene.name(), "--first", &first.to_string(), "--count", "500"];
+        senders.push(Process::start(program, &[&arguments[..], &["--patience-ms", patience_ms]].concat())?);
+    }
+    // Nobody takes anything until somebody of each kind was refused.
+    for sender in &mut senders {
+        sender.wait_for(|event| matches!(event, Event::Refused(_)))?;
+    }
+    let full = member.send("q", b"one more", &patience(Lane::Normal, Duration::ZERO));
+    let timeout = member.send("q", b"one more", &patience(Lane::Normal, Duration::from_millis(5)));
+    if !matches!(full, Err(Error::Full { limit: 100, .. })) || timeout != Err(Error::Timeout) {
+        return Err(format!("a full mailbox said {full:?} and {timeout:?}").into());
+    }
+    let mut books = Books::default();
+    for sender in &mut senders {
+        // Slowly enough that it fills up again and again.
+        while !sender.has_ended()? {
+            if let Some((number, message)) = clerk.take(&member, "q", Duration::from_millis(1))? {
+                clerk.release(number, message)?;
+            }
+        }
+        sender.stop()?;
+    }
+    while let Some((number, message)) = clerk.take(&member, "q", Duration::ZERO)? {
+        clerk.release(number, message)?;
+    }
+    let mut refused = 0;
+    for sender in &senders {
+        let events = sender.events()?;
+        refused += events.iter().filter(|event| matches!(event, Event::Refused(_))).count();
+        books.add(&events);
+    }
+    books.add(&clerk.events);
+    let balance = books.balance()?;
+    drop(member);
+    expect_bare(&scene)?;
+    if balance.sent + refused as u64 != 5000 {
+        return Err(format!("{} sent and {refused} refused of 5000", balance.sent).into());
+    }
+    Ok(format!(
+        "10 senders at a mailbox of limit 100: {} sent, all received; {refused} refused, none received",
+        balance.sent
+    ))
+}

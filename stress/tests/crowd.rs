@@ -1,0 +1,28 @@
+//! Many processes, many messages, one segment.
+
+use std::path::Path;
+use swarmbus_stress::workload::{crowd, flow_past, full_mailbox};
+
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_swarmbus-stress"))
+}
+
+#[test]
+fn a_thousand_processes_are_all_answered() {
+    println!("{}", crowd(program(), 1000, 10).unwrap());
+}
+
+#[test]
+fn a_million_messages_flow_past_one_that_a_consumer_holds() {
+    println!("{}", flow_past(program(), 1_000_000, false).unwrap());
+}
+
+#[test]
+fn a_million_messages_flow_past_one_that_the_owner_of_a_mailbox_holds() {
+    println!("{}", flow_past(program(), 1_000_000, true).unwrap());
+}
+
+#[test]
+fn a_full_mailbox_refuses_and_loses_nothing() {
+    println!("{}", full_mailbox(program()).unwrap());
+}

@@ -1,0 +1,57 @@
+//! Every operation, killed in every crash window and before every shared write.
+//! `RUSTFLAGS="--cfg crash" CARGO_TARGET_DIR=target/crash cargo test --release -p swarmbus-stress --test windows`
+#![cfg(crash)]
+
+use std::path::Path;
+use swarmbus_stress::sweep::sweep;
+use swarmbus_stress::victim::Operation;
+
+macro_rules! sweeps {
+    ($($name:ident: $operation:ident,)*) => {
+        $(#[test]
+        fn $name() {
+            let swept = sweep(Path::new(env!("CARGO_BIN_EXE_swarmbus-stress")), Operation::$operation).unwrap();
+            println!("{}: {swept:?}", Operation::$operation.name());
+        })*
+
+        #[test]
+        fn every_operation_is_swept() {
+            use clap::ValueEnum;
+            let swept = [$(Operation::$operation),*];
+            assert!(Operation::value_variants().iter().all(|operation| swept.contains(operation)));
+        }
+    };
+}
+
+sweeps! {
+    send: Send,
+    send_cold: SendCold,
+    send_large: SendLarge,
+    send_starved: SendStarved,
+    send_lane: SendLane,
+    send_waking: SendWaking,
+    send_full: SendFull,
+    send_wait: SendWait,
+    loan: Loan,
+    publish: Publish,
+    receive: Receive,
+    receive_again: ReceiveAgain,
+    receive_wait: ReceiveWait,
+    release: Release,
+    release_large: ReleaseLarge,
+    nack: Nack,
+    join: Join,
+    attach: Attach,
+    attach_again: AttachAgain,
+    declare: Declare,
+    set_sender: SetSender,
+    close: Close,
+    close_unused: CloseUnused,
+    close_queue: CloseQueue,
+    supervise: Supervise,
+    reap_messages: ReapMessages,
+    reap_heap: ReapHeap,
+    reap_names: ReapNames,
+    create: Create,
+    destroy: Destroy,
+}
