@@ -127,6 +127,8 @@ impl WakeWord {
 
     /// Wakes at most `count` sleepers; returns how many there were.
     pub fn wake(&self, count: u32) -> u32 {
+        // Others see a wake as they see a write, so one may die before it.
+        mutant::spend();
         self.order.matters();
         let mut sleepers = self.sleepers();
         let woken = sleepers.len().min(count as usize);

@@ -97,6 +97,11 @@ pub fn caught(mistakes: &'static [&'static str], model: impl FnOnce()) {
     assert!(fails(|| mutant::with(mistakes, model)), "the model does not notice {mistakes:?}");
 }
 
+/// Requires that `model` does not notice that these edges are missing. If it does one day, the edge has become one that is needed.
+pub fn spares(edges: &'static [u32], model: impl FnOnce()) {
+    mutant::weakening(edges, model);
+}
+
 /// Requires that `model` notices when these edges are missing.
 pub fn needs(edges: &'static [u32], model: impl FnOnce()) {
     assert!(fails(|| mutant::weakening(edges, model)), "the model does not notice that S{edges:?} is missing");

@@ -1,6 +1,6 @@
 //! Rings by themselves: order, the limit, the hints. Chunks stand for numbers here; each is `QUEUED` from the start.
 
-use crate::check::{Mortal, ORDINARY, caught, every_death, explore, mortal, needs};
+use crate::check::{Mortal, ORDINARY, caught, every_death, explore, mortal, needs, spares};
 use crate::tiny::{LANE, Segment, Shape, member, queue};
 use loom::thread;
 use std::cell::Cell;
@@ -131,6 +131,11 @@ fn no_more_wait_than_the_limit_allows_and_no_fewer() {
 fn a_hint_shows_the_slot_as_it_was_left() {
     who_sees_the_head_move_finds_room();
     needs(&[5], who_sees_the_head_move_finds_room);
+}
+
+#[test]
+fn an_emptied_slot_says_all_by_itself() {
+    spares(&[4], || two_senders_and_a_taker(Shape::of(1, 3)));
 }
 
 #[test]

@@ -162,6 +162,8 @@ fn the_next_reaper_finishes_what_a_dead_one_left() {
 fn a_reaper_may_die_while_others_receive() {
     a_reaper_dies();
     caught(&["orphaned-move-freed"], a_reaper_dies);
+    // The first reaper finds `head` past the dead taker's slot, which a consumer emptied; the second must not find it still there.
+    needs(&[5], a_reaper_dies);
 }
 
 #[test]
