@@ -3,9 +3,11 @@ mod common;
 
 use common::TestBus;
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use swarmbus_core::{CreateOptions, Error, Loan, Member, SendOptions};
+use swarmbus_core::{Bus, CreateOptions, Error, Loan, Member, SendOptions};
 
 /// Guards against hangs only.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -113,6 +115,59 @@ fn who_leaves_takes_the_memory_along() {
         let after = committed(&bus);
         // A small class keeps a span; 64 spans of chunk words are 2 MiB.
         assert!(after < before + 3 * SPAN, "{length} B: {before} bytes before, {after} after");
+    }
+}
+
+const VICTIMS_BUS: &str = "SWARMBUS_TEST_HEAP_BUS";
+const VICTIMS: u32 = 1000;
+
+/// Not a test of its own: the process that the next one kills.
+#[test]
+#[ignore = "the victim of another test"]
+fn a_process_with_1000_members() {
+    let Ok(bus) = std::env::var(VICTIMS_BUS) else { return };
+    let bus = Bus::open(&bus).unwrap();
+    let members: Vec<Member> = (0..VICTIMS).map(|_| bus.join().unwrap()).collect();
+    let _loans: Vec<Loan<'_>> = members.iter().map(|member| member.loan(200_000).unwrap()).collect();
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn what_1000_dead_had_goes_back_to_the_system() {
+    let options = CreateOptions { agents: VICTIMS + 8, heap: 300 << 20, ..CreateOptions::default() };
+    let bus = TestBus::with("heap-dead", options);
+    let member = bus.join().unwrap();
+    let held = || bus.observer().unwrap().bus().heap.chunks.held;
+    let mut victim = Killed(
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "a_process_with_1000_members"])
+            .env(VICTIMS_BUS, bus.name())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    eventually("a thousand members borrow", || held() == VICTIMS as u64);
+    let at_most = committed(&bus);
+    assert!(at_most > 250 << 20, "{at_most}");
+    victim.0.kill().unwrap();
+    victim.0.wait().unwrap();
+    let reaped = member.reap().unwrap();
+    assert_eq!((reaped.members, reaped.freed), (VICTIMS, VICTIMS));
+    let heap = bus.observer().unwrap().bus().heap;
+    assert_eq!((heap.spans_active, heap.chunks.held), (0, 0), "one reap, nothing left");
+    // What stays: a page for each member's entry.
+    assert!(committed(&bus) < 8 << 20, "{} bytes stay", committed(&bus));
+}
+
+/// A child that does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -292,7 +347,11 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 48,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
 
     /// The model: loans are disjoint, keep what is written, and a heap of which nothing is lent lends anything.
     #[test]

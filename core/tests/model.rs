@@ -1,9 +1,10 @@
 //! Queue and heap against plain models: random operations, the same answers. A failing case prints its operations; proptest keeps its
-//! seed in `proptest-regressions/` and runs it first from then on.
+//! seed in `tests/model.regressions` and runs it first from then on.
 mod common;
 
 use common::TestBus;
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -61,7 +62,11 @@ fn next_case() -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn a_queue_answers_as_its_model(operations in prop::collection::vec(operation(), 1..120)) {
