@@ -101,7 +101,6 @@ impl Operation {
                 (SendLarge, at(23)),
                 (CloseUnused, at(51)),
                 (CloseUnused, at(53)),
-                (CloseUnused, at(59)),
             ],
             ReapNames => vec![(Attach, at(28)), (Attach, at(30)), (Attach, at(32)), (ReceiveWait, at(34))],
             _ => Vec::new(),
@@ -237,7 +236,12 @@ impl Victim {
             O::Close => self.close(),
             O::CloseUnused => {
                 let member = bus.join()?;
-                drop(member.loan(700_000)?);
+                match member.loan(700_000) {
+                    Ok(loan) => drop(loan),
+                    // Next to a peer the heap may be full of messages.
+                    Err(Error::OutOfMemory { .. }) => return Ok(()),
+                    Err(error) => return Err(error.into()),
+                }
                 self.armed(|_| {
                     member.close();
                     Ok(())
