@@ -13,11 +13,18 @@ use crate::wait;
 use crate::word::{Name, RecordState, RecordWord};
 use std::sync::Arc;
 
-/// How a queue is declared.
+/// How a queue is declared. A queue that exists keeps what it has.
 #[derive(Clone, Debug, Default)]
 pub struct QueueOptions {
-    /// Most messages per lane; the bus' default if `None`. Ignored for a queue that exists.
+    /// Most messages per lane; the bus' default if `None`.
     pub limit: Option<u32>,
+    /// How often a message is delivered at most; without end if `None`. Afterwards it is a dead letter.
+    pub max_deliveries: Option<u32>,
+    /// The queue, declared if need be, to which dead letters go: messages delivered too often, expired, or pushed out of a full
+    /// lane. If `None` they are dropped and counted. A full queue of dead letters drops its oldest.
+    pub dead_letters: Option<String>,
+    /// Whether a message for a full lane pushes out the oldest instead of being refused.
+    pub makes_room: bool,
 }
 
 /// A bus that this process has mapped. Cheap to clone; may be used from any thread.
@@ -94,7 +101,7 @@ impl Bus {
             return self.segment().check_open();
         }
         let member = self.join()?;
-        registry::declare(self.segment(), member.name(), name, options.limit).map(|_| ())
+        registry::declare(self.segment(), member.name(), name, options).map(|_| ())
     }
 
     /// Takes the mailbox `name` (made if need be) as its one owner.

@@ -16,6 +16,8 @@ pub const NAME_MAX: usize = 63;
 pub const RINGS: usize = 6;
 /// The redelivery ring.
 pub const REDELIVERY: usize = 0;
+/// The ring of answers, which only who asked reads.
+pub const REPLY: usize = 1;
 
 /// Size classes of the heap: payloads of 64 B, 128 B, … 16 MiB.
 pub const CLASSES: usize = 19;
@@ -240,7 +242,14 @@ pub struct QueueControl {
     pub limit: Word,
     /// Bit r: ring r is committed.
     pub lanes: Word,
-    spare: [Word; 4],
+    /// How often a message is delivered at most; 0: without end.
+    pub max_deliveries: Word,
+    /// The queue (name plus 1) to which messages go that are not delivered; 0: nowhere.
+    pub dead_letters: Word,
+    /// Messages moved to the dead letters, or dropped for want of such a queue.
+    pub undelivered: Word,
+    /// Messages dropped for good: old dead letters, late answers, expired ones without a queue for dead letters.
+    pub dropped: Word,
     /// Rung when a message comes.
     pub items: CachePadded<WakeWord>,
     /// Hints of the rings.
@@ -249,6 +258,8 @@ pub struct QueueControl {
 
 /// [`QueueControl::flags`]: intake is stopped.
 pub const QUEUE_CLOSED: u64 = 1;
+/// [`QueueControl::flags`]: a message for a full lane moves the oldest of the lane to the dead letters.
+pub const QUEUE_MAKES_ROOM: u64 = 2;
 
 /// A chunk's header. Written by the chunk's owner; words, so that a late reader reads something and then finds out that it
 /// is out of date.
@@ -268,7 +279,7 @@ pub struct ChunkHeader {
     pub next: Word,
     /// When it ceases to matter, ns of `CLOCK_MONOTONIC`; 0: never.
     pub expires_ns: Word,
-    /// How often it was taken.
+    /// How often it was taken, in the low half; in the high half, for a dead letter, the queue (name plus 1) it was sent to.
     pub deliveries: Word,
 }
 

@@ -60,7 +60,7 @@ pub use error::{Error, Result};
 #[cfg(not(loom))]
 pub use member::{Agent, Member, SendOptions};
 #[cfg(not(loom))]
-pub use message::{ContentType, Lane, Loan, Message, MessageId, PublishError, RawLoan, RawMessage};
+pub use message::{ContentType, ForwardError, Lane, Loan, Message, MessageId, PublishError, RawLoan, RawMessage};
 pub use name::{Address, check_name};
 #[cfg(not(loom))]
 pub use observe::{BusInfo, ChunkCounts, ClassInfo, HeapInfo, LaneInfo, MemberInfo, Observer, Peeked, QueueInfo};

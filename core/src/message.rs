@@ -3,12 +3,14 @@
 use crate::error::{Error, Result};
 use crate::member::{Member, SendOptions};
 use crate::memory::Memory;
+use crate::queue::{Route, release};
 use crate::sync::S3;
-use crate::word::{ChunkState, ChunkWord, Name};
+use crate::word::{ChunkState, ChunkWord, IntentKind, Name};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 /// The identity of a message on its bus: the member that sent it, and a count. Unique while its bus lives.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -255,6 +257,20 @@ impl Drop for Loan<'_> {
     }
 }
 
+/// A message that could not be forwarded: why, and the message.
+pub struct ForwardError<'a> {
+    /// Why.
+    pub error: Error,
+    /// The message, still in flight with this member.
+    pub message: Message<'a>,
+}
+
+impl fmt::Debug for ForwardError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
 /// A message without its member: what a binding keeps. See [`Message::into_raw`].
 #[derive(Clone, Copy, Debug)]
 pub struct RawMessage {
@@ -311,8 +327,11 @@ impl<'a> Message<'a> {
 
     /// The mailbox of its sender; `None` if the sender has none.
     pub fn sender(&self) -> Option<String> {
-        let sender = (self.header_word(|header| &header.home) >> 32).checked_sub(1)?;
-        self.member.segment().queue_name(Name::from_bits(sender))
+        self.member.segment().queue_name(self.sender_name()?)
+    }
+
+    fn sender_name(&self) -> Option<Name> {
+        (self.header_word(|header| &header.home) >> 32).checked_sub(1).map(Name::from_bits)
     }
 
     /// The lane in which it was sent.
@@ -354,6 +373,59 @@ impl<'a> Message<'a> {
         let result = self.member.redeliver(self.raw.chunk, self.raw.word);
         std::mem::forget(self);
         result
+    }
+
+    /// Answers it: the answer reaches who asked by [`Agent::call`](crate::Agent::call), or is dropped there if nobody waits any more.
+    /// Never waits. The message stays in flight: release it after the answer.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if its sender has no mailbox; `TooLarge`, `OutOfMemory`, `Closed`.
+    pub fn reply(&self, answer: &[u8], content: ContentType) -> Result<MessageId> {
+        let Some(sender) = self.sender_name() else {
+            let what = "this message cannot be answered: its sender has no mailbox".into();
+            return Err(Error::InvalidArgument { what });
+        };
+        self.member.answer(sender, self.id(), answer, content)
+    }
+
+    /// Takes it out of the bus' care: it will not come back if this process dies (at most once). Its payload is a loan now.
+    ///
+    /// # Errors
+    /// [`Error::Forked`] in a child of the process that took it.
+    pub fn detach(self) -> Result<Loan<'a>> {
+        self.member.check_fork()?;
+        let (member, RawMessage { data, length, chunk, word }) = (self.member, self.raw);
+        std::mem::forget(self);
+        let word = release(member.segment(), chunk, word, Some(member.name()));
+        Ok(Loan::new(member, RawLoan { data: data.cast_mut(), capacity: length, chunk, word }))
+    }
+
+    /// Passes it on to another queue without a copy, as it is: same id, sender, lane; deliveries are counted anew. A crash leaves it
+    /// in exactly one of the two queues.
+    ///
+    /// # Errors
+    /// Those of [`Member::send`]; the message comes back with them.
+    pub fn forward(mut self, to: &str, timeout: Option<Duration>) -> std::result::Result<(), ForwardError<'a>> {
+        match self.try_forward(to, timeout) {
+            Ok(()) => {
+                std::mem::forget(self);
+                Ok(())
+            }
+            Err(error) => Err(ForwardError { error, message: self }),
+        }
+    }
+
+    fn try_forward(&mut self, to: &str, timeout: Option<Duration>) -> Result<()> {
+        let member = self.member;
+        let queue = member.find(to)?;
+        let route = Route { ring: self.lane().ring(), kind: IntentKind::Move };
+        let Some(header) = member.segment().chunk_header(self.raw.chunk) else { return Err(Error::Released) };
+        // Relaxed: our own header (I7), published by S1.
+        let deliveries = header.deliveries.load(Relaxed);
+        header.deliveries.store(0, Relaxed);
+        member
+            .enqueue(queue, route, self.raw.chunk, &mut self.raw.word, timeout, &mut || false)
+            .inspect_err(|_| header.deliveries.store(deliveries, Relaxed))
     }
 
     /// Lets go of the member: for bindings that keep the message in an object of their own. It stays in flight with the member.

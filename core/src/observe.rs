@@ -162,6 +162,14 @@ pub struct QueueInfo {
     pub sent: u64,
     /// Messages taken so far, redeliveries included.
     pub taken: u64,
+    /// How often a message is delivered at most.
+    pub max_deliveries: Option<u32>,
+    /// Where its dead letters go.
+    pub dead_letters: Option<String>,
+    /// Messages that became dead letters, or were dropped for want of a queue for them.
+    pub undelivered: u64,
+    /// Messages dropped for good.
+    pub dropped: u64,
 }
 
 /// A message seen in its queue.
@@ -316,7 +324,8 @@ impl Observer {
     }
 
     fn queue_info(&self, name: Name, in_flight: u64) -> Option<QueueInfo> {
-        let queue = self.0.queue(name)?;
+        let (queue, control) = (self.0.queue(name)?, self.0.queue_control(name.index())?);
+        let dead_letters = control.dead_letters.load(Relaxed).checked_sub(1).map(Name::from_bits);
         let mut lanes = Vec::new();
         let (mut sent, mut taken) = (0, 0);
         for (number, ring) in queue.active() {
@@ -335,6 +344,10 @@ impl Observer {
             in_flight,
             sent,
             taken,
+            max_deliveries: Some(control.max_deliveries.load(Relaxed) as u32).filter(|most| *most > 0),
+            dead_letters: dead_letters.and_then(|queue| self.0.queue_name(queue)),
+            undelivered: control.undelivered.load(Relaxed),
+            dropped: control.dropped.load(Relaxed),
         })
     }
 

@@ -186,11 +186,24 @@ pub fn take_from(
     }
 }
 
-/// Takes the most urgent message of a queue.
-pub fn take(memory: &impl Memory, notes: &Notes, queue: &Queue<'_>, me: Name) -> Result<Option<Claimed>> {
+/// The rings in the order in which takers read them; answers are for who asked.
+pub const BY_PRIORITY: [usize; 5] = [REDELIVERY, 2, 3, 4, 5];
+/// The same with the least urgent lane first: what a taker does now and then, so that no lane starves.
+pub const BY_PATIENCE: [usize; 5] = [REDELIVERY, 5, 4, 3, 2];
+
+/// Takes the first message of a queue's rings in the given order.
+pub fn take(
+    memory: &impl Memory,
+    notes: &Notes,
+    queue: &Queue<'_>,
+    me: Name,
+    order: &[usize],
+) -> Result<Option<Claimed>> {
     note_wake(&notes.takes_from, queue.name);
-    for (number, ring) in queue.active() {
-        if let Some(claimed) = take_from(memory, queue, number, ring, me)? {
+    for number in order {
+        if let Some(ring) = queue.ring(*number)
+            && let Some(claimed) = take_from(memory, queue, *number, ring, me)?
+        {
             return Ok(Some(claimed));
         }
     }

@@ -7,7 +7,9 @@
 //! - **I17** A queue's record is written whole before the directory refers to it; the directory's compare-exchange is the commit
 //!   point of `declare`. The directory never forgets, so two declarations of a name meet at the same first free word.
 
+use crate::bus::QueueOptions;
 use crate::error::{Error, Result};
+use crate::layout::QUEUE_MAKES_ROOM;
 use crate::memory::Memory;
 use crate::name;
 use crate::platform::process;
@@ -133,8 +135,9 @@ fn finish_declaring(segment: &Segment, queue: Name) {
 }
 
 /// Makes a queue of this name, or finds the one there is.
-pub fn declare(segment: &Segment, me: Name, queue: &str, limit: Option<u32>) -> Result<Name> {
+pub fn declare(segment: &Segment, me: Name, queue: &str, options: &QueueOptions) -> Result<Name> {
     name::check_name(queue)?;
+    let limit = options.limit;
     let most = 1 << segment.geometry().ring_shift;
     if limit.is_some_and(|limit| limit == 0 || limit > most) {
         let what = format!("limit = {}; on this bus a lane holds 1 to {most} messages", limit.unwrap_or(0));
@@ -144,11 +147,20 @@ pub fn declare(segment: &Segment, me: Name, queue: &str, limit: Option<u32>) -> 
     if let Some(found) = look_up(segment, queue) {
         return Ok(found);
     }
+    let dead_letters = match options.dead_letters.as_deref() {
+        Some(own) if own == queue => {
+            return Err(Error::InvalidArgument {
+                what: format!("queue '{queue}' cannot be the queue of its own dead letters"),
+            });
+        }
+        Some(other) => Some(declare(segment, me, other, &QueueOptions::default())?),
+        None => None,
+    };
     let (index, claimed) = claim_record(segment, me)?;
     let row = &segment.roster()[index as usize];
     let made = Name::new(index, (claimed.counter() & 1023) as u16);
     let give_up = || row.queue.store(RecordWord::new(claimed.counter(), me, RecordState::Free).0, S6.release());
-    if let Err(error) = write_record(segment, index, queue, limit) {
+    if let Err(error) = write_record(segment, index, queue, options, dead_letters) {
         give_up();
         return Err(error);
     }
@@ -198,15 +210,25 @@ fn claim_record(segment: &Segment, me: Name) -> Result<(u16, RecordWord)> {
     Err(Error::TooManyAgents { limit: agents as u32 })
 }
 
-fn write_record(segment: &Segment, index: u16, queue: &str, limit: Option<u32>) -> Result<()> {
+fn write_record(
+    segment: &Segment,
+    index: u16,
+    queue: &str,
+    options: &QueueOptions,
+    dead_letters: Option<Name>,
+) -> Result<()> {
     segment.commit_cell(index)?;
     let Some(control) = segment.queue_control(index) else { return Err(Error::corrupt("the roster", "I12")) };
     // Relaxed: the record is its maker's until the directory refers to it (S6).
     for (word, value) in control.name.iter().zip(name::to_words(queue)) {
         word.store(value, Relaxed);
     }
-    control.flags.store(0, Relaxed);
-    let limit = limit.map_or_else(|| segment.header().limit.load(Relaxed), u64::from);
+    control.flags.store(if options.makes_room { QUEUE_MAKES_ROOM } else { 0 }, Relaxed);
+    control.max_deliveries.store(options.max_deliveries.unwrap_or(0) as u64, Relaxed);
+    control.dead_letters.store(dead_letters.map_or(0, |queue| queue.bits() + 1), Relaxed);
+    control.undelivered.store(0, Relaxed);
+    control.dropped.store(0, Relaxed);
+    let limit = options.limit.map_or_else(|| segment.header().limit.load(Relaxed), u64::from);
     control.limit.store(limit, Relaxed);
     Ok(())
 }

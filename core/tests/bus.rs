@@ -51,7 +51,7 @@ fn lanes_go_by_priority_and_are_first_in_first_out() {
 #[test]
 fn a_lane_at_its_limit_refuses_and_others_go_on() {
     let bus = TestBus::new("full");
-    bus.declare("box", &QueueOptions { limit: Some(5) }).unwrap();
+    bus.declare("box", &QueueOptions { limit: Some(5), ..QueueOptions::default() }).unwrap();
     let member = bus.join().unwrap();
     for _ in 0..5 {
         member.send("box", b"x", &at_once()).unwrap();
@@ -178,7 +178,7 @@ fn destroying_wakes_who_waits_and_closes_everything() {
 #[test]
 fn blocked_senders_and_receivers_wake_each_other() {
     let bus = TestBus::new("blocking");
-    bus.declare("work", &QueueOptions { limit: Some(4) }).unwrap();
+    bus.declare("work", &QueueOptions { limit: Some(4), ..QueueOptions::default() }).unwrap();
     const EACH: u32 = 2000;
     let senders: Vec<_> = (0..3u32)
         .map(|sender| {
@@ -229,7 +229,10 @@ fn names_and_options_are_checked() {
     ] {
         assert!(matches!(Bus::create("never", &wrong), Err(Error::InvalidArgument { .. })), "{wrong:?}");
     }
-    assert!(matches!(bus.declare("q", &QueueOptions { limit: Some(1 << 21) }), Err(Error::InvalidArgument { .. })));
+    assert!(matches!(
+        bus.declare("q", &QueueOptions { limit: Some(1 << 21), ..QueueOptions::default() }),
+        Err(Error::InvalidArgument { .. })
+    ));
     let first = bus.attach("first").unwrap();
     let _second = bus.attach("second").unwrap();
     assert_eq!(bus.attach("third").err(), Some(Error::TooManyAgents { limit: 2 }));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use swarmbus_core::{CreateOptions, Error, Lane, Loan, Message, QueueOptions, RawMessage, SendOptions};
 
 const LIMIT: usize = 3;
-const LANES: [Lane; 5] = [Lane::Reply, Lane::Urgent, Lane::High, Lane::Normal, Lane::Low];
+const LANES: [Lane; 4] = [Lane::Urgent, Lane::High, Lane::Normal, Lane::Low];
 
 #[derive(Clone, Debug)]
 enum Operation {
@@ -36,7 +36,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 #[derive(Default)]
 struct Model {
     returned: VecDeque<(u64, u32)>,
-    lanes: [VecDeque<(u64, u32)>; 5],
+    lanes: [VecDeque<(u64, u32)>; 4],
     held: Vec<(u64, u32)>,
 }
 
@@ -72,7 +72,7 @@ proptest! {
     fn a_queue_answers_as_its_model(operations in prop::collection::vec(operation(), 1..120)) {
         let options = CreateOptions { agents: 8, heap: 8 << 20, ..CreateOptions::default() };
         let bus = TestBus::with(&format!("model-{}", next_case()), options);
-        bus.declare("work", &QueueOptions { limit: Some(LIMIT as u32) }).unwrap();
+        bus.declare("work", &QueueOptions { limit: Some(LIMIT as u32), ..QueueOptions::default() }).unwrap();
         let sender = bus.join().unwrap();
         let mut taker = bus.join().unwrap();
         let mut held: Vec<RawMessage> = Vec::new();

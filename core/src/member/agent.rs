@@ -10,8 +10,8 @@ use crate::word::Name;
 use std::time::Duration;
 /// A named user of the bus: a member that owns the mailbox of its name.
 pub struct Agent {
-    member: Member,
-    mailbox: Name,
+    pub(super) member: Member,
+    pub(super) mailbox: Name,
     name: String,
 }
 

@@ -2,6 +2,8 @@
 //! `sending`, `receiving` and `waiting`.
 
 mod agent;
+mod calls;
+mod dead_letters;
 mod receiving;
 mod sending;
 mod waiting;
@@ -9,7 +11,7 @@ mod waiting;
 pub use agent::Agent;
 pub use sending::SendOptions;
 
-use crate::bus::Bus;
+use crate::bus::{Bus, QueueOptions};
 use crate::error::{Error, Result};
 use crate::heap::Heap;
 use crate::layout::{MemberEntry, QUEUE_CLOSED};
@@ -40,6 +42,7 @@ pub struct Member {
     fork: u32,
     heap: RefCell<Heap>,
     sent: Cell<u64>,
+    taken: Cell<u32>,
     known_heads: [(Cell<u64>, Cell<u64>); KNOWN_HEADS],
     adopted: RefCell<Vec<(u32, ChunkWord)>>,
 }
@@ -63,6 +66,7 @@ impl Member {
             fork: fork::generation(),
             heap: RefCell::new(Heap::new(name)),
             sent: Cell::new(0),
+            taken: Cell::new(0),
             known_heads: std::array::from_fn(|_| (Cell::new(u64::MAX), Cell::new(0))),
             adopted: RefCell::default(),
         };
@@ -102,7 +106,7 @@ impl Member {
         self.segment().member(self.name.index()).ok_or_else(|| Error::corrupt("the roster", "I12"))
     }
 
-    fn find(&self, name: &str) -> Result<Name> {
+    pub(crate) fn find(&self, name: &str) -> Result<Name> {
         if let Some(found) = registry::look_up(self.segment(), name) {
             return Ok(found);
         }
@@ -128,7 +132,7 @@ impl Member {
 
     pub(crate) fn own_mailbox(&self, name: &str) -> Result<Name> {
         self.check()?;
-        let mailbox = registry::declare(self.segment(), self.name, name, None)?;
+        let mailbox = registry::declare(self.segment(), self.name, name, &QueueOptions::default())?;
         while let Err(owner) = registry::own(self.segment(), self.name, mailbox) {
             if !registry::is_gone(self.segment(), owner) {
                 let pid = registry::pid_of(self.segment(), owner).unwrap_or(0);

@@ -5,13 +5,17 @@ use crate::error::{Error, Result};
 use crate::layout::{QUEUE_CLOSED, REDELIVERY};
 use crate::memory::Memory;
 use crate::message::{Message, Meta, RawMessage};
-use crate::queue::{self, Claimed, Route};
+use crate::platform::clock;
+use crate::queue::{self, BY_PATIENCE, BY_PRIORITY, Claimed, Queue, Route};
 use crate::registry;
 use crate::sync::{S10, window};
 use crate::wait;
 use crate::word::{ChunkState, ChunkWord, IntentKind, Name};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+/// Every so many messages a member takes from the least urgent lane first, so that none starves.
+const PATIENCE: u32 = 32;
+
 impl Member {
     /// Takes the most urgent message of a queue, as one of any number of consumers; waits for one until `timeout` (`None`: for ever).
     ///
@@ -70,11 +74,9 @@ impl Member {
         let notes = &self.entry()?.notes;
         self.wait_on(queue.items, name, timeout, interrupted, || {
             let closed = queue.flags.load(S10.acquire()) & QUEUE_CLOSED != 0;
-            while let Some(claimed) = queue::take(self.segment(), notes, &queue, self.name)? {
-                if let Some(ring) = queue.ring(claimed.ring) {
-                    wait::ring(ring.room(), 1);
-                }
-                if let Some(message) = self.open(claimed) {
+            while let Some(claimed) = queue::take(self.segment(), notes, &queue, self.name, self.order())? {
+                if let Some(message) = self.open(&queue, claimed) {
+                    self.taken.set(self.taken.get().wrapping_add(1));
                     return Ok(Some(message));
                 }
             }
@@ -82,24 +84,42 @@ impl Member {
         })
     }
 
-    /// Makes a message of a claimed chunk; one whose header makes no sense is dropped and counted.
-    pub(super) fn open(&self, claimed: Claimed) -> Option<Message<'_>> {
+    /// Strict priority, but for every so many messages: then the least urgent lane comes first.
+    fn order(&self) -> &'static [usize] {
+        if self.taken.get() % PATIENCE == PATIENCE - 1 { &BY_PATIENCE } else { &BY_PRIORITY }
+    }
+
+    /// Makes a message of a claimed chunk. One that has expired or was delivered too often becomes a dead letter; one whose header
+    /// makes no sense is dropped and counted.
+    pub(super) fn open(&self, queue: &Queue<'_>, claimed: Claimed) -> Option<Message<'_>> {
         let segment = self.segment();
-        let opened = segment.chunk_header(claimed.chunk).zip(segment.payload(claimed.chunk)).and_then(
-            |(header, (data, capacity))| {
-                // Relaxed: our chunk now (I7), seen by S1.
-                let length = Meta(header.meta.load(Relaxed)).length();
-                let deliveries = header.deliveries.load(Relaxed);
-                header.deliveries.store(deliveries + 1, Relaxed);
-                window(15);
-                (length <= capacity).then_some(RawMessage { data, length, chunk: claimed.chunk, word: claimed.word })
-            },
-        );
-        if opened.is_none() {
-            segment.header().corrupt.fetch_add(1, Relaxed);
-            self.give_back(claimed.chunk, claimed.word, ChunkState::InFlight);
+        if let Some(ring) = queue.ring(claimed.ring) {
+            wait::ring(ring.room(), 1);
         }
-        opened.map(|raw| Message::new(self, raw))
+        let (chunk, word) = (claimed.chunk, claimed.word);
+        let found =
+            segment.chunk_header(chunk).zip(segment.payload(chunk)).zip(segment.queue_control(queue.name.index()));
+        let Some(((header, (data, capacity)), control)) = found else {
+            segment.header().corrupt.fetch_add(1, Relaxed);
+            return None;
+        };
+        // Relaxed, all of it: our chunk now (I7), seen by S1.
+        let length = Meta(header.meta.load(Relaxed)).length();
+        if length > capacity {
+            segment.header().corrupt.fetch_add(1, Relaxed);
+            self.give_back(chunk, word, ChunkState::InFlight);
+            return None;
+        }
+        let (deliveries, most) = (header.deliveries.load(Relaxed), control.max_deliveries.load(Relaxed));
+        let expires_ns = header.expires_ns.load(Relaxed);
+        let worn_out = most != 0 && deliveries & 0xffff_ffff >= most;
+        if worn_out || expires_ns != 0 && expires_ns <= clock::monotonic_ns() {
+            self.dead_letter(queue.name, chunk, word);
+            return None;
+        }
+        header.deliveries.store(deliveries + 1, Relaxed);
+        window(15);
+        Some(Message::new(self, RawMessage { data, length, chunk, word }))
     }
 
     /// Gives up a chunk that is this member's in `state`; does nothing if it is not (recovered, or after a fork).

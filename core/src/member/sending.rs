@@ -1,9 +1,11 @@
 //! What a member sends: a loan, written in place, published; the commit point is in [`crate::queue::publish`].
 
 use super::{KNOWN_HEADS, Member};
+use crate::bus::QueueOptions;
 use crate::error::{Error, Result};
-use crate::layout::{PAYLOAD_MAX, QUEUE_CLOSED};
+use crate::layout::{PAYLOAD_MAX, QUEUE_CLOSED, REPLY};
 use crate::message::{ContentType, Lane, Loan, MessageId, Meta, RawLoan};
+use crate::platform::clock;
 use crate::queue::{self, Route};
 use crate::registry;
 use crate::sync::S10;
@@ -23,6 +25,8 @@ pub struct SendOptions {
     pub correlation: u64,
     /// What the payload is.
     pub content: ContentType,
+    /// How long the message matters; for ever if `None`. Who would take it later moves it to the dead letters instead.
+    pub time_to_live: Option<Duration>,
 }
 
 impl Member {
@@ -80,31 +84,57 @@ impl Member {
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<MessageId> {
         self.check()?;
-        let queue = self.queue(self.find(to)?)?;
+        if options.lane == Lane::Reply {
+            let what = "lane = reply; that lane is for answers: answer a message with its `reply`".into();
+            return Err(Error::InvalidArgument { what });
+        }
+        let queue = self.find(to)?;
         let id = self.write_header(chunk, length, options)?;
         let route = Route { ring: options.lane.ring(), kind: IntentKind::Send };
+        self.enqueue(queue, route, chunk, word, options.timeout, interrupted).map(|()| id)
+    }
+
+    /// Queues a chunk of this member's, waiting for room as long as `timeout` says; `word` follows what becomes of it.
+    pub(crate) fn enqueue(
+        &self,
+        to: Name,
+        route: Route,
+        chunk: u32,
+        word: &mut ChunkWord,
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
+        let queue = self.queue(to)?;
         let room = queue.ring_for_sending(self.segment(), route.ring)?.room();
-        let known_head = self.known_head(queue.name, route.ring);
         let notes = &self.entry()?.notes;
-        let sent = self.wait_on(room, queue.name, options.timeout, interrupted, || {
-            if queue.flags.load(S10.acquire()) & QUEUE_CLOSED != 0 {
-                return Err(Error::Closed { what: format!("queue '{to}'") });
-            }
-            match queue::publish(self.segment(), notes, &queue, route, (chunk, *word), known_head) {
-                Ok(()) => Ok(Some(())),
-                Err(queue::NotPublished { word: back, error }) => {
-                    *word = back;
-                    error.map_or(Ok(None), Err)
+        let sent = self.wait_on(room, queue.name, timeout, interrupted, || {
+            loop {
+                // An answer belongs to work that is under way: a closed queue lets it in.
+                if route.ring != REPLY && queue.flags.load(S10.acquire()) & QUEUE_CLOSED != 0 {
+                    return Err(Error::Closed { what: format!("queue '{}'", self.spoken_name(to)) });
+                }
+                let known_head = self.known_head(queue.name, route.ring);
+                match queue::publish(self.segment(), notes, &queue, route, (chunk, *word), known_head) {
+                    Ok(()) => return Ok(Some(())),
+                    Err(queue::NotPublished { word: back, error }) => {
+                        *word = back;
+                        if let Some(error) = error {
+                            return Err(error);
+                        }
+                    }
+                }
+                if !self.make_room(&queue, route.ring)? {
+                    return Ok(None);
                 }
             }
         });
         match sent {
             Ok(()) => {
                 wait::ring(queue.items, 1);
-                Ok(id)
+                Ok(())
             }
-            Err(Error::Timeout) if options.timeout == Some(Duration::ZERO) => {
-                Err(Error::Full { queue: to.into(), limit: queue.limit as u32 })
+            Err(Error::Timeout) if timeout == Some(Duration::ZERO) => {
+                Err(Error::Full { queue: self.spoken_name(to), limit: queue.limit as u32 })
             }
             Err(error) => Err(error),
         }
@@ -124,7 +154,8 @@ impl Member {
         header.correlation.store(options.correlation, Relaxed);
         header.sent_ns.store(0, Relaxed);
         header.next.store(0, Relaxed);
-        header.expires_ns.store(0, Relaxed);
+        let expires_ns = options.time_to_live.map_or(0, |time| clock::monotonic_ns().saturating_add(nanoseconds(time)));
+        header.expires_ns.store(expires_ns, Relaxed);
         header.deliveries.store(0, Relaxed);
         Ok(id)
     }
@@ -145,9 +176,14 @@ impl Member {
     /// `InvalidName`, `TooManyAgents`, `OutOfMemory`.
     pub fn set_sender(&self, name: &str) -> Result<()> {
         self.check()?;
-        let mailbox = registry::declare(self.segment(), self.name, name, None)?;
+        let mailbox = registry::declare(self.segment(), self.name, name, &QueueOptions::default())?;
         // Relaxed: only this member reads it; others read the copy in its messages.
         self.entry()?.sender.store(mailbox.bits() + 1, Relaxed);
         Ok(())
     }
+}
+
+/// A duration as the segment keeps it; 584 years are for ever.
+pub(super) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

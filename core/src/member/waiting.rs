@@ -1,6 +1,7 @@
 //! How a member waits for messages or for room, and sees to it that the dead are reaped while it does.
 
 use super::Member;
+use super::sending::nanoseconds;
 use crate::error::{Error, Result};
 use crate::memory::Memory;
 use crate::platform::clock;
@@ -52,8 +53,7 @@ impl Member {
         interrupted: &mut dyn FnMut() -> bool,
         attempt: &mut impl FnMut() -> Result<Option<T>>,
     ) -> Result<T> {
-        let deadline = timeout
-            .map(|timeout| clock::monotonic_ns().saturating_add(timeout.as_nanos().min(u64::MAX as u128) as u64));
+        let deadline = timeout.map(|timeout| clock::monotonic_ns().saturating_add(nanoseconds(timeout)));
         loop {
             let ticket = wait::announce(word);
             window(34);
