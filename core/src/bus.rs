@@ -3,14 +3,12 @@
 use crate::error::{Error, Result};
 use crate::layout::{STATE_DESTROYING, STATE_READY};
 use crate::member::{Agent, Member};
-use crate::memory::Memory;
 use crate::observe::Observer;
 use crate::platform::file;
 use crate::registry;
 use crate::segment::{self, CreateOptions, Segment};
-use crate::sync::{S6, S10, window};
+use crate::sync::{S10, window};
 use crate::wait;
-use crate::word::{Name, RecordState, RecordWord};
 use std::sync::Arc;
 
 /// How a queue is declared. A queue that exists keeps what it has.
@@ -139,17 +137,10 @@ impl Bus {
         window(48);
         let removed = segment.unlink();
         window(49);
-        for (index, row) in segment.roster().iter().enumerate() {
-            let word = RecordWord(row.queue.load(S6.acquire()));
-            let name = Name::new(index as u16, (word.counter() & 1023) as u16);
-            if word.state() != RecordState::Live {
-                continue;
-            }
-            if let Some(queue) = segment.queue(name) {
-                wait::ring(queue.items, u32::MAX);
-                for (_, ring) in queue.active() {
-                    wait::ring(ring.room(), u32::MAX);
-                }
+        for queue in segment.queues() {
+            wait::ring(queue.items, u32::MAX);
+            for (_, ring) in queue.active() {
+                wait::ring(ring.room(), u32::MAX);
             }
         }
         match removed {

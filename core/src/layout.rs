@@ -189,9 +189,12 @@ pub struct Notes {
     pub sends_to: Word,
     /// The queue (name plus 1) whose senders it may owe a wake.
     pub takes_from: Word,
-    /// The queue (name plus 1) on which it waits, and whose wake it may have swallowed.
+    /// The queue (name plus 1) on which it waits, and whose wake it may have swallowed; [`WAITS_ANYWHERE`]: on several.
     pub waits_on: Word,
 }
+
+/// [`Notes::waits_on`]: any queue's wake may have been swallowed.
+pub const WAITS_ANYWHERE: u64 = u64::MAX;
 
 #[cfg(any(loom, test))]
 impl Notes {

@@ -334,6 +334,12 @@ impl<'a> Message<'a> {
         (self.header_word(|header| &header.home) >> 32).checked_sub(1).map(Name::from_bits)
     }
 
+    /// The queue it was taken from.
+    pub fn queue(&self) -> String {
+        let home = Name::from_bits(self.header_word(|header| &header.home));
+        self.member.segment().queue_name(home).unwrap_or_default()
+    }
+
     /// The lane in which it was sent.
     pub fn lane(&self) -> Lane {
         Meta(self.header_word(|header| &header.meta)).lane()

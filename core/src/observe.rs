@@ -7,10 +7,11 @@ use crate::layout::{CHUNK_HEADER, CLASSES, ChunkHeader, PAGE, QUEUE_CLOSED, SPAN
 use crate::memory::Memory;
 use crate::message::{ContentType, Meta, RING_NAMES};
 use crate::platform::file;
+use crate::queue::Queue;
 use crate::registry;
 use crate::segment::Segment;
-use crate::sync::{S3, S6, S9, S10};
-use crate::word::{ChunkState, ChunkWord, ClaimState, ClaimWord, Name, RecordState, RecordWord};
+use crate::sync::{S3, S9, S10};
+use crate::word::{ChunkState, ChunkWord, ClaimState, ClaimWord, Name};
 use std::mem::offset_of;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
@@ -226,7 +227,7 @@ impl Observer {
             supervisor_pid: supervisor.and_then(|member| registry::pid_of(segment, member)),
             heap: self.heap(),
             members: self.claims().count() as u32,
-            queues: self.queue_names().count() as u32,
+            queues: self.0.queues().count() as u32,
             corrupt: header.corrupt.load(Relaxed),
         }
     }
@@ -299,13 +300,6 @@ impl Observer {
         }
     }
 
-    fn queue_names(&self) -> impl Iterator<Item = Name> {
-        self.0.roster().iter().enumerate().filter_map(|(index, row)| {
-            let word = RecordWord(row.queue.load(S6.acquire()));
-            (word.state() == RecordState::Live).then(|| Name::new(index as u16, (word.counter() & 1023) as u16))
-        })
-    }
-
     /// The mailboxes and queues, by name.
     pub fn queues(&self) -> Vec<QueueInfo> {
         let mut in_flight = vec![0u64; self.0.roster().len()];
@@ -317,14 +311,18 @@ impl Observer {
                 }
             }
         });
-        let mut queues: Vec<QueueInfo> =
-            self.queue_names().filter_map(|name| self.queue_info(name, in_flight[name.index() as usize])).collect();
+        let mut queues: Vec<QueueInfo> = self
+            .0
+            .queues()
+            .filter_map(|queue| self.queue_info(queue, in_flight[queue.name.index() as usize]))
+            .collect();
         queues.sort_by(|a, b| a.name.cmp(&b.name));
         queues
     }
 
-    fn queue_info(&self, name: Name, in_flight: u64) -> Option<QueueInfo> {
-        let (queue, control) = (self.0.queue(name)?, self.0.queue_control(name.index())?);
+    fn queue_info(&self, queue: Queue<'_>, in_flight: u64) -> Option<QueueInfo> {
+        let name = queue.name;
+        let control = self.0.queue_control(name.index())?;
         let dead_letters = control.dead_letters.load(Relaxed).checked_sub(1).map(Name::from_bits);
         let mut lanes = Vec::new();
         let (mut sent, mut taken) = (0, 0);

@@ -1,7 +1,7 @@
 //! Reaping in a segment: finds the dead, gives back what they had, frees their indices. All dead members in one pass.
 
 use crate::heap;
-use crate::layout::{MemberEntry, SPAN_BYTES, SPAN_CHUNKS, class_spans};
+use crate::layout::{MemberEntry, SPAN_BYTES, SPAN_CHUNKS, WAITS_ANYWHERE, class_spans};
 use crate::memory::Memory;
 use crate::platform::process;
 use crate::recover::{Decision, Evidence, Reaped, Reaper, classify};
@@ -9,6 +9,7 @@ use crate::registry;
 use crate::segment::Segment;
 use crate::span;
 use crate::sync::{S6, S8, S9, window};
+use crate::wait;
 use crate::word::{ChunkWord, ClaimState, ClaimWord, Name, RecordWord};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -83,6 +84,10 @@ fn bury(segment: &Segment, dead: &Dead, reaper: &mut Reaper<'_, Segment>) {
     for (member, entry) in &entries {
         give_back_records(segment, *member, entry);
         reaper.wakes(&entry.notes);
+    }
+    if entries.iter().any(|(_, entry)| entry.notes.waits_on.load(S8.acquire()) == WAITS_ANYWHERE) {
+        // One of them slept on several queues: any of these may owe its wake to somebody else.
+        segment.queues().for_each(|queue| wait::ring(queue.items, 1));
     }
     // Relaxed: who reads it treats it as a hint and asks the kernel.
     let supervisor = segment.header().supervisor.load(Relaxed);

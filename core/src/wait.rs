@@ -40,6 +40,13 @@ pub fn sleep(word: &WakeWord, ticket: Ticket, timeout: Duration) -> Woken {
     word.sleep(ticket.0, timeout)
 }
 
+/// Sleeps until one of several words is rung, unless that happened since its ticket was drawn.
+#[cfg(not(loom))]
+pub fn sleep_any(words: &[(&WakeWord, Ticket)], timeout: Duration) -> Woken {
+    let words: Vec<_> = words.iter().map(|(word, ticket)| (*word, ticket.0)).collect();
+    WakeWord::sleep_any(&words, timeout)
+}
+
 /// Wakes at most `count` sleepers after a change, if any sleep. The change must end with a read-modify-write. No system call
 /// when nobody sleeps.
 pub fn ring(word: &WakeWord, count: u32) {

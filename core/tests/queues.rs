@@ -213,3 +213,45 @@ fn who_answers_never_waits() {
     question.release().unwrap();
     assert_eq!(info(&bus, "asker").dropped, 3);
 }
+
+#[test]
+fn one_sleep_covers_many_queues_and_none_hides_another() {
+    let bus = TestBus::with("many", swarmbus_core::CreateOptions { agents: 200, ..Default::default() });
+    let names: Vec<String> = (0..100).map(|number| format!("queue-{number}")).collect();
+    let queues: Vec<&str> = names.iter().map(String::as_str).collect();
+    queues.iter().for_each(|queue| bus.declare(queue, &QueueOptions::default()).unwrap());
+    let taker = bus.join().unwrap();
+    let sender = bus.join().unwrap();
+    for queue in &queues {
+        for _ in 0..2 {
+            sender.send(queue, queue.as_bytes(), &at_once()).unwrap();
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..100 {
+        let message = taker.receive_any(&queues, Some(Duration::ZERO)).unwrap();
+        assert_eq!(message.queue().as_bytes(), message.data());
+        seen.insert(message.queue());
+        message.release().unwrap();
+    }
+    assert!(seen.len() > 90, "{} of 100 queues had their turn", seen.len());
+    for _ in 0..100 {
+        taker.receive_any(&queues, Some(Duration::ZERO)).unwrap().release().unwrap();
+    }
+    assert_eq!(taker.receive_any(&queues, Some(Duration::from_millis(5))).err(), Some(Error::Timeout));
+    let late = std::thread::spawn({
+        let bus = swarmbus_core::Bus::open(bus.name()).unwrap();
+        move || {
+            while !bus.observer().unwrap().bus().state.eq("ready") {}
+            std::thread::sleep(Duration::from_millis(20));
+            bus.join().unwrap().send("queue-77", b"wake", &at_once()).unwrap();
+        }
+    });
+    assert_eq!(taker.receive_any(&queues, None).unwrap().queue(), "queue-77");
+    late.join().unwrap();
+    taker.purge("queue-77").unwrap();
+    queues.iter().for_each(|queue| taker.close_queue(queue).unwrap());
+    assert!(matches!(taker.receive_any(&queues, None), Err(Error::Closed { .. })));
+    assert!(matches!(taker.receive_any(&[], None), Err(Error::InvalidArgument { .. })));
+    assert!(matches!(taker.receive_any(&["queue-1"; 129], None), Err(Error::InvalidArgument { .. })));
+}

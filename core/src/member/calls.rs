@@ -4,6 +4,7 @@
 //! correlation. One that comes when nobody waits for it any more is dropped and counted; a full lane drops its oldest, so that who answers
 //! never waits for who asked.
 
+use super::waiting::Source;
 use super::{Agent, Member, SendOptions};
 use crate::error::{Error, Result};
 use crate::layout::REPLY;
@@ -47,7 +48,8 @@ impl Agent {
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Message<'_>> {
         let queue = self.member.queue(self.mailbox)?;
-        self.member.wait_on(queue.items, self.mailbox, timeout, interrupted, || {
+        let source = Source { word: queue.items, queue: self.mailbox };
+        self.member.wait_on(&[source], timeout, interrupted, || {
             let Some(ring) = queue.ring(REPLY) else { return Ok(None) };
             while let Some(claimed) = take_from(self.member.segment(), &queue, REPLY, ring, self.member.name())? {
                 match self.member.open(&queue, claimed) {

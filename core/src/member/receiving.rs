@@ -1,11 +1,13 @@
 //! What a member receives: taken, opened, released or given back.
 
 use super::Member;
+use super::waiting::Source;
 use crate::error::{Error, Result};
 use crate::layout::{QUEUE_CLOSED, REDELIVERY};
 use crate::memory::Memory;
 use crate::message::{Message, Meta, RawMessage};
 use crate::platform::clock;
+use crate::platform::futex::WAIT_ANY_MAX;
 use crate::queue::{self, BY_PATIENCE, BY_PRIORITY, Claimed, Queue, Route};
 use crate::registry;
 use crate::sync::{S10, window};
@@ -63,6 +65,43 @@ impl Member {
         }
     }
 
+    /// Takes a message of any of several queues, with one sleep; which queue it was, [`Message::queue`] tells. Of queues that all have
+    /// messages, each gets its turn.
+    ///
+    /// # Errors
+    /// As [`Member::receive`]; `Closed` when all of them are closed and empty; `InvalidArgument` for none or more than 128 queues.
+    pub fn receive_any(&self, queues: &[&str], timeout: Option<Duration>) -> Result<Message<'_>> {
+        self.receive_any_until(queues, timeout, &mut || false)
+    }
+
+    /// [`Member::receive_any`] with a hook that may end the wait: asked after signals and about once a second.
+    ///
+    /// # Errors
+    /// As [`Member::receive_any`], and [`Error::Interrupted`] when the hook says so.
+    pub fn receive_any_until(
+        &self,
+        queues: &[&str],
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Message<'_>> {
+        self.check()?;
+        if queues.is_empty() || queues.len() > WAIT_ANY_MAX {
+            let what = format!("{} queues; one wait takes 1 to {WAIT_ANY_MAX}", queues.len());
+            return Err(Error::InvalidArgument { what });
+        }
+        let mut names = Vec::with_capacity(queues.len());
+        for queue in queues {
+            let name = self.find(queue)?;
+            self.check_owner(name)?;
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let queues = names.into_iter().map(|name| self.queue(name)).collect::<Result<Vec<_>>>()?;
+        let sources: Vec<_> = queues.iter().map(|queue| Source { word: queue.items, queue: queue.name }).collect();
+        self.take_among(&queues, &sources, timeout, interrupted)
+    }
+
     pub(crate) fn take_until(
         &self,
         name: Name,
@@ -71,16 +110,37 @@ impl Member {
     ) -> Result<Message<'_>> {
         self.check()?;
         let queue = self.queue(name)?;
+        self.take_among(&[queue], &[Source { word: queue.items, queue: name }], timeout, interrupted)
+    }
+
+    fn take_among(
+        &self,
+        queues: &[Queue<'_>],
+        sources: &[Source<'_>],
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Message<'_>> {
         let notes = &self.entry()?.notes;
-        self.wait_on(queue.items, name, timeout, interrupted, || {
-            let closed = queue.flags.load(S10.acquire()) & QUEUE_CLOSED != 0;
-            while let Some(claimed) = queue::take(self.segment(), notes, &queue, self.name, self.order())? {
-                if let Some(message) = self.open(&queue, claimed) {
-                    self.taken.set(self.taken.get().wrapping_add(1));
-                    return Ok(Some(message));
+        self.wait_on(sources, timeout, interrupted, || {
+            let mut closed = 0;
+            for at in 0..queues.len() {
+                // Where the search begins moves on with every message, so that no queue hides another.
+                let queue = &queues[(self.taken.get() as usize + at) % queues.len()];
+                // Looked at before the messages: closed, then empty, stays empty.
+                closed += (queue.flags.load(S10.acquire()) & QUEUE_CLOSED != 0) as usize;
+                while let Some(claimed) = queue::take(self.segment(), notes, queue, self.name, self.order())? {
+                    if let Some(message) = self.open(queue, claimed) {
+                        self.taken.set(self.taken.get().wrapping_add(1));
+                        return Ok(Some(message));
+                    }
                 }
             }
-            if closed { Err(Error::Closed { what: format!("queue '{}'", self.spoken_name(name)) }) } else { Ok(None) }
+            if closed < queues.len() {
+                return Ok(None);
+            }
+            let names: Vec<_> =
+                queues.iter().map(|queue| format!("queue '{}'", self.spoken_name(queue.name))).collect();
+            Err(Error::Closed { what: names.join(", ") })
         })
     }
 

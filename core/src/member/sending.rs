@@ -1,5 +1,6 @@
 //! What a member sends: a loan, written in place, published; the commit point is in [`crate::queue::publish`].
 
+use super::waiting::Source;
 use super::{KNOWN_HEADS, Member};
 use crate::bus::QueueOptions;
 use crate::error::{Error, Result};
@@ -107,7 +108,7 @@ impl Member {
         let queue = self.queue(to)?;
         let room = queue.ring_for_sending(self.segment(), route.ring)?.room();
         let notes = &self.entry()?.notes;
-        let sent = self.wait_on(room, queue.name, timeout, interrupted, || {
+        let sent = self.wait_on(&[Source { word: room, queue: queue.name }], timeout, interrupted, || {
             loop {
                 // An answer belongs to work that is under way: a closed queue lets it in.
                 if route.ring != REPLY && queue.flags.load(S10.acquire()) & QUEUE_CLOSED != 0 {

@@ -3,6 +3,7 @@
 use super::Member;
 use super::sending::nanoseconds;
 use crate::error::{Error, Result};
+use crate::layout::WAITS_ANYWHERE;
 use crate::memory::Memory;
 use crate::platform::clock;
 use crate::recover::Reaped;
@@ -17,12 +18,20 @@ const NAP: Duration = Duration::from_secs(1);
 /// The same while a supervisor reaps.
 const NAP_SUPERVISED: Duration = Duration::from_secs(5);
 
+/// Something that a member may wait for: a queue's messages, or room in one of its rings.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    /// Rung when it comes.
+    pub word: &'a WakeWord,
+    /// The queue.
+    pub queue: Name,
+}
+
 impl Member {
-    /// Tries until `attempt` succeeds, sleeping on `word` in between. `Timeout` after the last attempt failed.
+    /// Tries until `attempt` succeeds, sleeping on all sources at once in between. `Timeout` after the last attempt failed.
     pub(super) fn wait_on<T>(
         &self,
-        word: &WakeWord,
-        queue: Name,
+        sources: &[Source<'_>],
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
         mut attempt: impl FnMut() -> Result<Option<T>>,
@@ -34,28 +43,33 @@ impl Member {
             return Err(Error::Timeout);
         }
         let waits_on = &self.entry()?.notes.waits_on;
-        // S8: noted before the announcement, so a reaper knows whose wake we may have swallowed.
-        waits_on.store(queue.bits() + 1, S8.release());
+        let note = if let [source] = sources { source.queue.bits() + 1 } else { WAITS_ANYWHERE };
+        // S8: noted before the announcement, so a reaper knows whose wake we may have swallowed. A signal handler may wait inside
+        // a wait, hence the note before is put back.
+        let before = waits_on.load(Relaxed);
+        waits_on.store(note, S8.release());
         window(33);
-        let result = self.sleep_until(word, timeout, interrupted, &mut attempt);
+        let result = self.sleep_until(sources, timeout, interrupted, &mut attempt);
         if !matches!(result, Err(Error::Timeout)) {
             // I10: others may wait for what is left of what woke us.
-            self.pass_on(word, queue);
+            sources.iter().for_each(|source| self.pass_on(*source));
         }
-        waits_on.store(0, S8.release());
+        waits_on.store(before, S8.release());
         result
     }
 
-    pub(super) fn sleep_until<T>(
+    fn sleep_until<T>(
         &self,
-        word: &WakeWord,
+        sources: &[Source<'_>],
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
         attempt: &mut impl FnMut() -> Result<Option<T>>,
     ) -> Result<T> {
         let deadline = timeout.map(|timeout| clock::monotonic_ns().saturating_add(nanoseconds(timeout)));
+        let mut tickets = Vec::with_capacity(sources.len());
         loop {
-            let ticket = wait::announce(word);
+            tickets.clear();
+            tickets.extend(sources.iter().map(|source| (source.word, wait::announce(source.word))));
             window(34);
             if let Some(value) = attempt()? {
                 return Ok(value);
@@ -66,7 +80,7 @@ impl Member {
                 return Err(Error::Timeout);
             }
             let nap = self.nap();
-            let woken = wait::sleep(word, ticket, left.map_or(nap, |left| nap.min(Duration::from_nanos(left))));
+            let woken = wait::sleep_any(&tickets, left.map_or(nap, |left| nap.min(Duration::from_nanos(left))));
             window(35);
             if woken != Woken::Look && interrupted() {
                 return Err(Error::Interrupted);
@@ -82,13 +96,13 @@ impl Member {
     }
 
     /// Wakes one more if there still is something to take; a mailbox has no one else to wake, and pays a look.
-    pub(super) fn pass_on(&self, word: &WakeWord, queue: Name) {
-        let Some(queue) = self.segment().queue(queue) else { return };
+    fn pass_on(&self, source: Source<'_>) {
+        let Some(queue) = self.segment().queue(source.queue) else { return };
         let waiting = |front| matches!(front, Ok(Front::Message { .. }));
-        let more = !std::ptr::eq(word, queue.items)
+        let more = !std::ptr::eq(source.word, queue.items)
             || queue.active().any(|(_, ring)| waiting(ring.front(queue.name, |chunk| self.segment().chunk(chunk))));
         if more {
-            wait::ring(word, 1);
+            wait::ring(source.word, 1);
         }
     }
 

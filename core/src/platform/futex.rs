@@ -27,3 +27,36 @@ pub fn wake(word: &AtomicU32, count: u32) -> u32 {
     let woken = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
     u32::try_from(woken).unwrap_or(0)
 }
+
+/// Most words of [`wait_any`].
+pub const WAIT_ANY_MAX: usize = libc::FUTEX_WAITV_MAX as usize;
+
+/// Sleeps while every word is what is expected of it, for `timeout` at most. Returns early for any reason.
+pub fn wait_any(words: &[(&AtomicU32, u32)], timeout: Duration) -> Woken {
+    let waiters: Vec<libc::futex_waitv> = words
+        .iter()
+        .map(|(word, expected)| {
+            // SAFETY: an all-zero futex_waitv is a valid value of that plain struct.
+            let mut waiter: libc::futex_waitv = unsafe { std::mem::zeroed() };
+            waiter.val = *expected as u64;
+            waiter.uaddr = word.as_ptr().addr() as u64;
+            waiter.flags = libc::FUTEX2_SIZE_U32 as u32;
+            waiter
+        })
+        .collect();
+    // This call wants the time at which to give up.
+    let until_ns = super::clock::monotonic_ns().saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
+    let until = libc::timespec {
+        tv_sec: (until_ns / 1_000_000_000) as libc::time_t,
+        tv_nsec: (until_ns % 1_000_000_000) as libc::c_long,
+    };
+    // SAFETY: the words live as long as their borrows (I11); the kernel only reads them, the array and the timespec.
+    let result = unsafe {
+        libc::syscall(libc::SYS_futex_waitv, waiters.as_ptr(), waiters.len(), 0, &until, libc::CLOCK_MONOTONIC)
+    };
+    match if result == -1 { nix::errno::Errno::last_raw() } else { 0 } {
+        libc::ETIMEDOUT => Woken::TimedOut,
+        libc::EINTR => Woken::Interrupted,
+        _ => Woken::Look,
+    }
+}

@@ -251,6 +251,14 @@ impl Segment {
         Some((unsafe { self.base.add(offset) }, capacity))
     }
 
+    /// The living queues.
+    pub fn queues(&self) -> impl Iterator<Item = Queue<'_>> {
+        self.roster().iter().enumerate().filter_map(|(index, row)| {
+            let word = RecordWord(row.queue.load(S6.acquire()));
+            self.queue(Name::new(index as u16, (word.counter() & 1023) as u16))
+        })
+    }
+
     /// The name of a living queue.
     pub fn queue_name(&self, queue: Name) -> Option<String> {
         let control = self.queue_control(queue.index())?;

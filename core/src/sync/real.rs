@@ -101,6 +101,16 @@ impl WakeWord {
         futex::wait(&self.0, expected, timeout)
     }
 
+    /// Sleeps while every word is what is expected of it, for `timeout` at most. At most [`futex::WAIT_ANY_MAX`] words.
+    pub fn sleep_any(words: &[(&WakeWord, u32)], timeout: Duration) -> Woken {
+        match words {
+            [(word, expected)] => word.sleep(*expected, timeout),
+            _ => {
+                futex::wait_any(&words.iter().map(|(word, expected)| (&word.0, *expected)).collect::<Vec<_>>(), timeout)
+            }
+        }
+    }
+
     /// Wakes at most `count` sleepers; returns how many there were.
     pub fn wake(&self, count: u32) -> u32 {
         futex::wake(&self.0, count)
