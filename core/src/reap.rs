@@ -3,7 +3,6 @@
 use crate::heap;
 use crate::layout::{MemberEntry, SPAN_BYTES, SPAN_CHUNKS, WAITS_ANYWHERE, class_spans};
 use crate::memory::Memory;
-use crate::platform::process;
 use crate::recover::{Decision, Evidence, Reaped, Reaper, classify};
 use crate::registry;
 use crate::segment::Segment;
@@ -55,8 +54,7 @@ fn find_dead(segment: &Segment, me: Name, only: Option<u32>) -> Dead {
             ClaimState::Live => {
                 asked
                     && index != me.index() as usize
-                    && claim.pid() != std::process::id()
-                    && process::is_dead(claim.pid(), claim.stamp(), segment.stamp_is_inode())
+                    && registry::has_died(segment, index as u16, claim)
                     && row
                         .claim
                         .compare_exchange(claim.0, claim.with_state(ClaimState::Dead).0, S9.acquire_then(S9))

@@ -30,19 +30,51 @@ pub fn claim_member(segment: &Segment, preferred: Option<u16>, reserve: bool) ->
     for index in candidates {
         let Some(row) = segment.roster().get(index).filter(|_| reserve || index < agents) else { continue };
         let seen = ClaimWord(row.claim.load(S9.acquire()));
-        let claim = ClaimWord::new(stamp, std::process::id(), seen.incarnation(), ClaimState::Live);
-        if seen.state() != ClaimState::Free || row.claim.compare_exchange(seen.0, claim.0, S9.acquire()).is_err() {
+        if seen.state() != ClaimState::Free || !segment.file().lock_member(index as u16) {
             continue;
         }
-        window(24);
+        // A lock that is of no use is kept: another thread of this process may have won the index, and the lock is its, too.
+        let claim = ClaimWord::new(stamp, std::process::id(), seen.incarnation(), ClaimState::Live);
+        if row.claim.compare_exchange(seen.0, claim.0, S9.acquire()).is_err() {
+            continue;
+        }
+        window(20);
         let member = Name::new(index as u16, claim.incarnation());
         if let Err(error) = reset_entry(segment, member) {
-            row.claim.store(claim.freed().0, S9.release());
+            give_up_claim(segment, member, ClaimWord::freed);
             return Err(error);
         }
         return Ok(member);
     }
     Err(Error::TooManyAgents { limit: agents as u32 })
+}
+
+/// Ends a member's own claim: `last` makes its next word. The lock goes first: a peer that looks in between takes the member for dead,
+/// finds nothing to give back, and frees the index itself. (The other way round, the lock of the index' next owner could be taken off.)
+pub fn give_up_claim(segment: &Segment, member: Name, last: impl Fn(ClaimWord) -> ClaimWord) {
+    segment.file().unlock_member(member.index());
+    let claim = &segment.roster()[member.index() as usize].claim;
+    let seen = ClaimWord(claim.load(S9.acquire()));
+    if seen.state() == ClaimState::Live && seen.incarnation() == member.incarnation() {
+        // S9: everything is given back when the index is seen free, or dead and left to a reaper.
+        let _ = claim.compare_exchange(seen.0, last(seen).0, S9.acquire_then(S9));
+    }
+}
+
+/// Whether the process of a living claim is dead, or has become another program: over `execve`, pid and stamp stay the same.
+///
+/// **I18**: a member's lock is held from before its claim until after all is given back, by an open file that closes on `execve`. So a
+/// claim without a lock is a ghost's, unless the process has merely closed descriptors that were not its own to close: then it still has the segment
+/// mapped. Of its own ghosts a process knows better, since it has the segment mapped again.
+pub fn has_died(segment: &Segment, index: u16, claim: ClaimWord) -> bool {
+    if process::is_dead(claim.pid(), claim.stamp(), segment.stamp_is_inode()) {
+        return true;
+    }
+    if segment.probe().is_member_locked(index) {
+        return false;
+    }
+    let mapped = || segment.file().about().is_ok_and(|about| process::has_mapped(claim.pid(), about.inode));
+    claim.pid() == std::process::id() || !mapped()
 }
 
 fn reset_entry(segment: &Segment, member: Name) -> Result<()> {
@@ -74,7 +106,7 @@ pub fn is_gone(segment: &Segment, member: Name) -> bool {
     let claim = ClaimWord(row.claim.load(S9.acquire()));
     claim.state() != ClaimState::Live
         || claim.incarnation() != member.incarnation()
-        || process::is_dead(claim.pid(), claim.stamp(), segment.stamp_is_inode())
+        || has_died(segment, member.index(), claim)
 }
 
 /// The process of a living member.

@@ -23,7 +23,7 @@ use crate::reap::{give_back_chunks, reap};
 use crate::recover::{Reaped, Reaper};
 use crate::registry;
 use crate::segment::Segment;
-use crate::sync::{S9, S10, window};
+use crate::sync::{S10, window};
 use crate::wait;
 use crate::word::{ChunkWord, ClaimState, ClaimWord, Name};
 use std::cell::{Cell, RefCell};
@@ -221,14 +221,9 @@ impl Member {
         }
         let supervisor = &segment.header().supervisor;
         let _ = supervisor.compare_exchange(self.name.bits() + 1, 0, Relaxed);
-        let claim = &segment.roster()[self.name.index() as usize].claim;
-        let seen = ClaimWord(claim.load(S9.acquire()));
         let finished = unfinished.is_empty() && reaper.adopted.is_empty();
-        let last = if finished { seen.freed() } else { seen.with_state(ClaimState::Dead) };
-        if seen.state() == ClaimState::Live && seen.incarnation() == self.name.incarnation() {
-            // S9: everything above is done when the index is seen free, or dead and left to a reaper.
-            let _ = claim.compare_exchange(seen.0, last.0, S9.acquire_then(S9));
-        }
+        let last = |seen: ClaimWord| if finished { seen.freed() } else { seen.with_state(ClaimState::Dead) };
+        registry::give_up_claim(segment, self.name, last);
     }
 }
 

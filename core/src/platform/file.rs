@@ -7,7 +7,7 @@
 use crate::error::{Error, Result};
 use crate::layout::PAGE;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, FallocateFlags, Flock, FlockArg, OFlag, fallocate, open};
+use nix::fcntl::{AT_FDCWD, FallocateFlags, FcntlArg, Flock, FlockArg, OFlag, fallocate, fcntl, open};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::stat::{Mode, fchmod, fstat, stat};
 use nix::unistd::{Gid, LinkatFlags, fchown, ftruncate, linkat, unlink};
@@ -24,6 +24,8 @@ pub const DIRECTORY: &str = "/dev/shm";
 pub const PREFIX: &str = "swarmbus.";
 /// Commits go in steps of this many bytes, so that a signal interrupts little.
 const COMMIT_STEP: u64 = 256 * 1024;
+/// Where the bytes lie that members lock.
+const MEMBER_LOCKS_AT: libc::off_t = 1 << 48;
 
 /// The file of a bus.
 pub fn path_of(bus: &str) -> PathBuf {
@@ -107,6 +109,31 @@ impl File {
         }
     }
 
+    /// The same file, opened anew: locks of the one are seen by the other, also in a forked child, which shares both.
+    pub fn reopen(&self) -> nix::Result<File> {
+        let own = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        Ok(File(open(own.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?.into()))
+    }
+
+    /// Locks the byte that stands for member `index`, far behind the end of the file. The lock belongs to this open file, so it ends with
+    /// the process and also with its `execve`, which closes the descriptor. `false`: another open file has it.
+    pub fn lock_member(&self, index: u16) -> bool {
+        fcntl(&self.0, FcntlArg::F_OFD_SETLK(&member_lock(index, libc::F_WRLCK))).is_ok()
+    }
+
+    /// Gives the byte up.
+    pub fn unlock_member(&self, index: u16) {
+        // Nothing is lost if it fails: the lock ends with the file.
+        let _ = fcntl(&self.0, FcntlArg::F_OFD_SETLK(&member_lock(index, libc::F_UNLCK)));
+    }
+
+    /// Whether another open file has the byte. When the kernel does not tell, it has.
+    pub fn is_member_locked(&self, index: u16) -> bool {
+        let mut lock = member_lock(index, libc::F_WRLCK);
+        let asked = fcntl(&self.0, FcntlArg::F_OFD_GETLK(&mut lock));
+        asked.is_err() || lock.l_type != libc::F_UNLCK as libc::c_short
+    }
+
     /// Writes bytes without a mapping.
     pub fn write_at(&self, bytes: &[u8], offset: u64) -> std::io::Result<()> {
         self.0.write_all_at(bytes, offset)
@@ -127,6 +154,16 @@ impl File {
             Ok(_) | Err(Errno::ENOENT) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+}
+
+fn member_lock(index: u16, kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: MEMBER_LOCKS_AT + index as libc::off_t,
+        l_len: 1,
+        l_pid: 0,
     }
 }
 

@@ -74,6 +74,16 @@ pub fn is_dead(pid: u32, stamp: u64, is_inode: bool) -> bool {
     }
 }
 
+/// Whether a process has a file mapped, by the file's inode. When the kernel does not tell, it has.
+pub fn has_mapped(pid: u32, inode: u64) -> bool {
+    match std::fs::read_to_string(format!("/proc/{pid}/maps")) {
+        Ok(maps) => {
+            maps.lines().any(|line| line.split_whitespace().nth(4).and_then(|word| word.parse().ok()) == Some(inode))
+        }
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

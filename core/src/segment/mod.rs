@@ -26,6 +26,7 @@ use std::sync::atomic::Ordering::Relaxed;
 pub struct Segment {
     name: String,
     file: File,
+    probe: File,
     base: *mut u8,
     bytes: usize,
     _mapping: Mapping,
@@ -54,7 +55,9 @@ impl Segment {
                 continue;
             }
             let stamp_is_inode = header.stamp_is_inode;
-            let segment = Segment { name: bus.into(), file, base, bytes, _mapping: mapping, geometry, stamp_is_inode };
+            let probe = file.reopen().map_err(|error| open_error(bus, error))?;
+            let segment =
+                Segment { name: bus.into(), file, probe, base, bytes, _mapping: mapping, geometry, stamp_is_inode };
             if segment.header().birth.load(Relaxed) == header.birth {
                 return Ok(segment);
             }
@@ -68,8 +71,9 @@ impl Segment {
         let (geometry, header) = check_header(bus, &file)?;
         let mapping = Mapping::read_only(&file, geometry.bytes())
             .map_err(|error| Error::system(format!("cannot map {}", path.display()), error))?;
+        let probe = file.reopen().map_err(|error| open_error(bus, error))?;
         let ((base, bytes), stamp_is_inode) = (mapping.raw(), header.stamp_is_inode);
-        Ok(Segment { name: header.name, file, base, bytes, _mapping: mapping, geometry, stamp_is_inode })
+        Ok(Segment { name: header.name, file, probe, base, bytes, _mapping: mapping, geometry, stamp_is_inode })
     }
 
     /// The bus' name.
@@ -85,6 +89,11 @@ impl Segment {
     /// The open file.
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// The same file, opened anew, for looking at the locks of members.
+    pub fn probe(&self) -> &File {
+        &self.probe
     }
 
     /// What kind of stamp its claims hold.
