@@ -57,7 +57,7 @@ fn small_things(criterion: &mut Criterion) {
     criterion.bench_function("receive from an empty mailbox", |bencher| {
         bencher.iter(|| assert!(agent.try_recv().unwrap().is_none()));
     });
-    bus.0.declare("full", &QueueOptions { limit: Some(1) }).unwrap();
+    bus.0.declare("full", &QueueOptions { limit: Some(1), ..QueueOptions::default() }).unwrap();
     agent.send("full", b"", &at_once()).unwrap();
     criterion.bench_function("send to a full queue", |bencher| {
         bencher.iter(|| assert!(matches!(agent.send("full", b"", &at_once()), Err(Error::Full { .. }))));

@@ -36,7 +36,7 @@ struct Declared {
 
 pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     let (bus, name) = output.address(&args.address)?;
-    Bus::open(&bus)?.declare(&name, &QueueOptions { limit: args.limit })?;
+    Bus::open(&bus)?.declare(&name, &QueueOptions { limit: args.limit, ..QueueOptions::default() })?;
     let text = if output.verbose() { format!("declared {bus}/{name}") } else { String::new() };
     output.record(&text, &Declared { bus, name })?;
     Ok(ExitCode::SUCCESS)

@@ -113,8 +113,13 @@ struct Sender<'a> {
 
 pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     let (bus, to) = output.address(&args.address)?;
-    let options =
-        SendOptions { lane: args.lane, timeout: args.timeout, correlation: args.correlation, content: args.content };
+    let options = SendOptions {
+        lane: args.lane,
+        timeout: args.timeout,
+        correlation: args.correlation,
+        content: args.content,
+        ..SendOptions::default()
+    };
     let interrupt = Interrupt::install()?;
     let member = Bus::open(&bus)?.join()?;
     if let Some(from) = args.from.or_else(|| variable("SWARMBUS_AGENT")) {

@@ -8,7 +8,6 @@ use crate::platform::file;
 use crate::registry;
 use crate::segment::{self, CreateOptions, Segment};
 use crate::sync::{S10, window};
-use crate::wait;
 use std::sync::Arc;
 
 /// How a queue is declared. A queue that exists keeps what it has.
@@ -51,17 +50,16 @@ impl Bus {
     /// # Errors
     /// Those of [`Bus::open`] and [`Bus::create`], without `UnknownBus` and `BusExists`.
     pub fn open_or_create(name: &str, options: &CreateOptions) -> Result<Bus> {
-        loop {
-            match Bus::open(name) {
-                Err(Error::UnknownBus { .. }) => {}
+        let mut result = Bus::open(name);
+        // Somebody may make or destroy it between the two looks; not for ever.
+        for _ in 0..100 {
+            result = match result {
+                Err(Error::UnknownBus { .. }) => Bus::create(name, options),
+                Err(Error::BusExists { .. }) => Bus::open(name),
                 result => return result,
-            }
-            match Bus::create(name, options) {
-                // Somebody was faster.
-                Err(Error::BusExists { .. }) => {}
-                result => return result,
-            }
+            };
         }
+        result
     }
 
     /// The buses of this host, sorted.
@@ -137,12 +135,7 @@ impl Bus {
         window(48);
         let removed = segment.unlink();
         window(49);
-        for queue in segment.queues() {
-            wait::ring(queue.items, u32::MAX);
-            for (_, ring) in queue.active() {
-                wait::ring(ring.room(), u32::MAX);
-            }
-        }
+        segment.queues().for_each(|queue| queue.wake_all(u32::MAX));
         match removed {
             Err(Error::UnknownBus { .. }) => Ok(()),
             result => result,
@@ -151,8 +144,8 @@ impl Bus {
 
     /// When all indices are taken: reaps the dead from the index that is kept for this. `true` if that buried somebody.
     pub(crate) fn reap_from_reserve(&self) -> Result<bool> {
-        let reserve = self.segment().roster().len() as u16 - 1;
-        Ok(Member::claim_index(self, Some(reserve), true)?.reap()?.members > 0)
+        let name = registry::claim_reserve(self.segment())?;
+        Ok(Member::new(self, name).reap()?.members > 0)
     }
 }
 

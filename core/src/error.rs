@@ -31,7 +31,7 @@ macro_rules! errors {
 
 errors! {
     /// The deadline passed.
-    #[error("timed out: nothing came within the time given")]
+    #[error("timed out: what was waited for did not come within the time given")]
     Timeout = -1,
     /// The lane is at its limit and stayed so until the deadline.
     #[error("queue '{queue}' is full: {limit} messages wait in this lane; receive some, wait with a timeout, or declare it with a higher limit")]

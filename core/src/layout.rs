@@ -16,7 +16,7 @@ pub const NAME_MAX: usize = 63;
 pub const RINGS: usize = 6;
 /// The redelivery ring.
 pub const REDELIVERY: usize = 0;
-/// The ring of answers, which only who asked reads.
+/// The ring of answers: only a call hands them out, anybody else drops them as late.
 pub const REPLY: usize = 1;
 
 /// Size classes of the heap: payloads of 64 B, 128 B, … 16 MiB.
@@ -249,14 +249,24 @@ pub struct QueueControl {
     pub max_deliveries: Word,
     /// The queue (name plus 1) to which messages go that are not delivered; 0: nowhere.
     pub dead_letters: Word,
+    /// Lowest bit: messages of this queue wait for room in its redelivery ring, owned by nobody living; a count above it.
+    pub deferred: Word,
+    spare: Word,
+    /// Rung when a message comes.
+    pub items: CachePadded<WakeWord>,
+    /// What became of messages that were not delivered.
+    pub losses: CachePadded<Losses>,
+    /// Hints of the rings.
+    pub rings: [RingControl; RINGS],
+}
+
+/// Counters of a queue, for people.
+#[repr(C)]
+pub struct Losses {
     /// Messages moved to the dead letters, or dropped for want of such a queue.
     pub undelivered: Word,
     /// Messages dropped for good: old dead letters, late answers, expired ones without a queue for dead letters.
     pub dropped: Word,
-    /// Rung when a message comes.
-    pub items: CachePadded<WakeWord>,
-    /// Hints of the rings.
-    pub rings: [RingControl; RINGS],
 }
 
 /// [`QueueControl::flags`]: intake is stopped.
@@ -303,8 +313,9 @@ const _: () = {
     assert!(offset_of!(MemberEntry, spans) == 512 && size_of::<MemberEntry>() == 2048);
     assert!(size_of::<RingControl>() == 256 && offset_of!(RingControl, front) == 128);
     assert!(offset_of!(QueueControl, owner) == 64 && offset_of!(QueueControl, items) == 128);
-    assert!(offset_of!(RingFront, room) == 8 && offset_of!(QueueControl, rings) == 256);
-    assert!(size_of::<QueueControl>() == 1792 && QUEUE_IN_CELL + 1792 <= PAGE);
+    assert!(offset_of!(RingFront, room) == 8 && offset_of!(QueueControl, losses) == 256);
+    assert!(offset_of!(QueueControl, rings) == 384 && size_of::<QueueControl>() == 1920);
+    assert!(QUEUE_IN_CELL + 1920 <= PAGE);
     assert!(size_of::<ChunkHeader>() == CHUNK_HEADER as usize && offset_of!(ChunkHeader, deliveries) == 56);
     assert!(class_payload(CLASSES - 1) == 16 << 20 && class_chunks(14) == 2 && class_spans(CLASSES - 1) == 8);
 };

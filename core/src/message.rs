@@ -76,7 +76,7 @@ spoken! {
         Normal = "normal",
         /// When there is nothing else.
         Low = "low",
-        /// Answers to questions; read first.
+        /// Answers to questions; only a call hands them out.
         Reply = "reply",
     } default Normal
 }
@@ -229,7 +229,10 @@ impl<'a> Loan<'a> {
     ///
     /// # Errors
     /// [`Error::Released`] if the chunk is no longer this member's loan, [`Error::Forked`].
-    pub fn from_raw(member: &'a Member, raw: RawLoan) -> Result<Loan<'a>> {
+    ///
+    /// # Safety
+    /// At most one `Loan` of a raw loan may exist at a time: two would be two mutable views of the same bytes.
+    pub unsafe fn from_raw(member: &'a Member, raw: RawLoan) -> Result<Loan<'a>> {
         member.check_mine(raw.chunk, raw.word, ChunkState::Held)?;
         let Some((data, capacity)) = member.segment().payload(raw.chunk) else { return Err(Error::Released) };
         Ok(Loan { member, raw: RawLoan { data, capacity: raw.capacity.min(capacity), ..raw } })
@@ -374,7 +377,7 @@ impl<'a> Message<'a> {
     /// Gives it back to its queue, to be taken before the lanes; `deliveries` rises then.
     ///
     /// # Errors
-    /// [`Error::Full`] if too many messages wait for redelivery already: it then stays in flight with this member until room comes.
+    /// [`Error::Forked`] in a child of the process that took it; `Released`, `Corrupt`.
     pub fn nack(self) -> Result<()> {
         let result = self.member.redeliver(self.raw.chunk, self.raw.word);
         std::mem::forget(self);
@@ -399,8 +402,8 @@ impl<'a> Message<'a> {
     /// # Errors
     /// [`Error::Forked`] in a child of the process that took it.
     pub fn detach(self) -> Result<Loan<'a>> {
-        self.member.check_fork()?;
         let (member, RawMessage { data, length, chunk, word }) = (self.member, self.raw);
+        member.check_mine(chunk, word, ChunkState::InFlight)?;
         std::mem::forget(self);
         let word = release(member.segment(), chunk, word, Some(member.name()));
         Ok(Loan::new(member, RawLoan { data: data.cast_mut(), capacity: length, chunk, word }))
@@ -422,15 +425,31 @@ impl<'a> Message<'a> {
     }
 
     fn try_forward(&mut self, to: &str, timeout: Option<Duration>) -> Result<()> {
+        let queue = self.member.find(to)?;
+        self.move_to(queue, timeout)
+    }
+
+    /// The queue to which a dead letter was sent before it died.
+    pub(crate) fn origin(&self) -> Option<Name> {
+        (self.header_word(|header| &header.deliveries) >> 32).checked_sub(1).map(Name::from_bits)
+    }
+
+    /// Sends a dead letter to `origin` again, at once or not at all. Done with it then: forget it.
+    pub(crate) fn send_back(&mut self, origin: Name) -> Result<()> {
+        self.move_to(origin, Some(Duration::ZERO))
+    }
+
+    fn move_to(&mut self, queue: Name, timeout: Option<Duration>) -> Result<()> {
+        let RawMessage { chunk, word, .. } = self.raw;
         let member = self.member;
-        let queue = member.find(to)?;
+        member.check_mine(chunk, word, ChunkState::InFlight)?;
         let route = Route { ring: self.lane().ring(), kind: IntentKind::Move };
-        let Some(header) = member.segment().chunk_header(self.raw.chunk) else { return Err(Error::Released) };
-        // Relaxed: our own header (I7), published by S1.
+        let Some(header) = member.segment().chunk_header(chunk) else { return Err(Error::Released) };
+        // Relaxed: our own header (I7), published by S1. A dead letter's origin stays in it.
         let deliveries = header.deliveries.load(Relaxed);
-        header.deliveries.store(0, Relaxed);
+        header.deliveries.store(deliveries & !0xffff_ffff, Relaxed);
         member
-            .enqueue(queue, route, self.raw.chunk, &mut self.raw.word, timeout, &mut || false)
+            .enqueue(queue, route, chunk, &mut self.raw.word, timeout, &mut || false)
             .inspect_err(|_| header.deliveries.store(deliveries, Relaxed))
     }
 
@@ -445,7 +464,10 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     /// [`Error::Released`] if it is no longer in flight with this member, [`Error::Forked`].
-    pub fn from_raw(member: &'a Member, raw: RawMessage) -> Result<Message<'a>> {
+    ///
+    /// # Safety
+    /// At most one `Message` of a raw message may exist at a time: releasing the one would leave the other with a view of freed bytes.
+    pub unsafe fn from_raw(member: &'a Member, raw: RawMessage) -> Result<Message<'a>> {
         member.check_mine(raw.chunk, raw.word, ChunkState::InFlight)?;
         let segment = member.segment();
         let Some((header, (data, capacity))) = segment.chunk_header(raw.chunk).zip(segment.payload(raw.chunk)) else {

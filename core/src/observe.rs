@@ -328,8 +328,8 @@ impl Observer {
         let (mut sent, mut taken) = (0, 0);
         for (number, ring) in queue.active() {
             let (tail, head) = ring.positions();
-            sent += tail;
-            taken += head;
+            sent = tail.wrapping_add(sent);
+            taken = head.wrapping_add(taken);
             lanes.push(LaneInfo { lane: RING_NAMES[number], depth: ring.waiting().count() as u64 });
         }
         Some(QueueInfo {
@@ -344,8 +344,8 @@ impl Observer {
             taken,
             max_deliveries: Some(control.max_deliveries.load(Relaxed) as u32).filter(|most| *most > 0),
             dead_letters: dead_letters.and_then(|queue| self.0.queue_name(queue)),
-            undelivered: control.undelivered.load(Relaxed),
-            dropped: control.dropped.load(Relaxed),
+            undelivered: control.losses.undelivered.load(Relaxed),
+            dropped: control.losses.dropped.load(Relaxed),
         })
     }
 

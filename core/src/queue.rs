@@ -8,10 +8,11 @@
 //! - **I7** Only its owner changes a chunk that is `HELD` or `INFLIGHT`, and its header and payload; a dead owner's reaper is the owner.
 
 use crate::error::{Error, Result};
-use crate::layout::{Notes, REDELIVERY, RINGS, RingControl};
+use crate::layout::{Notes, REDELIVERY, REPLY, RINGS, RingControl};
 use crate::memory::Memory;
 use crate::ring::{Front, Ring};
-use crate::sync::{S2, S3, S7, S8, WakeWord, Word, mutated, window};
+use crate::sync::{S2, S3, S7, S8, S10, WakeWord, Word, mutated, window};
+use crate::wait;
 use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Name};
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
@@ -33,9 +34,15 @@ pub struct Queue<'a> {
     pub limit: u64,
     /// Whether intake is stopped.
     pub flags: &'a Word,
+    /// Lowest bit: messages of this queue are in limbo; a count above it.
+    pub deferred: &'a Word,
     /// Rung when a message comes.
     pub items: &'a WakeWord,
 }
+
+/// The owner of messages that wait for room in their redelivery ring: a name that no member can have, so it counts as dead for ever and any reaper may
+/// take from it. Takers who find a queue's rings empty and its `deferred` bit set do.
+pub const LIMBO: Name = Name::new(u16::MAX, 0);
 
 /// A chunk that has just been claimed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +72,22 @@ impl<'a> Queue<'a> {
         (0..RINGS.min(self.rings.len()))
             .filter(move |ring| lanes & 1 << ring != 0)
             .map(move |ring| (ring, queue.ring_unchecked(ring)))
+    }
+
+    /// Wakes up to `count` who wait for messages, and all who wait for room.
+    pub fn wake_all(&self, count: u32) {
+        wait::ring(self.items, count);
+        for (_, ring) in self.active() {
+            wait::ring(ring.room(), u32::MAX);
+        }
+    }
+
+    /// Notes that a message of this queue waits for room in its redelivery ring, before it is put there (see [`LIMBO`]).
+    pub fn note_deferred(&self) {
+        // Relaxed load: the compare-exchange decides.
+        while let seen = self.deferred.load(Relaxed)
+            && self.deferred.compare_exchange(seen, (seen | 1) + 2, S10.acquire_then(S10)).is_err()
+        {}
     }
 
     /// A ring to write to, committed if it was not.
@@ -186,10 +209,10 @@ pub fn take_from(
     }
 }
 
-/// The rings in the order in which takers read them; answers are for who asked.
-pub const BY_PRIORITY: [usize; 5] = [REDELIVERY, 2, 3, 4, 5];
+/// The rings in the order in which takers read them.
+pub const BY_PRIORITY: [usize; RINGS] = [REDELIVERY, REPLY, 2, 3, 4, 5];
 /// The same with the least urgent lane first: what a taker does now and then, so that no lane starves.
-pub const BY_PATIENCE: [usize; 5] = [REDELIVERY, 5, 4, 3, 2];
+pub const BY_PATIENCE: [usize; RINGS] = [REDELIVERY, REPLY, 5, 4, 3, 2];
 
 /// Takes the first message of a queue's rings in the given order.
 pub fn take(
@@ -225,6 +248,15 @@ pub fn release(memory: &impl Memory, chunk: u32, word: ChunkWord, keep_for: Opti
         memory.hint_free(chunk);
     }
     next
+}
+
+/// Leaves a message that is in flight with the caller, or with a dead member, in limbo: see [`LIMBO`].
+pub fn shelve(memory: &impl Memory, queue: &Queue<'_>, chunk: u32, word: ChunkWord) {
+    queue.note_deferred();
+    if let Some(shared) = memory.chunk(chunk) {
+        let shelved = word.next(LIMBO, ChunkState::InFlight);
+        let _ = shared.compare_exchange(word.0, shelved.0, S3.acquire_then(S3));
+    }
 }
 
 /// Claims a chunk if it is free.

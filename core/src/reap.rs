@@ -3,48 +3,94 @@
 use crate::heap;
 use crate::layout::{MemberEntry, SPAN_BYTES, SPAN_CHUNKS, WAITS_ANYWHERE, class_spans};
 use crate::memory::Memory;
+use crate::queue::{LIMBO, Queue};
 use crate::recover::{Decision, Evidence, Reaped, Reaper, classify};
 use crate::registry;
 use crate::segment::Segment;
 use crate::span;
-use crate::sync::{S6, S8, S9, window};
+use crate::sync::{S3, S6, S8, S9, S10, window};
 use crate::wait;
-use crate::word::{ChunkWord, ClaimState, ClaimWord, Name, RecordWord};
+use crate::word::{ChunkState, ChunkWord, ClaimState, ClaimWord, Name, RecordWord};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The dead members of a pass, by index.
-struct Dead {
-    incarnations: Vec<Option<u16>>,
-    names: Vec<Name>,
+/// The dead members of a pass.
+struct Dead<'s> {
+    segment: &'s Segment,
+    /// Their claims, exactly as marked: a later member with the same index and incarnation is another.
+    claims: Vec<(Name, ClaimWord)>,
+    /// The same by index; zero: not dead.
+    by_index: Vec<u64>,
 }
 
-impl Dead {
+impl Dead<'_> {
+    /// Whether a member that a word names is dead. Asked after the word was read: as long as the claim stands as it was marked, nobody else can
+    /// have the index, so the word was the dead member's.
     fn has(&self, member: Name) -> bool {
-        // A name out of range is nobody's: it counts as dead.
-        self.incarnations.get(member.index() as usize).is_none_or(|dead| *dead == Some(member.incarnation()))
+        let index = member.index() as usize;
+        // A name out of range is nobody's: it counts as dead. So do all who had the reserve before (I15 does not hold for it).
+        let Some(marked) = self.by_index.get(index) else { return true };
+        if index == registry::reserve_of(self.segment) as usize && !is_current(self.segment, member) {
+            return true;
+        }
+        ClaimWord(*marked).incarnation() == member.incarnation()
+            && *marked != 0
+            && self.still_has(member.index(), *marked)
+    }
+
+    fn still_has(&self, index: u16, marked: u64) -> bool {
+        self.segment.roster()[index as usize].claim.load(S9.acquire()) == marked
     }
 }
 
-/// Looks for dead members (`only`: those of one process) and reaps them. `adopted`: what earlier passes of `me` could not publish.
-pub fn reap(segment: &Segment, me: Name, only: Option<u32>, adopted: &mut Vec<(u32, ChunkWord)>) -> Reaped {
+/// Whether a member has its index now.
+fn is_current(segment: &Segment, member: Name) -> bool {
+    let claim = ClaimWord(segment.roster()[member.index() as usize].claim.load(S9.acquire()));
+    claim.state() != ClaimState::Free && claim.incarnation() == member.incarnation()
+}
+
+/// Looks for dead members (`only`: those of one process) and reaps them.
+pub fn reap(segment: &Segment, me: Name, only: Option<u32>) -> Reaped {
     let Some(entry) = segment.member(me.index()) else { return Reaped::default() };
     let mut reaper = Reaper::new(segment, me, &entry.notes);
-    for (chunk, word) in std::mem::take(adopted) {
-        reaper.publish_adopted(chunk, word);
+    let reserve = me.index() == registry::reserve_of(segment);
+    if reserve {
+        // The entry tells what the holders before us left; we have published nothing yet.
+        reaper.intent(&entry.notes, || true);
     }
     let dead = find_dead(segment, me, only);
-    if !dead.names.is_empty() {
+    if reserve || !dead.claims.is_empty() {
         bury(segment, &dead, &mut reaper);
     }
     heap::sweep_if_due(segment, me);
-    adopted.append(&mut reaper.adopted);
     reaper.reaped
 }
 
+/// Fetches the messages of a queue from limbo, as far as there is room. `true` if some came.
+pub fn unshelve(segment: &Segment, me: Name, queue: &Queue<'_>) -> bool {
+    let deferred = queue.deferred.load(S10.acquire());
+    let Some(entry) = segment.member(me.index()).filter(|_| deferred & 1 != 0) else { return false };
+    let mut reaper = Reaper::new(segment, me, &entry.notes);
+    for span in 0..segment.spans().len() as u32 {
+        for (slot, word) in segment.committed_words(span).iter().enumerate() {
+            let chunk = span * SPAN_CHUNKS as u32 + slot as u32;
+            if ChunkWord(word.load(S3.acquire())).is(ChunkState::InFlight, LIMBO)
+                && segment.home_of_another(chunk).is_none_or(|home| Name::from_bits(home) == queue.name)
+            {
+                reaper.chunk(chunk, |member| member == LIMBO);
+            }
+        }
+    }
+    if reaper.reaped.deferred == 0 {
+        // From the value seen before the search: who noted another one since then has changed it.
+        let _ = queue.deferred.compare_exchange(deferred, deferred & !1, S10.acquire_then(S10));
+    }
+    reaper.reaped.redelivered > 0
+}
+
 /// Marks as dead every claim whose process the kernel says is dead, and collects those and the ones marked before.
-fn find_dead(segment: &Segment, me: Name, only: Option<u32>) -> Dead {
+fn find_dead(segment: &Segment, me: Name, only: Option<u32>) -> Dead<'_> {
     let roster = segment.roster();
-    let mut dead = Dead { incarnations: vec![None; roster.len()], names: Vec::new() };
+    let mut dead = Dead { segment, claims: Vec::new(), by_index: vec![0; roster.len()] };
     for (index, row) in roster.iter().enumerate() {
         let claim = ClaimWord(row.claim.load(S9.acquire()));
         let asked = only.is_none_or(|pid| pid == claim.pid());
@@ -63,27 +109,32 @@ fn find_dead(segment: &Segment, me: Name, only: Option<u32>) -> Dead {
         };
         if is_dead {
             window(39);
-            dead.incarnations[index] = Some(claim.incarnation());
-            dead.names.push(Name::new(index as u16, claim.incarnation()));
+            let marked = claim.with_state(ClaimState::Dead);
+            dead.by_index[index] = marked.0;
+            dead.claims.push((Name::new(index as u16, claim.incarnation()), marked));
         }
     }
     dead
 }
 
-fn bury(segment: &Segment, dead: &Dead, reaper: &mut Reaper<'_, Segment>) {
-    let entries: Vec<(Name, &MemberEntry)> =
-        dead.names.iter().filter_map(|name| Some((*name, segment.member(name.index())?))).collect();
-    for (member, entry) in &entries {
-        reaper.intent(&entry.notes, || is_dead_claim(segment, *member));
+fn bury(segment: &Segment, dead: &Dead<'_>, reaper: &mut Reaper<'_, Segment>) {
+    let entries: Vec<(Name, ClaimWord, &MemberEntry)> =
+        dead.claims.iter().filter_map(|(name, claim)| Some((*name, *claim, segment.member(name.index())?))).collect();
+    for (member, claim, entry) in &entries {
+        reaper.intent(&entry.notes, || dead.still_has(member.index(), claim.0));
     }
-    let unfinished =
-        give_back_chunks(segment, reaper, entries.iter().map(|(_, entry)| *entry), |member| dead.has(member));
+    let reserve = segment.member(registry::reserve_of(segment));
+    let maps = entries.iter().map(|(_, _, entry)| *entry).chain(reserve);
+    let unfinished = give_back_chunks(segment, reaper, maps, |member| dead.has(member));
     window(42);
-    for (member, entry) in &entries {
+    for (member, claim, entry) in &entries {
+        if !dead.still_has(member.index(), claim.0) {
+            continue;
+        }
         give_back_records(segment, *member, entry);
         reaper.wakes(&entry.notes);
     }
-    if entries.iter().any(|(_, entry)| entry.notes.waits_on.load(S8.acquire()) == WAITS_ANYWHERE) {
+    if entries.iter().any(|(_, _, entry)| entry.notes.waits_on.load(S8.acquire()) == WAITS_ANYWHERE) {
         // One of them slept on several queues: any of these may owe its wake to somebody else.
         segment.queues().for_each(|queue| wait::ring(queue.items, 1));
     }
@@ -93,22 +144,11 @@ fn bury(segment: &Segment, dead: &Dead, reaper: &mut Reaper<'_, Segment>) {
         let _ = segment.header().supervisor.compare_exchange(supervisor, 0, Relaxed);
     }
     window(44);
-    for member in &dead.names {
-        if unfinished.contains(member) {
-            continue;
-        }
+    for (member, marked) in dead.claims.iter().filter(|(member, _)| !unfinished.contains(member)) {
         let claim = &segment.roster()[member.index() as usize].claim;
-        let seen = ClaimWord(claim.load(S9.acquire()));
-        let buried = is_dead_claim(segment, *member)
-            && claim.compare_exchange(seen.0, seen.freed().0, S9.acquire_then(S9)).is_ok();
+        let buried = claim.compare_exchange(marked.0, marked.freed().0, S9.acquire_then(S9)).is_ok();
         reaper.reaped.members += buried as u32;
     }
-}
-
-/// Whether an index still is a dead member's: not yet buried by another reaper.
-fn is_dead_claim(segment: &Segment, member: Name) -> bool {
-    let claim = ClaimWord(segment.roster()[member.index() as usize].claim.load(S9.acquire()));
-    claim.state() == ClaimState::Dead && claim.incarnation() == member.incarnation()
 }
 
 /// Gives back every chunk and span of the members for which `is_dead`, in the spans that their entries note. Returns those whose

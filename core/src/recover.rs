@@ -10,8 +10,9 @@
 
 use crate::layout::{Notes, REDELIVERY};
 use crate::memory::Memory;
-use crate::queue::{NotPublished, Queue, Route, publish};
+use crate::queue::{LIMBO, NotPublished, Queue, Route, publish, shelve};
 use crate::sync::{S2, S3, S8, Word, mutated, window};
+use crate::wait;
 use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Name, RecordState, SpanState};
 use std::cell::Cell;
 
@@ -98,11 +99,11 @@ pub struct Reaped {
     pub redelivered: u32,
     /// Chunks that they held and that are free again.
     pub freed: u32,
-    /// Messages that wait for room in their queue's redelivery ring; a later reap tries again.
+    /// Messages that wait for room in their queue's redelivery ring; who takes from that queue fetches them.
     pub deferred: u32,
 }
 
-/// A reaper: who it is, where it notes what it does, and what it has adopted and could not publish.
+/// A reaper: who it is, and where it notes what it does.
 pub struct Reaper<'a, M: Memory> {
     /// The segment.
     pub memory: &'a M,
@@ -110,8 +111,6 @@ pub struct Reaper<'a, M: Memory> {
     pub me: Name,
     /// Its own notes: it may die, too.
     pub notes: &'a Notes,
-    /// Adopted messages that found their redelivery ring full at the last moment; the caller keeps and retries them.
-    pub adopted: Vec<(u32, ChunkWord)>,
     /// Counts.
     pub reaped: Reaped,
 }
@@ -119,7 +118,7 @@ pub struct Reaper<'a, M: Memory> {
 impl<'a, M: Memory> Reaper<'a, M> {
     /// A reaper that has done nothing yet.
     pub fn new(memory: &'a M, me: Name, notes: &'a Notes) -> Self {
-        Reaper { memory, me, notes, adopted: Vec::new(), reaped: Reaped::default() }
+        Reaper { memory, me, notes, reaped: Reaped::default() }
     }
 
     /// Step 1: the message that the dead member may have been publishing.
@@ -138,7 +137,7 @@ impl<'a, M: Memory> Reaper<'a, M> {
             let kind = if mutated("orphaned-move-freed") { Some(IntentKind::Send) } else { intent.kind() };
             match classify(Evidence::Intent { kind, queued, referred }) {
                 Decision::Free => self.free(intent.chunk(), word),
-                Decision::Redeliver => self.redeliver(intent.chunk(), word, word.name()),
+                Decision::Redeliver => self.redeliver(intent.chunk(), word),
                 Decision::Keep | Decision::Finish | Decision::Undo => {}
             }
         }
@@ -153,7 +152,7 @@ impl<'a, M: Memory> Reaper<'a, M> {
             && self.memory.queue(queue).is_some_and(|queue| queue.active().any(|(_, ring)| ring.refers_to(chunk)))
     }
 
-    /// Steps 2 and 3: one chunk; `true` if it still has to be dealt with later (no room for redelivery).
+    /// Steps 2 and 3: one chunk; `true` if it cannot be dealt with now (the system does not let us read it).
     pub fn chunk(&mut self, chunk: u32, is_dead: impl Fn(Name) -> bool) -> bool {
         let Some(shared) = self.memory.chunk(chunk) else { return false };
         let word = ChunkWord(shared.load(S3.acquire()));
@@ -161,17 +160,23 @@ impl<'a, M: Memory> Reaper<'a, M> {
         match classify(Evidence::Chunk { state: word.state(), owner_is_dead: owned && is_dead(word.name()) }) {
             Decision::Free => self.free(chunk, word),
             Decision::Redeliver => {
-                let home = Name::from_bits(self.memory.home_of_another(chunk).unwrap_or(0));
-                if let Some(queue) = self.memory.queue(home) {
-                    if !mutated("reaper-leaves-slot") {
-                        self.empty_stale_slots(&queue);
-                    }
-                    if !has_room(&queue) {
-                        self.reaped.deferred += 1;
-                        return true;
-                    }
+                let Some(home) = self.memory.home_of_another(chunk) else {
+                    self.reaped.deferred += 1;
+                    return true;
+                };
+                let Some(queue) = self.memory.queue(Name::from_bits(home)) else {
+                    // Its home is gone (or scribbled over): there is nobody to whom it could be redelivered.
+                    self.free(chunk, word);
+                    return false;
+                };
+                if !mutated("reaper-leaves-slot") {
+                    self.empty_stale_slots(&queue);
                 }
-                self.redeliver(chunk, word, home);
+                if has_room(&queue) {
+                    self.redeliver(chunk, word);
+                } else {
+                    self.shelve(&queue, chunk, word);
+                }
             }
             Decision::Keep | Decision::Finish | Decision::Undo => {}
         }
@@ -195,12 +200,8 @@ impl<'a, M: Memory> Reaper<'a, M> {
     }
 
     /// Adopts the message, then publishes it to the redelivery ring of its home.
-    fn redeliver(&mut self, chunk: u32, word: ChunkWord, home: Name) {
+    fn redeliver(&mut self, chunk: u32, word: ChunkWord) {
         let Some(shared) = self.memory.chunk(chunk) else { return };
-        if self.memory.queue(home).is_none() {
-            // Its home is gone (or scribbled over): there is nobody to whom it could be redelivered.
-            return self.free(chunk, word);
-        }
         let adopted = word.next(self.me, ChunkState::InFlight);
         self.memory.touch(self.me, chunk);
         if shared.compare_exchange(judged(shared, word), adopted.0, S3.acquire_then(S3)).is_ok() {
@@ -209,20 +210,24 @@ impl<'a, M: Memory> Reaper<'a, M> {
         }
     }
 
-    /// Publishes an adopted message; keeps it in [`Reaper::adopted`] when there is no room after all.
-    pub fn publish_adopted(&mut self, chunk: u32, word: ChunkWord) {
+    fn publish_adopted(&mut self, chunk: u32, word: ChunkWord) {
         let home = self.memory.home(chunk).map_or(0, |home| home.load(S8.acquire()));
         let Some(queue) = self.memory.queue(Name::from_bits(home)) else { return self.free(chunk, word) };
         let route = Route { ring: REDELIVERY, kind: IntentKind::Move };
         match publish(self.memory, self.notes, &queue, route, (chunk, word), &Cell::new(0)) {
             Ok(()) => {
                 self.reaped.redelivered += 1;
-                crate::wait::ring(queue.items, 1);
+                wait::ring(queue.items, 1);
             }
-            Err(NotPublished { word, .. }) => {
-                self.reaped.deferred += 1;
-                self.adopted.push((chunk, word));
-            }
+            Err(NotPublished { word, .. }) => self.shelve(&queue, chunk, word),
+        }
+    }
+
+    /// Leaves a message for which there is no room with nobody, until who takes from its queue finds room and fetches it.
+    fn shelve(&mut self, queue: &Queue<'_>, chunk: u32, word: ChunkWord) {
+        self.reaped.deferred += 1;
+        if word.name() != LIMBO {
+            shelve(self.memory, queue, chunk, word);
         }
     }
 
@@ -234,10 +239,7 @@ impl<'a, M: Memory> Reaper<'a, M> {
                 continue;
             }
             if let Some(queue) = self.memory.queue(Name::from_bits(value)) {
-                crate::wait::ring(queue.items, 1);
-                for (_, ring) in queue.active() {
-                    crate::wait::ring(ring.room(), u32::MAX);
-                }
+                queue.wake_all(1);
             }
         }
     }

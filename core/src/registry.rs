@@ -11,35 +11,37 @@ use crate::bus::QueueOptions;
 use crate::error::{Error, Result};
 use crate::layout::QUEUE_MAKES_ROOM;
 use crate::memory::Memory;
+use crate::message::Lane;
 use crate::name;
-use crate::platform::process;
+use crate::platform::{own, process};
 use crate::segment::Segment;
 use crate::sync::{S6, S8, S9, window};
 use crate::word::{ClaimState, ClaimWord, Name, RecordState, RecordWord};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Claims an index for this process: `preferred` if it is free, else the one that was freed longest ago, about. The last index is kept
-/// in `reserve`, for who has to reap when all others are taken.
-pub fn claim_member(segment: &Segment, preferred: Option<u16>, reserve: bool) -> Result<Name> {
-    let stamp = process::own_stamp(segment.stamp_is_inode())
-        .ok_or_else(|| Error::System { what: "cannot open a pidfd of this process".into(), errno: libc::ENOSYS })?;
-    let agents = segment.roster().len() - 1;
+/// How often, a millisecond apart, the reserve is tried while another process reaps from it.
+const RESERVE_TRIES: u32 = 1000;
+
+fn own_stamp(segment: &Segment) -> Result<u64> {
+    process::own_stamp(segment.stamp_is_inode())
+        .ok_or_else(|| Error::System { what: "cannot open a pidfd of this process".into(), errno: libc::ENOSYS })
+}
+
+/// Claims an index for this process: `preferred` if it is free, else the next free one after the last claim.
+pub fn claim_member(segment: &Segment, preferred: Option<u16>) -> Result<Name> {
+    let stamp = own_stamp(segment)?;
+    let agents = reserve_of(segment) as usize;
     // Relaxed: a hint that spreads claims over the roster, so that an index is reused late.
-    let start = segment.header().next_index.fetch_add(1, Relaxed) as usize;
+    let start = segment.header().next_index.fetch_add(1, Relaxed) as usize % agents;
     let candidates = preferred.map(usize::from).into_iter().chain((0..agents).map(|at| (start + at) % agents));
-    for index in candidates {
-        let Some(row) = segment.roster().get(index).filter(|_| reserve || index < agents) else { continue };
-        let seen = ClaimWord(row.claim.load(S9.acquire()));
-        if seen.state() != ClaimState::Free || !segment.file().lock_member(index as u16) {
+    for index in candidates.filter(|index| *index < agents) {
+        let seen = ClaimWord(segment.roster()[index].claim.load(S9.acquire()));
+        if seen.state() != ClaimState::Free {
             continue;
         }
-        // A lock that is of no use is kept: another thread of this process may have won the index, and the lock is its, too.
         let claim = ClaimWord::new(stamp, std::process::id(), seen.incarnation(), ClaimState::Live);
-        if row.claim.compare_exchange(seen.0, claim.0, S9.acquire()).is_err() {
-            continue;
-        }
-        window(20);
-        let member = Name::new(index as u16, claim.incarnation());
+        let Some(member) = try_claim(segment, index as u16, seen, claim) else { continue };
+        window(24);
         if let Err(error) = reset_entry(segment, member) {
             give_up_claim(segment, member, ClaimWord::freed);
             return Err(error);
@@ -49,32 +51,77 @@ pub fn claim_member(segment: &Segment, preferred: Option<u16>, reserve: bool) ->
     Err(Error::TooManyAgents { limit: agents as u32 })
 }
 
-/// Ends a member's own claim: `last` makes its next word. The lock goes first: a peer that looks in between takes the member for dead,
-/// finds nothing to give back, and frees the index itself. (The other way round, the lock of the index' next owner could be taken off.)
+/// The index that is kept for who has to reap when all others are taken.
+pub fn reserve_of(segment: &Segment) -> u16 {
+    segment.roster().len() as u16 - 1
+}
+
+/// Claims the reserve, also from a dead holder. Its entry is not reset: it tells the new holder what the ones before may have left, who all
+/// count as dead (see [`crate::reap`]).
+pub fn claim_reserve(segment: &Segment) -> Result<Name> {
+    let stamp = own_stamp(segment)?;
+    let index = reserve_of(segment);
+    segment.commit_cell(index)?;
+    for _ in 0..RESERVE_TRIES {
+        let seen = ClaimWord(segment.roster()[index as usize].claim.load(S9.acquire()));
+        let free = match seen.state() {
+            ClaimState::Free | ClaimState::Dead => true,
+            ClaimState::Live => has_died(segment, index, seen),
+        };
+        let claim = ClaimWord::new(stamp, std::process::id(), seen.incarnation().wrapping_add(1), ClaimState::Live);
+        if free && let Some(member) = try_claim(segment, index, seen, claim) {
+            return Ok(member);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Err(Error::TooManyAgents { limit: index as u32 })
+}
+
+/// One compare-exchange from the exact claim seen.
+fn try_claim(segment: &Segment, index: u16, seen: ClaimWord, claim: ClaimWord) -> Option<Name> {
+    if !own::enter(segment.birth(), index) {
+        return None;
+    }
+    segment.file().lock_member(index);
+    if segment.roster()[index as usize].claim.compare_exchange(seen.0, claim.0, S9.acquire()).is_err() {
+        forget_claim(segment, index);
+        return None;
+    }
+    Some(Name::new(index, claim.incarnation()))
+}
+
+fn forget_claim(segment: &Segment, index: u16) {
+    segment.file().unlock_member(index);
+    own::leave(segment.birth(), index);
+}
+
+/// Ends a member's own claim: `last` makes its next word.
 pub fn give_up_claim(segment: &Segment, member: Name, last: impl Fn(ClaimWord) -> ClaimWord) {
-    segment.file().unlock_member(member.index());
     let claim = &segment.roster()[member.index() as usize].claim;
     let seen = ClaimWord(claim.load(S9.acquire()));
     if seen.state() == ClaimState::Live && seen.incarnation() == member.incarnation() {
         // S9: everything is given back when the index is seen free, or dead and left to a reaper.
         let _ = claim.compare_exchange(seen.0, last(seen).0, S9.acquire_then(S9));
     }
+    forget_claim(segment, member.index());
 }
 
 /// Whether the process of a living claim is dead, or has become another program: over `execve`, pid and stamp stay the same.
 ///
-/// **I18**: a member's lock is held from before its claim until after all is given back, by an open file that closes on `execve`. So a
-/// claim without a lock is a ghost's, unless the process has merely closed descriptors that were not its own to close: then it still has the segment
-/// mapped. Of its own ghosts a process knows better, since it has the segment mapped again.
+/// A process knows its own members. Of another's, a lock that ends with `execve` is a quick sign of life; without it (it is a hint, and programs
+/// exist that close every descriptor) the process is alive as a member while it has the segment mapped, which ends with `execve`, too.
 pub fn has_died(segment: &Segment, index: u16, claim: ClaimWord) -> bool {
+    let own = claim.pid() == std::process::id();
+    if own && own::has(segment.birth(), index) {
+        return false;
+    }
     if process::is_dead(claim.pid(), claim.stamp(), segment.stamp_is_inode()) {
         return true;
     }
     if segment.probe().is_member_locked(index) {
         return false;
     }
-    let mapped = || segment.file().about().is_ok_and(|about| process::has_mapped(claim.pid(), about.inode));
-    claim.pid() == std::process::id() || !mapped()
+    own || !process::has_mapped(claim.pid(), segment.inode())
 }
 
 fn reset_entry(segment: &Segment, member: Name) -> Result<()> {
@@ -185,7 +232,14 @@ pub fn declare(segment: &Segment, me: Name, queue: &str, options: &QueueOptions)
                 what: format!("queue '{queue}' cannot be the queue of its own dead letters"),
             });
         }
-        Some(other) => Some(declare(segment, me, other, &QueueOptions::default())?),
+        Some(other) => {
+            let letters = declare(segment, me, other, &QueueOptions::default())?;
+            // Its ring is committed now, so that no message is stuck for want of memory when it has to go there.
+            if let Some(queue) = segment.queue(letters) {
+                queue.ring_for_sending(segment, Lane::Normal.ring())?;
+            }
+            Some(letters)
+        }
         None => None,
     };
     let (index, claimed) = claim_record(segment, me)?;
@@ -258,8 +312,8 @@ fn write_record(
     control.flags.store(if options.makes_room { QUEUE_MAKES_ROOM } else { 0 }, Relaxed);
     control.max_deliveries.store(options.max_deliveries.unwrap_or(0) as u64, Relaxed);
     control.dead_letters.store(dead_letters.map_or(0, |queue| queue.bits() + 1), Relaxed);
-    control.undelivered.store(0, Relaxed);
-    control.dropped.store(0, Relaxed);
+    control.losses.undelivered.store(0, Relaxed);
+    control.losses.dropped.store(0, Relaxed);
     let limit = options.limit.map_or_else(|| segment.header().limit.load(Relaxed), u64::from);
     control.limit.store(limit, Relaxed);
     Ok(())
@@ -283,6 +337,15 @@ pub fn own(segment: &Segment, me: Name, queue: Name) -> std::result::Result<(), 
         let seen = RecordWord(control.owner.load(S9.acquire()));
         if seen.state() == RecordState::Live {
             return if seen.member() == me { Ok(()) } else { Err(seen.member()) };
+        }
+        // Relaxed: our own note. It names one mailbox, so a member owns one.
+        if entry
+            .mailbox
+            .load(Relaxed)
+            .checked_sub(1)
+            .is_some_and(|other| other != queue.bits() && owner_of(segment, Name::from_bits(other)) == Some(me))
+        {
+            return Err(me);
         }
         entry.mailbox.store(queue.bits() + 1, S8.release());
         window(31);

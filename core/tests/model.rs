@@ -8,7 +8,7 @@ use proptest::test_runner::FileFailurePersistence;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::time::Duration;
-use swarmbus_core::{CreateOptions, Error, Lane, Loan, Message, QueueOptions, RawMessage, SendOptions};
+use swarmbus_core::{CreateOptions, Error, Lane, Loan, Member, Message, QueueOptions, RawMessage, SendOptions};
 
 const LIMIT: usize = 3;
 const LANES: [Lane; 4] = [Lane::Urgent, Lane::High, Lane::Normal, Lane::Low];
@@ -46,6 +46,11 @@ impl Model {
             self.returned.pop_front().or_else(|| self.lanes.iter_mut().find_map(VecDeque::pop_front))?;
         Some((number, deliveries + 1))
     }
+}
+
+fn again(taker: &Member, raw: RawMessage) -> Result<Message<'_>, Error> {
+    // SAFETY: each raw message is turned back once.
+    unsafe { Message::from_raw(taker, raw) }
 }
 
 fn payload(number: u64, length: usize) -> Vec<u8> {
@@ -104,19 +109,19 @@ proptest! {
                 }
                 Operation::Release { held: which } if !held.is_empty() => {
                     let which = which % held.len();
-                    Message::from_raw(&taker, held.swap_remove(which)).unwrap().release().unwrap();
+                    again(&taker, held.swap_remove(which)).unwrap().release().unwrap();
                     model.held.swap_remove(which);
                 }
                 Operation::Nack { held: which } if !held.is_empty() => {
                     let which = which % held.len();
-                    Message::from_raw(&taker, held.swap_remove(which)).unwrap().nack().unwrap();
+                    again(&taker, held.swap_remove(which)).unwrap().nack().unwrap();
                     model.returned.push_back(model.held.swap_remove(which));
                 }
                 Operation::Leave => {
                     taker.close();
                     taker = bus.join().unwrap();
                     for raw in held.drain(..) {
-                        prop_assert!(matches!(Message::from_raw(&taker, raw), Err(Error::Released)));
+                        prop_assert!(matches!(again(&taker, raw), Err(Error::Released)));
                     }
                     // In what order they come back is not promised: compare them as a set from here on.
                     let back = model.held.drain(..).collect::<Vec<_>>();

@@ -48,7 +48,8 @@ unsafe fn find<'a>(agent: *const swarmbus_agent, party: &'a Party, loan: *const 
         let what = "this struct holds no loan of this agent: pass the agent whose swarmbus_loan_get() filled it";
         return Err(Failure::argument(what));
     }
-    Ok(Loan::from_raw(party.member(), RawLoan::from_token([words[1], words[2], words[3]]))?)
+    // SAFETY: a loan exists within one call at most, and calls on one agent come one after the other, by one thread.
+    Ok(unsafe { Loan::from_raw(party.member(), RawLoan::from_token([words[1], words[2], words[3]])) }?)
 }
 
 /// Clears the caller's pointer to a loan that is given away.

@@ -57,7 +57,8 @@ unsafe fn find<'a>(
             "this struct holds no message that this agent received: pass the agent whose swarmbus_receive() filled it";
         return Err(Failure::argument(what));
     }
-    Ok(Message::from_raw(party.member(), RawMessage::from_token([words[1], words[2]]))?)
+    // SAFETY: a message exists within one call at most, and calls on one agent come one after the other, by one thread.
+    Ok(unsafe { Message::from_raw(party.member(), RawMessage::from_token([words[1], words[2]])) }?)
 }
 
 /// Looks at a message in flight, which stays so.

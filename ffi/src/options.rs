@@ -254,7 +254,7 @@ impl swarmbus_bus_create_opts {
 impl swarmbus_declare_opts {
     /// As the core takes them.
     pub fn to_core(self) -> QueueOptions {
-        QueueOptions { limit: (self.limit != 0).then_some(self.limit) }
+        QueueOptions { limit: (self.limit != 0).then_some(self.limit), ..QueueOptions::default() }
     }
 }
 
@@ -269,6 +269,7 @@ impl swarmbus_send_opts {
             timeout: timeout(timeout_ns)?,
             correlation: self.correlation,
             content: content(self.content)?,
+            ..SendOptions::default()
         })
     }
 }

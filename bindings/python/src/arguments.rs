@@ -26,6 +26,7 @@ pub fn send_options(
         timeout: self::timeout(py, timeout)?,
         correlation,
         content: self::content(py, content)?,
+        ..SendOptions::default()
     })
 }
 

@@ -78,7 +78,7 @@ impl Bus {
     #[pyo3(signature = (name, *, limit=None))]
     fn declare(&self, py: Python<'_>, name: &str, limit: Option<u32>) -> PyResult<()> {
         let name = self.name_of(py, name)?;
-        self.core.declare(&name, &QueueOptions { limit }).raise(py)
+        self.core.declare(&name, &QueueOptions { limit, ..QueueOptions::default() }).raise(py)
     }
 
     /// Attach an agent: from now on it owns the mailbox of that name, and this thread uses it.

@@ -121,13 +121,15 @@ fn end(agent: &Agent, what: Left) {
         Left::Message(raw, fate) => {
             let _ = end_message(agent, raw, fate);
         }
-        Left::Loan(raw) => drop(Loan::from_raw(agent, raw)),
+        // SAFETY: the object that had the raw loan has left it to us and is gone.
+        Left::Loan(raw) => drop(unsafe { Loan::from_raw(agent, raw) }),
     }
 }
 
 /// Releases or nacks the message behind `raw`.
 pub fn end_message(agent: &Agent, raw: RawMessage, fate: Fate) -> Result<()> {
-    let message = Message::from_raw(agent, raw)?;
+    // SAFETY: each raw message is ended once: by its object, or here after the object left it to us.
+    let message = unsafe { Message::from_raw(agent, raw) }?;
     match fate {
         Fate::Release => message.release(),
         // With no room for it yet, it goes back as soon as there is: the core tries again.

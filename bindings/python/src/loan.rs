@@ -68,7 +68,9 @@ impl Loan {
         let keep = |raw: Carry<RawLoan>| lock(&self.state).raw = Some(raw);
         // Where there is room nothing waits, and the interpreter's lock stays.
         let at_once = SendOptions { timeout: Some(Duration::ZERO), ..options.clone() };
-        let first = outcome(CoreLoan::from_raw(agent, raw).raise(py)?.publish(to, length, &at_once));
+        // SAFETY: the raw loan was taken out of this object, and only one of these two turns it back at a time.
+        let loan = unsafe { CoreLoan::from_raw(agent, raw) }.raise(py)?;
+        let first = outcome(loan.publish(to, length, &at_once));
         let raw = match first {
             Ok(id) => return Ok(id.0),
             Err((Error::Full { .. }, raw)) if options.timeout != Some(Duration::ZERO) => raw,
@@ -79,7 +81,8 @@ impl Loan {
         };
         let mut failed = None;
         let sent = self.handle.wait(py, agent, |agent, interrupted| {
-            let loan = CoreLoan::from_raw(agent, raw.take())?;
+            // SAFETY: as above; the first loan has come back as this raw one.
+            let loan = unsafe { CoreLoan::from_raw(agent, raw.take()) }?;
             outcome(loan.publish_until(to, length, options, interrupted)).map_err(|(error, raw)| {
                 failed = Some(raw);
                 error

@@ -52,7 +52,7 @@ impl Agent {
         self.member.wait_on(&[source], timeout, interrupted, || {
             let Some(ring) = queue.ring(REPLY) else { return Ok(None) };
             while let Some(claimed) = take_from(self.member.segment(), &queue, REPLY, ring, self.member.name())? {
-                match self.member.open(&queue, claimed) {
+                match self.member.open(&queue, claimed)? {
                     Some(answer) if answer.correlation() == question.0 => return Ok(Some(answer)),
                     Some(late) => {
                         late.into_raw();

@@ -3,16 +3,18 @@
 //! A dead letter is moved like any message, so a crash leaves it in exactly one place; its header keeps the queue it was sent to.
 
 use super::Member;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::{QUEUE_MAKES_ROOM, REPLY};
 use crate::memory::Memory;
-use crate::message::{Lane, Meta};
-use crate::queue::{BY_PRIORITY, Claimed, NotPublished, Queue, Route, publish, take, take_from};
+use crate::message::{Lane, Message};
+use crate::queue::{Claimed, NotPublished, Queue, Route, publish, take_from};
 use crate::sync::S10;
 use crate::wait;
 use crate::word::{ChunkState, ChunkWord, IntentKind, Name};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+
+/// A ring that is full and empty at once for this many rounds is not sane.
+pub(super) const ROUNDS: u32 = 1000;
 
 impl Member {
     /// Makes room in a full ring if its queue wants that; `false`: the sender has to wait.
@@ -23,7 +25,7 @@ impl Member {
         let Some(lane) = queue.ring(ring) else { return Ok(false) };
         match take_from(self.segment(), queue, ring, lane, self.name)? {
             Some(oldest) if ring == REPLY => self.drop_letter(queue.name, oldest),
-            Some(oldest) => self.dead_letter(queue.name, oldest.chunk, oldest.word),
+            Some(oldest) => self.dead_letter(queue.name, oldest.chunk, oldest.word)?,
             // Somebody else took it: there is room now.
             None => {}
         }
@@ -34,35 +36,42 @@ impl Member {
     pub(super) fn drop_letter(&self, queue: Name, message: Claimed) {
         if let Some(control) = self.segment().queue_control(queue.index()) {
             // Relaxed: a counter for people.
-            control.dropped.fetch_add(1, Relaxed);
+            control.losses.dropped.fetch_add(1, Relaxed);
         }
         self.give_back(message.chunk, message.word, ChunkState::InFlight);
     }
 
     /// Moves a message in flight with this member to the dead letters of `queue`.
-    pub(super) fn dead_letter(&self, queue: Name, chunk: u32, word: ChunkWord) {
+    ///
+    /// # Errors
+    /// If the dead letters cannot take it (an insane ring, no memory): it is queued again as it was.
+    pub(super) fn dead_letter(&self, queue: Name, chunk: u32, word: ChunkWord) -> Result<()> {
         let segment = self.segment();
         let mut letter = Claimed { chunk, word, ring: Lane::Normal.ring() };
-        let Some((control, header)) = segment.queue_control(queue.index()).zip(segment.chunk_header(chunk)) else {
-            return;
-        };
+        let found = segment.queue_control(queue.index()).zip(segment.chunk_header(chunk));
+        let Some((control, header)) = found else { return Err(Error::corrupt(format!("chunk {chunk}"), "I5")) };
         // Relaxed: counters for people, our own header (I7), and an option that was set before the queue was named (S6).
-        control.undelivered.fetch_add(1, Relaxed);
+        control.losses.undelivered.fetch_add(1, Relaxed);
         let target = control.dead_letters.load(Relaxed).checked_sub(1).map(Name::from_bits);
-        let Some(target) = target.and_then(|name| segment.queue(name)) else { return self.drop_letter(queue, letter) };
-        let deliveries = header.deliveries.load(Relaxed) & 0xffff_ffff;
-        header.deliveries.store(deliveries | (queue.bits() + 1) << 32, Relaxed);
+        let Some(target) = target.and_then(|name| segment.queue(name)) else {
+            self.drop_letter(queue, letter);
+            return Ok(());
+        };
+        let (deliveries, expires_ns) = (header.deliveries.load(Relaxed), header.expires_ns.load(Relaxed));
+        header.deliveries.store(deliveries & 0xffff_ffff | (queue.bits() + 1) << 32, Relaxed);
         header.expires_ns.store(0, Relaxed);
-        if self.bury(&target, &mut letter).is_err() {
-            // No memory for the dead letters' ring, or an insane one: it stays what it was, a message of its queue.
-            let _ = self.redeliver(chunk, letter.word);
-        }
+        self.bury(&target, &mut letter).or_else(|error| {
+            header.deliveries.store(deliveries, Relaxed);
+            header.expires_ns.store(expires_ns, Relaxed);
+            self.redeliver(chunk, letter.word)?;
+            Err(error)
+        })
     }
 
     fn bury(&self, target: &Queue<'_>, letter: &mut Claimed) -> Result<()> {
         let route = Route { ring: letter.ring, kind: IntentKind::Move };
         let notes = &self.entry()?.notes;
-        loop {
+        for _ in 0..ROUNDS {
             let known_head = self.known_head(target.name, route.ring);
             match publish(self.segment(), notes, target, route, (letter.chunk, letter.word), known_head) {
                 Ok(()) => {
@@ -79,6 +88,7 @@ impl Member {
                 self.drop_letter(target.name, oldest);
             }
         }
+        Err(Error::corrupt("a queue of dead letters", "I3"))
     }
 
     /// Sends dead letters back to the queues they were sent to, `most` at the most, their deliveries counted anew. Returns how many went;
@@ -87,32 +97,26 @@ impl Member {
     /// # Errors
     /// `UnknownAgent`, `AgentBusy`, `Full`, `Closed`.
     pub fn redrive(&self, dead_letters: &str, most: u64) -> Result<u64> {
-        let name = self.find(dead_letters)?;
-        let waiting: u64 = {
-            let queue = self.queue(name)?;
-            queue.active().map(|(_, ring)| ring.waiting().count() as u64).sum()
-        };
+        let mut put_there_directly = Vec::new();
+        let result = self.redrive_until(dead_letters, most, &mut put_there_directly);
+        // Dropped here: they go back only now, or they would be met again and again.
+        drop(put_there_directly);
+        result
+    }
+
+    fn redrive_until<'a>(&'a self, dead_letters: &str, most: u64, others: &mut Vec<Message<'a>>) -> Result<u64> {
         let mut sent = 0;
-        for _ in 0..waiting {
-            if sent == most {
-                break;
-            }
-            let Some(message) = self.try_receive(dead_letters)? else { break };
-            let raw = message.into_raw();
-            let Some(header) = self.segment().chunk_header(raw.chunk) else { continue };
-            // Relaxed: our own header (I7).
-            let deliveries = header.deliveries.load(Relaxed);
-            let Some(origin) = (deliveries >> 32).checked_sub(1).map(Name::from_bits) else {
-                self.redeliver(raw.chunk, raw.word)?;
+        while sent < most {
+            let Some(mut letter) = self.try_receive(dead_letters)? else { break };
+            let Some(origin) = letter.origin() else {
+                others.push(letter);
                 continue;
             };
-            header.deliveries.store(0, Relaxed);
-            let route = Route { ring: Meta(header.meta.load(Relaxed)).lane().ring(), kind: IntentKind::Move };
-            let mut word = raw.word;
-            if let Err(error) = self.enqueue(origin, route, raw.chunk, &mut word, Some(Duration::ZERO), &mut || false) {
-                header.deliveries.store(deliveries, Relaxed);
-                self.redeliver(raw.chunk, word)?;
-                return if sent > 0 { Ok(sent) } else { Err(error) };
+            match letter.send_back(origin) {
+                Ok(()) => std::mem::forget(letter),
+                // Dropped, it stays a dead letter.
+                Err(_) if sent > 0 => break,
+                Err(error) => return Err(error),
             }
             sent += 1;
         }
@@ -127,14 +131,14 @@ impl Member {
         self.check()?;
         let name = self.find(queue)?;
         self.check_owner(name)?;
-        let (queue, notes) = (self.queue(name)?, &self.entry()?.notes);
+        let queue = self.queue(name)?;
         let mut purged = 0;
-        while let Some(claimed) = take(self.segment(), notes, &queue, self.name, &BY_PRIORITY)? {
-            if let Some(ring) = queue.ring(claimed.ring) {
+        for (number, ring) in queue.active() {
+            while let Some(claimed) = take_from(self.segment(), &queue, number, ring, self.name)? {
                 wait::ring(ring.room(), 1);
+                self.give_back(claimed.chunk, claimed.word, ChunkState::InFlight);
+                purged += 1;
             }
-            self.give_back(claimed.chunk, claimed.word, ChunkState::InFlight);
-            purged += 1;
         }
         Ok(purged)
     }

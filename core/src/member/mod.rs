@@ -17,6 +17,7 @@ use crate::heap::Heap;
 use crate::layout::{MemberEntry, QUEUE_CLOSED};
 use crate::memory::Memory;
 use crate::name::check_name;
+use crate::platform::file::random;
 use crate::platform::fork;
 use crate::queue::Queue;
 use crate::reap::{give_back_chunks, reap};
@@ -25,7 +26,7 @@ use crate::registry;
 use crate::segment::Segment;
 use crate::sync::{S10, window};
 use crate::wait;
-use crate::word::{ChunkWord, ClaimState, ClaimWord, Name};
+use crate::word::{ClaimState, ClaimWord, Name};
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -44,35 +45,35 @@ pub struct Member {
     sent: Cell<u64>,
     taken: Cell<u32>,
     known_heads: [(Cell<u64>, Cell<u64>); KNOWN_HEADS],
-    adopted: RefCell<Vec<(u32, ChunkWord)>>,
 }
 
 impl Member {
     pub(crate) fn claim(bus: &Bus, preferred: Option<u16>) -> Result<Member> {
-        match Member::claim_index(bus, preferred, false) {
-            Err(Error::TooManyAgents { .. }) if bus.reap_from_reserve()? => Member::claim_index(bus, preferred, false),
-            result => result,
-        }
-    }
-
-    pub(crate) fn claim_index(bus: &Bus, preferred: Option<u16>, reserve: bool) -> Result<Member> {
         fork::watch();
         let segment = bus.segment();
         segment.check_open()?;
-        let name = registry::claim_member(segment, preferred, reserve)?;
-        let member = Member {
+        let name = match registry::claim_member(segment, preferred) {
+            Err(Error::TooManyAgents { .. }) if bus.reap_from_reserve()? => registry::claim_member(segment, preferred)?,
+            result => result?,
+        };
+        let member = Member::new(bus, name);
+        // Whoever destroys the bus after this look finds the claim.
+        segment.check_open()?;
+        Ok(member)
+    }
+
+    /// The handle of an index that was just claimed.
+    pub(crate) fn new(bus: &Bus, name: Name) -> Member {
+        Member {
             bus: bus.clone(),
             name,
             fork: fork::generation(),
             heap: RefCell::new(Heap::new(name)),
-            sent: Cell::new(0),
+            // Incarnations come round again, so counts do not begin at the same number.
+            sent: Cell::new(random()),
             taken: Cell::new(0),
             known_heads: std::array::from_fn(|_| (Cell::new(u64::MAX), Cell::new(0))),
-            adopted: RefCell::default(),
-        };
-        // Whoever destroys the bus after this look finds the claim.
-        segment.check_open()?;
-        Ok(member)
+        }
     }
 
     pub(crate) fn segment(&self) -> &Segment {
@@ -134,6 +135,10 @@ impl Member {
         self.check()?;
         let mailbox = registry::declare(self.segment(), self.name, name, &QueueOptions::default())?;
         while let Err(owner) = registry::own(self.segment(), self.name, mailbox) {
+            if owner == self.name {
+                let what = format!("'{name}': this handle owns a mailbox already; attach another for a second one");
+                return Err(Error::InvalidArgument { what });
+            }
             if !registry::is_gone(self.segment(), owner) {
                 let pid = registry::pid_of(self.segment(), owner).unwrap_or(0);
                 return Err(Error::AgentBusy { name: name.into(), pid });
@@ -142,6 +147,8 @@ impl Member {
             registry::disown(self.segment(), owner, mailbox);
         }
         self.entry()?.sender.store(mailbox.bits() + 1, Relaxed);
+        // Others may wait for its messages while nobody owned it: they are to find out.
+        wait::ring(self.queue(mailbox)?.items, u32::MAX);
         Ok(mailbox)
     }
 
@@ -154,10 +161,7 @@ impl Member {
         let queue = self.queue(self.find(name)?)?;
         queue.flags.fetch_or(QUEUE_CLOSED, S10.release());
         window(36);
-        wait::ring(queue.items, u32::MAX);
-        for (_, ring) in queue.active() {
-            wait::ring(ring.room(), u32::MAX);
-        }
+        queue.wake_all(u32::MAX);
         Ok(())
     }
 
@@ -190,7 +194,7 @@ impl Member {
     }
 
     fn reap_if(&self, only: Option<u32>) -> Reaped {
-        reap(self.segment(), self.name, only, &mut self.adopted.borrow_mut())
+        reap(self.segment(), self.name, only)
     }
 
     /// Says in the segment that this member reaps the dead at once; its peers then look less often themselves.
@@ -211,7 +215,6 @@ impl Member {
         let segment = self.segment();
         let Ok(entry) = self.entry() else { return };
         let mut reaper = Reaper::new(segment, self.name, &entry.notes);
-        self.adopted.borrow_mut().clear();
         // What is ours is given back as a reaper would, by a reaper who is us: chunks kept are freed, messages in flight queued again.
         let unfinished = give_back_chunks(segment, &mut reaper, std::iter::once(entry), |member| member == self.name);
         window(37);
@@ -221,7 +224,7 @@ impl Member {
         }
         let supervisor = &segment.header().supervisor;
         let _ = supervisor.compare_exchange(self.name.bits() + 1, 0, Relaxed);
-        let finished = unfinished.is_empty() && reaper.adopted.is_empty();
+        let finished = unfinished.is_empty();
         let last = |seen: ClaimWord| if finished { seen.freed() } else { seen.with_state(ClaimState::Dead) };
         registry::give_up_claim(segment, self.name, last);
     }

@@ -5,10 +5,11 @@ use super::waiting::Source;
 use crate::error::{Error, Result};
 use crate::layout::{QUEUE_CLOSED, REDELIVERY};
 use crate::memory::Memory;
-use crate::message::{Message, Meta, RawMessage};
+use crate::message::{Lane, Message, Meta, RawMessage};
 use crate::platform::clock;
 use crate::platform::futex::WAIT_ANY_MAX;
 use crate::queue::{self, BY_PATIENCE, BY_PRIORITY, Claimed, Queue, Route};
+use crate::reap::unshelve;
 use crate::registry;
 use crate::sync::{S10, window};
 use crate::wait;
@@ -56,13 +57,17 @@ impl Member {
     }
 
     pub(super) fn check_owner(&self, queue: Name) -> Result<()> {
-        match registry::owner_of(self.segment(), queue) {
-            Some(owner) if owner != self.name && !registry::is_gone(self.segment(), owner) => Err(Error::AgentBusy {
-                name: self.spoken_name(queue),
-                pid: registry::pid_of(self.segment(), owner).unwrap_or(0),
-            }),
-            _ => Ok(()),
+        self.other_owner(queue).map_or(Ok(()), Err)
+    }
+
+    /// `AgentBusy` if somebody else who is alive owns the mailbox.
+    fn other_owner(&self, queue: Name) -> Option<Error> {
+        let owner = registry::owner_of(self.segment(), queue).filter(|owner| *owner != self.name)?;
+        if registry::is_gone(self.segment(), owner) {
+            return None;
         }
+        let pid = registry::pid_of(self.segment(), owner).unwrap_or(0);
+        Some(Error::AgentBusy { name: self.spoken_name(queue), pid })
     }
 
     /// Takes a message of any of several queues, with one sleep; which queue it was, [`Message::queue`] tells. Of queues that all have
@@ -120,28 +125,53 @@ impl Member {
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Message<'_>> {
-        let notes = &self.entry()?.notes;
         self.wait_on(sources, timeout, interrupted, || {
-            let mut closed = 0;
-            for at in 0..queues.len() {
-                // Where the search begins moves on with every message, so that no queue hides another.
-                let queue = &queues[(self.taken.get() as usize + at) % queues.len()];
-                // Looked at before the messages: closed, then empty, stays empty.
-                closed += (queue.flags.load(S10.acquire()) & QUEUE_CLOSED != 0) as usize;
-                while let Some(claimed) = queue::take(self.segment(), notes, queue, self.name, self.order())? {
-                    if let Some(message) = self.open(queue, claimed) {
-                        self.taken.set(self.taken.get().wrapping_add(1));
+            loop {
+                let mut closed = 0;
+                for at in 0..queues.len() {
+                    // Where the search begins moves on with every message, so that no queue hides another.
+                    let queue = &queues[(self.taken.get() as usize).wrapping_add(at) % queues.len()];
+                    // Looked at before the messages. (A sender that saw it open may still be at work: its message stays queued.)
+                    closed += (queue.flags.load(S10.acquire()) & QUEUE_CLOSED != 0) as usize;
+                    if let Some(message) = self.take_one(queue)? {
                         return Ok(Some(message));
                     }
                 }
+                if queues.iter().any(|queue| unshelve(self.segment(), self.name, queue)) {
+                    continue;
+                }
+                if closed < queues.len() {
+                    return Ok(None);
+                }
+                let names = queues.iter().map(|queue| format!("queue '{}'", self.spoken_name(queue.name)));
+                return Err(Error::Closed { what: names.collect::<Vec<_>>().join(", ") });
             }
-            if closed < queues.len() {
-                return Ok(None);
-            }
-            let names: Vec<_> =
-                queues.iter().map(|queue| format!("queue '{}'", self.spoken_name(queue.name))).collect();
-            Err(Error::Closed { what: names.join(", ") })
         })
+    }
+
+    /// The first message of a queue that is one to hand out.
+    fn take_one(&self, queue: &Queue<'_>) -> Result<Option<Message<'_>>> {
+        let notes = &self.entry()?.notes;
+        while let Some(claimed) = queue::take(self.segment(), notes, queue, self.name, self.order())? {
+            let Some(message) = self.open(queue, claimed)? else { continue };
+            if message.lane() == Lane::Reply {
+                // Who asked waits no longer, or would have taken it.
+                message.into_raw();
+                self.drop_letter(queue.name, claimed);
+                continue;
+            }
+            if let Some(owner) = self.other_owner(queue.name) {
+                // The mailbox has got an owner meanwhile: the message is the owner's.
+                message.nack()?;
+                return Err(owner);
+            }
+            self.taken.set(self.taken.get().wrapping_add(1));
+            return Ok(Some(message));
+        }
+        match self.other_owner(queue.name) {
+            Some(owner) => Err(owner),
+            None => Ok(None),
+        }
     }
 
     /// Strict priority, but for every so many messages: then the least urgent lane comes first.
@@ -151,7 +181,10 @@ impl Member {
 
     /// Makes a message of a claimed chunk. One that has expired or was delivered too often becomes a dead letter; one whose header
     /// makes no sense is dropped and counted.
-    pub(super) fn open(&self, queue: &Queue<'_>, claimed: Claimed) -> Option<Message<'_>> {
+    ///
+    /// # Errors
+    /// If a dead letter cannot be moved; it is queued for redelivery then.
+    pub(super) fn open(&self, queue: &Queue<'_>, claimed: Claimed) -> Result<Option<Message<'_>>> {
         let segment = self.segment();
         if let Some(ring) = queue.ring(claimed.ring) {
             wait::ring(ring.room(), 1);
@@ -161,25 +194,26 @@ impl Member {
             segment.chunk_header(chunk).zip(segment.payload(chunk)).zip(segment.queue_control(queue.name.index()));
         let Some(((header, (data, capacity)), control)) = found else {
             segment.header().corrupt.fetch_add(1, Relaxed);
-            return None;
+            return Ok(None);
         };
         // Relaxed, all of it: our chunk now (I7), seen by S1.
         let length = Meta(header.meta.load(Relaxed)).length();
         if length > capacity {
             segment.header().corrupt.fetch_add(1, Relaxed);
             self.give_back(chunk, word, ChunkState::InFlight);
-            return None;
+            return Ok(None);
         }
         let (deliveries, most) = (header.deliveries.load(Relaxed), control.max_deliveries.load(Relaxed));
         let expires_ns = header.expires_ns.load(Relaxed);
         let worn_out = most != 0 && deliveries & 0xffff_ffff >= most;
         if worn_out || expires_ns != 0 && expires_ns <= clock::monotonic_ns() {
-            self.dead_letter(queue.name, chunk, word);
-            return None;
+            self.dead_letter(queue.name, chunk, word)?;
+            return Ok(None);
         }
-        header.deliveries.store(deliveries + 1, Relaxed);
+        let counted = deliveries & !0xffff_ffff | (deliveries as u32).saturating_add(1) as u64;
+        header.deliveries.store(counted, Relaxed);
         window(15);
-        Some(Message::new(self, RawMessage { data, length, chunk, word }))
+        Ok(Some(Message::new(self, RawMessage { data, length, chunk, word })))
     }
 
     /// Gives up a chunk that is this member's in `state`; does nothing if it is not (recovered, or after a fork).
@@ -210,8 +244,8 @@ impl Member {
                 Ok(())
             }
             Err(queue::NotPublished { word, error }) => {
-                self.adopted.borrow_mut().push((chunk, word));
-                Err(error.unwrap_or_else(|| Error::Full { queue: self.spoken_name(home), limit: 1 << queue.shift }))
+                queue::shelve(segment, &queue, chunk, word);
+                error.map_or(Ok(()), Err)
             }
         }
     }

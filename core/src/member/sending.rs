@@ -1,10 +1,11 @@
 //! What a member sends: a loan, written in place, published; the commit point is in [`crate::queue::publish`].
 
+use super::dead_letters::ROUNDS;
 use super::waiting::Source;
 use super::{KNOWN_HEADS, Member};
 use crate::bus::QueueOptions;
 use crate::error::{Error, Result};
-use crate::layout::{PAYLOAD_MAX, QUEUE_CLOSED, REPLY};
+use crate::layout::{QUEUE_CLOSED, REPLY};
 use crate::message::{ContentType, Lane, Loan, MessageId, Meta, RawLoan};
 use crate::platform::clock;
 use crate::queue::{self, Route};
@@ -70,7 +71,9 @@ impl Member {
         let Some((data, capacity)) = segment.payload(chunk) else {
             return Err(Error::corrupt(format!("chunk {chunk}"), "I14"));
         };
-        debug_assert!(capacity >= length && capacity as u64 <= PAYLOAD_MAX);
+        if capacity < length {
+            return Err(Error::corrupt(format!("chunk {chunk}"), "I14"));
+        }
         Ok(Loan::new(self, RawLoan { data, capacity: length, chunk, word }))
     }
 
@@ -109,7 +112,7 @@ impl Member {
         let room = queue.ring_for_sending(self.segment(), route.ring)?.room();
         let notes = &self.entry()?.notes;
         let sent = self.wait_on(&[Source { word: room, queue: queue.name }], timeout, interrupted, || {
-            loop {
+            for _ in 0..ROUNDS {
                 // An answer belongs to work that is under way: a closed queue lets it in.
                 if route.ring != REPLY && queue.flags.load(S10.acquire()) & QUEUE_CLOSED != 0 {
                     return Err(Error::Closed { what: format!("queue '{}'", self.spoken_name(to)) });
@@ -128,6 +131,7 @@ impl Member {
                     return Ok(None);
                 }
             }
+            Err(Error::corrupt(format!("queue '{}'", self.spoken_name(to)), "I3"))
         });
         match sent {
             Ok(()) => {

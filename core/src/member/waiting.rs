@@ -116,7 +116,7 @@ impl Member {
         let looked = &self.segment().header().looked_ns;
         // Relaxed: only keeps the looks of a thousand sleepers apart.
         let (now, last) = (clock::monotonic_ns(), looked.load(Relaxed));
-        if now.saturating_sub(last) < self.nap().as_nanos() as u64 * 9 / 10
+        if now.wrapping_sub(last) < self.nap().as_nanos() as u64 * 9 / 10
             || looked.compare_exchange(last, now, Relaxed).is_err()
         {
             return false;

@@ -116,22 +116,20 @@ impl File {
     }
 
     /// Locks the byte that stands for member `index`, far behind the end of the file. The lock belongs to this open file, so it ends with
-    /// the process and also with its `execve`, which closes the descriptor. `false`: another open file has it.
-    pub fn lock_member(&self, index: u16) -> bool {
-        fcntl(&self.0, FcntlArg::F_OFD_SETLK(&member_lock(index, libc::F_WRLCK))).is_ok()
+    /// the process and also with its `execve`, which closes the descriptor. A hint: it may fail, and a forked child keeps it.
+    pub fn lock_member(&self, index: u16) {
+        let _ = fcntl(&self.0, FcntlArg::F_OFD_SETLK(&member_lock(index, libc::F_WRLCK)));
     }
 
     /// Gives the byte up.
     pub fn unlock_member(&self, index: u16) {
-        // Nothing is lost if it fails: the lock ends with the file.
         let _ = fcntl(&self.0, FcntlArg::F_OFD_SETLK(&member_lock(index, libc::F_UNLCK)));
     }
 
-    /// Whether another open file has the byte. When the kernel does not tell, it has.
+    /// Whether another open file has the byte.
     pub fn is_member_locked(&self, index: u16) -> bool {
         let mut lock = member_lock(index, libc::F_WRLCK);
-        let asked = fcntl(&self.0, FcntlArg::F_OFD_GETLK(&mut lock));
-        asked.is_err() || lock.l_type != libc::F_UNLCK as libc::c_short
+        fcntl(&self.0, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok() && lock.l_type != libc::F_UNLCK as libc::c_short
     }
 
     /// Writes bytes without a mapping.

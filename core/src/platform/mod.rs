@@ -9,4 +9,6 @@ pub mod fork;
 #[cfg(not(loom))]
 pub mod futex;
 #[cfg(not(loom))]
+pub mod own;
+#[cfg(not(loom))]
 pub mod process;

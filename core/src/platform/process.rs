@@ -55,7 +55,8 @@ pub fn is_dead(pid: u32, stamp: u64, is_inode: bool) -> bool {
     }
     let Some(fd) = pidfd(pid) else {
         return match nix::errno::Errno::last() {
-            Errno::ESRCH => true,
+            // None with that pid; or the number is a thread's by now, which is no process.
+            Errno::ESRCH | Errno::ENOENT | Errno::EINVAL => true,
             // No pidfds here (an old kernel, a filter, an emulator): a zombie counts as alive until it is waited for.
             Errno::ENOSYS | Errno::EPERM => {
                 !is_inode && start_time(pid).is_none_or(|start| start & STAMP_MASK != stamp)

@@ -27,6 +27,7 @@ pub struct Segment {
     name: String,
     file: File,
     probe: File,
+    inode: u64,
     base: *mut u8,
     bytes: usize,
     _mapping: Mapping,
@@ -56,8 +57,18 @@ impl Segment {
             }
             let stamp_is_inode = header.stamp_is_inode;
             let probe = file.reopen().map_err(|error| open_error(bus, error))?;
-            let segment =
-                Segment { name: bus.into(), file, probe, base, bytes, _mapping: mapping, geometry, stamp_is_inode };
+            let inode = file.about().map_err(|error| open_error(bus, error))?.inode;
+            let segment = Segment {
+                name: bus.into(),
+                file,
+                probe,
+                inode,
+                base,
+                bytes,
+                _mapping: mapping,
+                geometry,
+                stamp_is_inode,
+            };
             if segment.header().birth.load(Relaxed) == header.birth {
                 return Ok(segment);
             }
@@ -72,8 +83,9 @@ impl Segment {
         let mapping = Mapping::read_only(&file, geometry.bytes())
             .map_err(|error| Error::system(format!("cannot map {}", path.display()), error))?;
         let probe = file.reopen().map_err(|error| open_error(bus, error))?;
+        let inode = file.about().map_err(|error| open_error(bus, error))?.inode;
         let ((base, bytes), stamp_is_inode) = (mapping.raw(), header.stamp_is_inode);
-        Ok(Segment { name: header.name, file, probe, base, bytes, _mapping: mapping, geometry, stamp_is_inode })
+        Ok(Segment { name: header.name, file, probe, inode, base, bytes, _mapping: mapping, geometry, stamp_is_inode })
     }
 
     /// The bus' name.
@@ -89,6 +101,17 @@ impl Segment {
     /// The open file.
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// The number that tells it from others of its name.
+    pub fn birth(&self) -> u64 {
+        // Relaxed: never changes.
+        self.header().birth.load(Relaxed)
+    }
+
+    /// The inode of its file.
+    pub fn inode(&self) -> u64 {
+        self.inode
     }
 
     /// The same file, opened anew, for looking at the locks of members.
@@ -172,9 +195,20 @@ impl Segment {
 
     /// Commits a range; `OutOfMemory` when /dev/shm is full.
     pub fn commit(&self, offset: u64, bytes: u64) -> Result<()> {
+        self.check_descriptor()?;
         self.file.commit(offset, bytes).map_err(|error| {
             no_memory(bytes, error, || Error::system(format!("cannot commit memory of bus '{}'", self.name), error))
         })
+    }
+
+    /// Programs that close every descriptor exist, and the next file opened gets our number: not a file to write to.
+    fn check_descriptor(&self) -> Result<()> {
+        if self.file.about().is_ok_and(|about| about.inode == self.inode) {
+            return Ok(());
+        }
+        let what =
+            format!("this program has closed the descriptor of bus '{}', which was not its own to close", self.name);
+        Err(Error::System { what, errno: libc::EBADF })
     }
 
     /// `Closed` once the bus is being destroyed.
@@ -312,8 +346,9 @@ impl Memory for Segment {
             shift,
             lanes: &control.lanes,
             // Relaxed: set before the queue is named (S6), changed only by people.
-            limit: control.limit.load(Relaxed),
+            limit: control.limit.load(Relaxed).max(1),
             flags: &control.flags,
+            deferred: &control.deferred,
             items: &control.items,
         })
     }

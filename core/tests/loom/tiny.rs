@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use swarmbus_core::Result;
 use swarmbus_core::layout::{Notes, REDELIVERY, RingControl};
 use swarmbus_core::memory::Memory;
-use swarmbus_core::queue::{self, Claimed, Queue, Route};
+use swarmbus_core::queue::{self, Claimed, LIMBO, Queue, Route};
 use swarmbus_core::recover::Reaper;
 use swarmbus_core::ring::Ring;
 use swarmbus_core::sync::{WakeWord, Word};
@@ -65,6 +65,7 @@ struct Tables {
     slots: Vec<Word>,
     lanes: Word,
     flags: Word,
+    deferred: Word,
     items: WakeWord,
 }
 
@@ -100,6 +101,7 @@ impl Memory for Segment {
             lanes: &tables.lanes,
             limit: self.shape.limit,
             flags: &tables.flags,
+            deferred: &tables.deferred,
             items: &tables.items,
         })
     }
@@ -127,6 +129,7 @@ impl Segment {
             slots: slots(),
             lanes: Word::constant(0b11),
             flags: Word::constant(0),
+            deferred: Word::new(0),
             items: WakeWord::new(0),
         };
         Arc::new(Segment {
@@ -203,7 +206,7 @@ impl Segment {
 
     /// Takes the most urgent message of a queue.
     pub fn take(&self, me: Name, from: u16) -> Option<Claimed> {
-        queue::take(self, self.notes_of(me), &self.queue_at(from), me).unwrap()
+        queue::take(self, self.notes_of(me), &self.queue_at(from), me, &[REDELIVERY, LANE]).unwrap()
     }
 
     /// Acknowledges.
@@ -230,27 +233,31 @@ impl Segment {
     }
 
     /// [`Segment::reap`], with an answer to whether the dead members' indices still are theirs. `false`: something found no room
-    /// and is left to a later reap.
+    /// and is in limbo.
     pub fn reap_if(&self, me: Name, dead: &[Name], is_still_dead: impl Fn() -> bool) -> bool {
         let mut reaper = Reaper::new(self, me, self.notes_of(me));
         for member in dead {
             reaper.intent(self.notes_of(*member), &is_still_dead);
         }
-        let mut finished = true;
         for chunk in 0..self.chunks.len() as u32 {
-            finished &= !reaper.chunk(chunk, |member| dead.contains(&member));
+            assert!(
+                !reaper.chunk(chunk, |member| member == LIMBO || dead.contains(&member)),
+                "every header can be read"
+            );
         }
         for member in dead {
             reaper.wakes(self.notes_of(*member));
         }
-        finished && reaper.adopted.is_empty()
+        reaper.reaped.deferred == 0
     }
 
     /// The part of a reap that is about chunks. `false`: something is left to a later reap.
     pub fn recover_chunks(&self, me: Name, dead: &[Name]) -> bool {
         let mut reaper = Reaper::new(self, me, self.notes_of(me));
-        let left = (0..self.chunks.len() as u32).filter(|chunk| reaper.chunk(*chunk, |member| dead.contains(&member)));
-        left.count() == 0 && reaper.adopted.is_empty()
+        for chunk in 0..self.chunks.len() as u32 {
+            reaper.chunk(chunk, |member| member == LIMBO || dead.contains(&member));
+        }
+        reaper.reaped.deferred == 0
     }
 
     /// How many slots of a queue speak of a chunk.
