@@ -7,6 +7,7 @@
 
 pub mod crash;
 pub mod killer;
+pub mod kills;
 pub mod ledger;
 pub mod peer;
 pub mod scene;

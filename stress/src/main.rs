@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use swarmbus_stress::crash::Point;
 use swarmbus_stress::victim::{Operation, Orders};
-use swarmbus_stress::{Result, peer, space, victim, workload};
+use swarmbus_stress::{Result, kills, peer, space, victim, workload};
 
 #[derive(Parser)]
 #[command(about = "Kills real processes and checks that nothing is lost")]
@@ -15,11 +15,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Kill processes at random moments: while they send, and while they hold a message.
+    /// Kill processes at random moments: while they send, hold a message, or sleep.
     Kills {
         /// Kills of each kind.
         #[arg(default_value_t = 1000)]
-        kills: u32,
+        count: u32,
     },
     /// Do one thing on a bus, and die of it.
     #[command(hide = true)]
@@ -102,16 +102,17 @@ fn main() -> ExitCode {
 
 fn run(verb: Verb) -> Result<()> {
     match verb {
-        Verb::Kills { kills } => {
-            let program = std::env::current_exe()?;
-            println!("{}", workload::kill_senders(&program, kills)?);
-            println!("{}", workload::kill_holders(&program, kills)?);
+        Verb::Kills { count } => {
+            let program = std::path::Path::new("/proc/self/exe");
+            println!("{}", kills::kill_senders(program, count)?);
+            println!("{}", kills::kill_holders(program, count)?);
+            println!("{}", kills::kill_sleepers(program, count.div_ceil(20))?);
             Ok(())
         }
         Verb::Victim { bus, operation, at, times, first } => victim::run(Orders { bus, operation, at, times, first }),
         Verb::Peer { bus, first } => peer::run(&bus, first),
-        Verb::Send { bus, first, count, patience_ms } => workload::send(&bus, first, count, patience_ms),
-        Verb::Hold { bus } => workload::hold(&bus),
+        Verb::Send { bus, first, count, patience_ms } => kills::send(&bus, first, count, patience_ms),
+        Verb::Hold { bus } => kills::hold(&bus),
         Verb::Answer { bus, name } => workload::answer(&bus, &name),
         Verb::Flow { bus, count } => workload::flow(&bus, count),
         Verb::SmallTmpfs => space::run_out(),

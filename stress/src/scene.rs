@@ -4,11 +4,13 @@ use crate::Result;
 use crate::ledger::{Books, Event};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use swarmbus_core::{Bus, CreateOptions, Error, Lane, Member, Message, SendOptions};
 
 static SCENES: AtomicUsize = AtomicUsize::new(0);
+static SWEEP: Once = Once::new();
 
 /// A bus that is destroyed on drop.
 pub struct Scene(Bus);
@@ -19,6 +21,7 @@ impl Scene {
     /// # Errors
     /// Those of [`Bus::create`].
     pub fn new(options: &CreateOptions) -> Result<Scene> {
+        SWEEP.call_once(remove_stale);
         let name = format!("stress-{}-{}", std::process::id(), SCENES.fetch_add(1, Relaxed));
         Ok(Scene(Bus::create(&name, options)?))
     }
@@ -26,6 +29,16 @@ impl Scene {
     /// The name of a second bus, which a victim may make and which goes with this one.
     pub fn second(&self) -> String {
         second_of(self.0.name())
+    }
+}
+
+/// Removes what a run left that was itself killed.
+fn remove_stale() {
+    for bus in Bus::list().unwrap_or_default() {
+        let pid = bus.strip_prefix("stress-").and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            let _ = std::fs::remove_file(file_of(&bus));
+        }
     }
 }
 

@@ -192,7 +192,7 @@ impl Case<'_> {
         let reaps = self.operation.name().starts_with("reap");
         let times = match (self.contended, reaps) {
             (false, _) => 1,
-            (true, true) => 15,
+            (true, true) => 5,
             (true, false) => 400,
         };
         let (bus, operation, at) = (scene.name().to_owned(), self.operation, self.at);
