@@ -225,7 +225,7 @@ pub fn hold(bus: &str) -> Result<()> {
 /// When the other one sleeps on, or a message is lost.
 pub fn kill_sleepers(program: &Path, rounds: u32) -> Result<String> {
     let scene = Scene::new(&CreateOptions { agents: 64, heap: 16 << 20, limit: 16, ..CreateOptions::default() })?;
-    scene.declare("q", &QueueOptions { limit: Some(1) })?;
+    scene.declare("q", &QueueOptions { limit: Some(1), ..QueueOptions::default() })?;
     let (member, mut clerk) = (scene.join()?, Clerk::new(1, true));
     // Peers nap longer now: it is the reaper who has to pass the wake on.
     member.supervise()?;

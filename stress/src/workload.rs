@@ -191,7 +191,7 @@ pub fn flow(bus: &str, count: u64) -> Result<()> {
 /// A message lost, or received though refused; nobody refused at all.
 pub fn full_mailbox(program: &Path) -> Result<String> {
     let scene = Scene::new(&CreateOptions { agents: 64, heap: 64 << 20, ..CreateOptions::default() })?;
-    scene.declare("q", &QueueOptions { limit: Some(100) })?;
+    scene.declare("q", &QueueOptions { limit: Some(100), ..QueueOptions::default() })?;
     let (member, mut clerk) = (scene.join()?, Clerk::new(1, true));
     member.own("q")?;
     let mut senders = Vec::new();
