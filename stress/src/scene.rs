@@ -211,8 +211,8 @@ pub fn collect(bus: &Bus, queues: &[&str], books: &mut Books) -> Result<u64> {
 /// When it cannot.
 pub fn probe(bus: &Bus, queue: &str) -> Result<()> {
     let member = bus.join()?;
-    for lane in Lane::ALL {
-        member.send(queue, b"probe", &patience(*lane, Duration::from_secs(10)))?;
+    for lane in [Lane::Urgent, Lane::High, Lane::Normal, Lane::Low] {
+        member.send(queue, b"probe", &patience(lane, Duration::from_secs(10)))?;
         let message = member.receive(queue, Some(Duration::from_secs(10)))?;
         if (&*message, message.deliveries()) != (&b"probe"[..], 1) {
             return Err(format!("the probe of '{queue}' came back changed").into());

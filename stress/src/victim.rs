@@ -170,8 +170,8 @@ impl Victim {
             O::SendLarge => self.send("q", 5 << 20, Lane::Normal, LONG, false),
             O::SendStarved => self.send_starved(&bus.join()?),
             O::SendLane => {
-                let lanes = [Lane::Low, Lane::Urgent, Lane::High, Lane::Reply];
-                self.send("q", 40, lanes[self.round as usize % 4], LONG, true)
+                let lanes = [Lane::Low, Lane::Urgent, Lane::High];
+                self.send("q", 40, lanes[self.round as usize % 3], LONG, true)
             }
             O::SendFull => self.send("q", 40, Lane::Normal, Duration::ZERO, false),
             // Now and then without any, so that it is refused next to a peer who makes room, too.
