@@ -92,3 +92,10 @@ def test_links_lead_somewhere(page: str) -> None:
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", file.read_text())
     missing = [link for link in links if "://" not in link and not (file.parent / link).exists()]
     assert not missing
+
+
+def test_the_book_has_every_page() -> None:
+    docs = REPOSITORY / "docs"
+    summary = (docs / "SUMMARY.md").read_text()
+    pages = {str(page.relative_to(docs)) for page in docs.rglob("*.md")} - {"SUMMARY.md"}
+    assert not [page for page in sorted(pages) if f"]({page})" not in summary], "add them to docs/SUMMARY.md"
