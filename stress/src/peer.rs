@@ -53,7 +53,7 @@ pub fn run(bus: &str, first: u64) -> Result<()> {
         if round.is_multiple_of(24) {
             make_second(bus.name())?.destroy()?;
         }
-        if round.is_multiple_of(64) {
+        if round.is_multiple_of(256) {
             member.reap()?;
         }
         if round == 1 {

@@ -190,10 +190,12 @@ impl Case<'_> {
 
     fn victim(&self, scene: &Scene) -> Result<(Option<Trace>, Process)> {
         let reaps = self.operation.name().starts_with("reap");
-        let times = match (self.contended, reaps) {
-            (false, _) => 1,
-            (true, true) => 5,
-            (true, false) => 400,
+        // A reaper's peer reaps as well, and may be faster. A window has to be met all the same; a write may be missed.
+        let times = match (self.contended, reaps, self.at) {
+            (false, ..) => 1,
+            (true, true, Point::Window { .. }) => 50,
+            (true, true, _) => 5,
+            (true, false, _) => 400,
         };
         let (bus, operation, at) = (scene.name().to_owned(), self.operation, self.at);
         let orders = Orders { bus, operation, at, times, first: VICTIM };
