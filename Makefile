@@ -64,8 +64,12 @@ test-bash: build
 test-examples: build $(VENV)/.test-tools
 	pytest -q examples
 
+# Our operations, then our rivals beside us: a crate of its own, whose libraries and servers setup.sh installs.
 bench: tools
 	cargo bench -p swarmbus-benches
+	benches/peers/setup.sh
+	cd benches/peers && cargo build --quiet --release
+	target/peers/release/swarmbus-peers $(PEERS)
 
 stress: tools
 	cargo test --release -p swarmbus-stress -- --nocapture --include-ignored

@@ -1,0 +1,126 @@
+//! Runs trials: makes what they need, starts their processes, and takes all of it away again, whatever happens.
+
+pub mod children;
+mod memory;
+
+use crate::peer::Rival;
+use crate::trial::{Kind, Manner, Outcome, Trial, Work};
+use anyhow::{Context, Result};
+use children::{Children, Server};
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::Pid;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// What every name that a trial leaves in shared memory begins with.
+const PREFIX: &str = "swarmbus-peers-";
+
+/// How trials are run.
+pub struct Harness {
+    folder: TempDir,
+    cores: Vec<usize>,
+    count: u64,
+    /// What is measured takes this long.
+    pub measured: Duration,
+    /// What comes before it.
+    pub warm_up: Duration,
+    /// See [`Trial::pauses`].
+    pub pauses: u32,
+}
+
+impl Harness {
+    /// Looks at the machine, and sweeps up after harnesses that were killed.
+    pub fn new(measured: Duration, warm_up: Duration, pauses: u32) -> Result<Harness> {
+        let allowed = sched_getaffinity(Pid::from_raw(0)).context("asking which cores there are")?;
+        let cores = (0..CpuSet::count()).filter(|&core| allowed.is_set(core).unwrap_or(false)).collect();
+        sweep(|rest| {
+            let pid = rest.split('-').next().unwrap_or_default();
+            !pid.is_empty() && !Path::new("/proc").join(pid).exists()
+        });
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir().context("cannot make a temporary folder")?;
+        Ok(Harness { folder, cores, count: 0, measured, warm_up, pauses })
+    }
+
+    fn trial(&mut self, rival: &dyn Rival, work: &Work, manner: Manner) -> Result<Trial> {
+        self.count += 1;
+        let tag = format!("{PREFIX}{}-{}", std::process::id(), self.count);
+        let folder = self.folder.path().join(self.count.to_string());
+        fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let cores = match (self.cores.as_slice(), manner) {
+            _ if work.followers > 1 || !rival.is_alone() => None,
+            ([first, ..], Manner::OneCore) => Some((*first, *first)),
+            ([first, second, ..], _) => Some((*first, *second)),
+            _ => None,
+        };
+        // Free at this moment; whoever takes it meanwhile fails the trial, not the run.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+        Ok(Trial {
+            peer: rival.name().into(),
+            kind: work.kind,
+            bytes: work.bytes,
+            followers: work.followers,
+            manner,
+            measured: self.measured,
+            warm_up: self.warm_up,
+            pauses: self.pauses,
+            yields: work.followers as usize + 1 > self.cores.len(),
+            cores,
+            tag,
+            folder,
+            port: port.context("cannot find a free port on loopback")?.port(),
+        })
+    }
+
+    /// One run.
+    pub fn run(&mut self, rival: &dyn Rival, work: &Work, manner: Manner) -> Result<Outcome> {
+        let trial = self.trial(rival, work, manner)?;
+        let outcome = run(rival, &trial);
+        let _ = fs::remove_dir_all(&trial.folder);
+        let mine = format!("{}-{}", std::process::id(), self.count);
+        sweep(|rest| {
+            rest.strip_prefix(&mine).is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+        });
+        outcome
+    }
+}
+
+fn run(rival: &dyn Rival, trial: &Trial) -> Result<Outcome> {
+    let patience =
+        trial.warm_up + trial.measured + Duration::from_secs(20) + trial.followers * Duration::from_millis(40);
+    // In the order in which they are dropped: processes, then the server, then what they used.
+    let _made = rival.prepare(trial)?;
+    let server = if rival.has_server() { Some(Server::start(trial, || rival.serves(trial))?) } else { None };
+    let mut children = Children::start(trial, patience)?;
+    children.all_up()?;
+    let mut pids = children.pids();
+    pids.extend(server.as_ref().map(Server::pid));
+    let measures_memory = trial.kind == Kind::FanOut;
+    let before = if measures_memory { memory::of_all(&pids) } else { 0 };
+    children.all_ready()?;
+    let mut outcome = children.all_done()?;
+    if measures_memory {
+        let grown = memory::of_all(&pids).saturating_sub(before);
+        outcome.memory = Some(grown as f64 / f64::from(trial.followers));
+    }
+    drop(children);
+    drop(server);
+    Ok(outcome)
+}
+
+/// Removes what bears our prefix and then a rest as `chosen` in shared memory.
+fn sweep(chosen: impl Fn(&str) -> bool) {
+    let Ok(entries) = fs::read_dir("/dev/shm") else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        // A bus has the tag for its name, and its file a prefix of its own.
+        let name = name.strip_prefix("swarmbus.").unwrap_or(name);
+        if name.strip_prefix(PREFIX).is_some_and(&chosen) {
+            // A folder or a file; what cannot be removed is another user's.
+            let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
+        }
+    }
+}

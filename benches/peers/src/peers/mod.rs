@@ -1,0 +1,46 @@
+//! The rivals, one a file, and ourselves among them.
+
+#[cfg(feature = "aeron")]
+mod aeron;
+mod iceoryx2;
+mod mq;
+mod nats;
+mod net;
+mod pipe;
+mod raw;
+mod redis;
+mod swarmbus;
+mod unix;
+mod zeromq;
+
+use crate::peer::Rival;
+
+/// Ourselves, by name.
+pub const OURS: &str = "swarmbus";
+
+/// All of them, in the order of the tables.
+pub static ALL: &[&dyn Rival] = &[
+    &raw::Raw,
+    &swarmbus::Swarmbus,
+    &iceoryx2::Iceoryx2,
+    #[cfg(feature = "aeron")]
+    &aeron::Aeron,
+    &pipe::Pipe,
+    &unix::Unix::STREAM,
+    &unix::Unix::SEQPACKET,
+    &mq::Mq,
+    &zeromq::ZeroMq,
+    &nats::Nats,
+    &redis::Redis,
+];
+
+/// Rivals that this program was built without, and why.
+pub const LEFT_OUT: &[(&str, &str)] = &[
+    #[cfg(not(feature = "aeron"))]
+    ("aeron", "built without the feature `aeron` (it takes cmake, clang and a Java runtime; see setup.sh)"),
+];
+
+/// One by name.
+pub fn named(name: &str) -> Option<&'static dyn Rival> {
+    ALL.iter().copied().find(|rival| rival.name() == name)
+}

@@ -1,0 +1,139 @@
+//! Ourselves: the core's own interface, messages written in a loan and read in place.
+
+use super::net::version_of;
+use crate::peer::{End, Peer};
+use crate::trial::{Kind, Manner, Trial, Work, depth};
+use anyhow::{Context, Result};
+use std::any::Any;
+use std::time::Duration;
+use swarmbus_core::{Agent, Bus, CreateOptions, Error, QueueOptions, SendOptions};
+
+const LEAD: &str = "lead";
+/// Messages that a poller takes before it lets the work look around.
+const TAKEN_AT_ONCE: usize = 64;
+
+/// Ourselves.
+pub struct Swarmbus;
+
+fn follower_name(index: u32) -> String {
+    format!("follower-{index}")
+}
+
+/// An end: an agent, and the mailboxes it sends to.
+pub struct SwarmbusEnd {
+    agent: Agent,
+    to: Vec<String>,
+    options: SendOptions,
+    trial: Trial,
+}
+
+impl SwarmbusEnd {
+    fn attach(trial: &Trial, name: &str, to: Vec<String>) -> Result<SwarmbusEnd> {
+        let agent = Bus::open(&trial.tag)?.attach(name)?;
+        // Blocking, a send waits for room for as long as it takes; polling, it looks once.
+        let options = SendOptions { timeout: trial.polls().then_some(Duration::ZERO), ..SendOptions::default() };
+        Ok(SwarmbusEnd { agent, to, options, trial: trial.clone() })
+    }
+}
+
+impl End for SwarmbusEnd {
+    #[inline]
+    fn send(&mut self, length: usize, mut write: impl FnMut(&mut [u8])) -> Result<()> {
+        for to in &self.to {
+            let mut loan = self.agent.loan(length)?;
+            write(&mut loan);
+            while let Err(refused) = loan.publish(to, length, &self.options) {
+                if !matches!(refused.error, Error::Full { .. }) {
+                    return Err(refused.error.into());
+                }
+                loan = refused.loan;
+                self.trial.idle();
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn receive(&mut self, mut read: impl FnMut(&[u8])) -> Result<usize> {
+        if !self.trial.polls() {
+            let message = self.agent.recv(None)?;
+            read(&message);
+            message.release()?;
+            return Ok(1);
+        }
+        for taken in 0..TAKEN_AT_ONCE {
+            let Some(message) = self.agent.try_recv()? else { return Ok(taken) };
+            read(&message);
+            message.release()?;
+        }
+        Ok(TAKEN_AT_ONCE)
+    }
+}
+
+/// Destroys the bus when the trial is over.
+struct Made(Bus);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.destroy() {
+            eprintln!("bus '{}' stays in /dev/shm: {error}", self.0.name());
+        }
+    }
+}
+
+impl Peer for Swarmbus {
+    type End = SwarmbusEnd;
+
+    fn name(&self) -> &'static str {
+        super::OURS
+    }
+
+    fn version(&self) -> String {
+        let described = version_of("git", &["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty"]);
+        format!("swarmbus-core of this tree, commit {described}")
+    }
+
+    fn manners(&self) -> &'static [Manner] {
+        Manner::ALL
+    }
+
+    fn settings(&self, work: &Work, manner: Manner) -> String {
+        let limit = depth(work.bytes);
+        let how = match manner {
+            Manner::Polling => format!("try_recv, up to {TAKEN_AT_ONCE} in a row; publish that does not wait"),
+            _ => "recv and publish that wait for as long as it takes".into(),
+        };
+        let shape = if work.kind == Kind::FanOut {
+            "; one message to each mailbox, its payload written anew (no topics yet)"
+        } else {
+            ""
+        };
+        format!("queue limit {limit}; loan, write in place, publish, one by one; {how}{shape}")
+    }
+
+    fn refuses(&self, work: &Work, manner: Manner) -> Option<String> {
+        (work.kind == Kind::FanOut && manner == Manner::Polling)
+            .then(|| "more processes than cores: nobody would be served by asking".into())
+    }
+
+    fn prepare(&self, trial: &Trial) -> Result<Box<dyn Any>> {
+        let made = Made(Bus::create(&trial.tag, &CreateOptions::default())?);
+        let declare = |name: &str, bytes: usize| {
+            let options = QueueOptions { limit: Some(depth(bytes) as u32), ..QueueOptions::default() };
+            made.0.declare(name, &options).with_context(|| format!("mailbox '{name}'"))
+        };
+        declare(LEAD, trial.up_bytes())?;
+        for index in 0..trial.followers {
+            declare(&follower_name(index), trial.down_bytes())?;
+        }
+        Ok(Box::new(made))
+    }
+
+    fn lead(&self, trial: &Trial) -> Result<SwarmbusEnd> {
+        SwarmbusEnd::attach(trial, LEAD, (0..trial.followers).map(follower_name).collect())
+    }
+
+    fn follower(&self, trial: &Trial, index: u32) -> Result<SwarmbusEnd> {
+        SwarmbusEnd::attach(trial, &follower_name(index), vec![LEAD.into()])
+    }
+}

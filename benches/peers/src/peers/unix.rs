@@ -1,0 +1,159 @@
+//! Unix sockets: streams and sequenced packets, one connection for each follower.
+
+use super::net::{Frames, Readers, patiently};
+use crate::peer::{End, Peer};
+use crate::trial::{Manner, Trial, Work};
+use anyhow::{Context, Result, bail};
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept, bind, connect, listen, socket};
+use nix::sys::socket::{setsockopt, sockopt};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
+
+/// Unix sockets of one type.
+pub struct Unix {
+    name: &'static str,
+    packets: bool,
+}
+
+impl Unix {
+    /// A stream of bytes.
+    pub const STREAM: Unix = Unix { name: "unix-stream", packets: false };
+    /// Whole messages.
+    pub const SEQPACKET: Unix = Unix { name: "unix-seqpacket", packets: true };
+
+    fn socket(&self) -> Result<OwnedFd> {
+        let kind = if self.packets { SockType::SeqPacket } else { SockType::Stream };
+        socket(AddressFamily::Unix, kind, SockFlag::SOCK_CLOEXEC, None).context("making a socket")
+    }
+
+    fn end(&self, trial: &Trial, listener: Option<OwnedFd>, sent_bytes: usize, received_bytes: usize) -> UnixEnd {
+        UnixEnd {
+            packets: self.packets,
+            listener,
+            followers: trial.followers,
+            connections: Vec::new(),
+            readers: None,
+            received_bytes,
+            buffer: vec![0; sent_bytes.max(received_bytes)],
+        }
+    }
+}
+
+fn path(trial: &Trial) -> PathBuf {
+    trial.folder.join("socket")
+}
+
+struct Connection {
+    file: File,
+    frames: Frames,
+}
+
+/// An end: connections.
+pub struct UnixEnd {
+    packets: bool,
+    listener: Option<OwnedFd>,
+    followers: u32,
+    connections: Vec<Connection>,
+    readers: Option<Readers>,
+    received_bytes: usize,
+    buffer: Vec<u8>,
+}
+
+impl UnixEnd {
+    fn add(&mut self, socket: OwnedFd, sent_bytes: usize) -> Result<()> {
+        if self.packets && sent_bytes > 64 << 10 {
+            // A packet must fit into the send buffer as a whole.
+            setsockopt(&socket, sockopt::SndBufForce, &(4 * sent_bytes))
+                .context("enlarging a send buffer beyond the system's limit (it takes root)")?;
+        }
+        self.connections.push(Connection { file: socket.into(), frames: Frames::new(self.received_bytes) });
+        Ok(())
+    }
+}
+
+impl End for UnixEnd {
+    fn settle(&mut self) -> Result<()> {
+        let Some(listener) = self.listener.take() else { return Ok(()) };
+        for _ in 0..self.followers {
+            let accepted = accept(listener.as_raw_fd()).context("accepting a connection")?;
+            // SAFETY: just accepted, and nobody else's.
+            let socket = unsafe { OwnedFd::from_raw_fd(accepted) };
+            self.add(socket, self.buffer.len())?;
+        }
+        if self.connections.len() > 1 {
+            self.readers = Some(Readers::new(self.connections.iter().map(|connection| &connection.file))?);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, length: usize, mut write: impl FnMut(&mut [u8])) -> Result<()> {
+        let Some(message) = self.buffer.get_mut(..length) else { bail!("a message longer than the work's") };
+        write(message);
+        for connection in &mut self.connections {
+            connection.file.write_all(message).context("writing to a socket")?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, mut read: impl FnMut(&[u8])) -> Result<usize> {
+        loop {
+            let index = self.readers.as_mut().map_or(Ok(0), Readers::next)?;
+            let Some(connection) = self.connections.get_mut(index) else { bail!("this end has no connection") };
+            if self.packets {
+                let length = connection.file.read(&mut self.buffer).context("reading from a socket")?;
+                if length == 0 {
+                    bail!("the other side has closed the socket");
+                }
+                read(&self.buffer[..length]);
+                return Ok(1);
+            }
+            let count = connection.frames.receive(&mut connection.file, &mut read)?;
+            if count > 0 {
+                return Ok(count);
+            }
+        }
+    }
+}
+
+impl Peer for Unix {
+    type End = UnixEnd;
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn version(&self) -> String {
+        "of this kernel".into()
+    }
+
+    fn manners(&self) -> &'static [Manner] {
+        &[Manner::Blocking, Manner::OneCore]
+    }
+
+    fn settings(&self, work: &Work, _manner: Manner) -> String {
+        let many = if work.followers > 1 { "; the lead waits by epoll" } else { "" };
+        if self.packets {
+            format!("a write and a read for each message; send buffer of four messages above 64 KiB{many}")
+        } else {
+            format!("default buffers; a write for each message, reads of up to 64 KiB or one message{many}")
+        }
+    }
+
+    fn lead(&self, trial: &Trial) -> Result<UnixEnd> {
+        let listener = self.socket()?;
+        bind(listener.as_raw_fd(), &UnixAddr::new(&path(trial))?).context("binding a socket")?;
+        listen(&listener, Backlog::new(4096)?).context("listening")?;
+        Ok(self.end(trial, Some(listener), trial.down_bytes(), trial.up_bytes()))
+    }
+
+    fn follower(&self, trial: &Trial, _index: u32) -> Result<UnixEnd> {
+        let address = UnixAddr::new(&path(trial))?;
+        let socket = self.socket()?;
+        patiently("connecting to the lead's socket", || connect(socket.as_raw_fd(), &address))?;
+        let mut end = self.end(trial, None, trial.up_bytes(), trial.down_bytes());
+        end.add(socket, trial.up_bytes())?;
+        Ok(end)
+    }
+}

@@ -1,0 +1,172 @@
+//! What is run: a work, in a manner, by one rival; and what comes out of it.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An answer's length in a fan-out.
+pub const ANSWER_BYTES: usize = 64;
+
+/// The shape of a work. One process, the *lead*, faces one or more *followers*.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Kind {
+    /// Followers send as fast as they can, the lead receives.
+    OneWay,
+    /// The lead sends, its one follower answers with as much.
+    RoundTrip,
+    /// The lead sends to all followers; all answer.
+    FanOut,
+}
+
+/// A work that every rival does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Work {
+    /// Its name on the command line and in the results.
+    pub name: &'static str,
+    /// Its heading in a table.
+    pub title: &'static str,
+    /// Its shape.
+    pub kind: Kind,
+    /// Bytes of a message.
+    pub bytes: usize,
+    /// Followers.
+    pub followers: u32,
+}
+
+/// Every work, in the order of the tables.
+pub const WORKS: &[Work] = &[
+    work("one-way-64", "64 B", Kind::OneWay, 64, 1),
+    work("one-way-1k", "1 KiB", Kind::OneWay, 1 << 10, 1),
+    work("one-way-64k", "64 KiB", Kind::OneWay, 64 << 10, 1),
+    work("one-way-1m", "1 MiB", Kind::OneWay, 1 << 20, 1),
+    work("fan-in-8", "8 → 1, 64 B", Kind::OneWay, 64, 8),
+    work("fan-in-100", "100 → 1, 64 B", Kind::OneWay, 64, 100),
+    work("round-trip-64", "64 B", Kind::RoundTrip, 64, 1),
+    work("round-trip-1m", "1 MiB", Kind::RoundTrip, 1 << 20, 1),
+    work("fan-out-100", "1 → 100", Kind::FanOut, 64 << 10, 100),
+    work("fan-out-1000", "1 → 1000", Kind::FanOut, 64 << 10, 1000),
+];
+
+const fn work(name: &'static str, title: &'static str, kind: Kind, bytes: usize, followers: u32) -> Work {
+    Work { name, title, kind, bytes, followers }
+}
+
+/// How processes wait for each other, and where they run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Manner {
+    /// They ask again and again.
+    Polling,
+    /// They sleep until woken.
+    Blocking,
+    /// They sleep until woken, and share one core.
+    OneCore,
+}
+
+impl Manner {
+    /// All of them.
+    pub const ALL: &'static [Manner] = &[Manner::Polling, Manner::Blocking, Manner::OneCore];
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Manner::Polling => "polling",
+            Manner::Blocking => "blocking",
+            Manner::OneCore => "blocking, one core",
+        }
+    }
+}
+
+/// One run of one work by one rival: everything that its processes have to know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Trial {
+    /// The rival.
+    pub peer: String,
+    /// The work's shape.
+    pub kind: Kind,
+    /// Bytes of a message.
+    pub bytes: usize,
+    /// Followers.
+    pub followers: u32,
+    /// How they wait.
+    pub manner: Manner,
+    /// What is measured takes this long.
+    pub measured: Duration,
+    /// What comes before it.
+    pub warm_up: Duration,
+    /// Pauses between two looks of a poller that streams.
+    pub pauses: u32,
+    /// Pollers give up the processor between looks, because there are more of them than cores.
+    pub yields: bool,
+    /// The cores to run on: the lead's and the followers'; none if the scheduler chooses.
+    pub cores: Option<(usize, usize)>,
+    /// A name of its own, for everything that is named on this machine.
+    pub tag: String,
+    /// A folder of its own.
+    pub folder: PathBuf,
+    /// A port of its own on loopback.
+    pub port: u16,
+}
+
+impl Trial {
+    /// Bytes of a message from the lead to followers.
+    pub fn down_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Bytes of a message from a follower to the lead.
+    pub fn up_bytes(&self) -> usize {
+        if self.kind == Kind::FanOut { ANSWER_BYTES } else { self.bytes }
+    }
+
+    /// Whether the lead sends at all.
+    pub fn has_down(&self) -> bool {
+        self.kind != Kind::OneWay
+    }
+
+    /// Whether processes ask again and again.
+    pub fn polls(&self) -> bool {
+        self.manner == Manner::Polling
+    }
+
+    /// What a poller does between two looks.
+    #[inline]
+    pub fn idle(&self) {
+        let pauses = if self.kind == Kind::RoundTrip { 1 } else { self.pauses };
+        for _ in 0..pauses {
+            std::hint::spin_loop();
+        }
+        if self.yields {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Messages that fit between two processes, where a rival lets us say: a mebibyte of them, so that they stay in the caches.
+pub fn depth(bytes: usize) -> usize {
+    ((1 << 20) / bytes).clamp(4, 1024)
+}
+
+/// Latencies in nanoseconds.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Latency {
+    /// Half are shorter.
+    pub p50: f64,
+    /// 99 of 100 are shorter.
+    pub p99: f64,
+    /// 999 of 1000 are shorter.
+    pub p999: f64,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Messages (one way) or rounds that were measured.
+    pub count: u64,
+    /// Messages in a second, one way.
+    pub rate: Option<f64>,
+    /// One way: from writing to reading, at that rate. Round trip and fan-out: until the (last) answer has come.
+    pub latency: Option<Latency>,
+    /// Memory of each follower in a fan-out, bytes.
+    pub memory: Option<f64>,
+}
