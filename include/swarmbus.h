@@ -790,8 +790,7 @@ int32_t swarmbus_release(swarmbus_agent *agent, swarmbus_message *message);
  * then. Its data pointer is void; `message->data` becomes NULL.
  *
  * # Errors
- * Those of swarmbus_release(), and SWARMBUS_FULL (the queue has no room for returned messages: this one stays with
- * the agent).
+ * Those of swarmbus_release().
  *
  * # Threads
  * The agent's thread.

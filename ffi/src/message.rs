@@ -233,8 +233,7 @@ pub unsafe extern "C" fn swarmbus_release(agent: *mut swarmbus_agent, message: *
 /// then. Its data pointer is void; `message->data` becomes NULL.
 ///
 /// # Errors
-/// Those of swarmbus_release(), and SWARMBUS_FULL (the queue has no room for returned messages: this one stays with
-/// the agent).
+/// Those of swarmbus_release().
 ///
 /// # Threads
 /// The agent's thread.
