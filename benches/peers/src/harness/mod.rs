@@ -15,8 +15,9 @@ use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// What every name that a trial leaves in shared memory begins with.
+/// What every name in shared memory and among temporary files begins with; then come the harness' process id and the trial's number.
 const PREFIX: &str = "swarmbus-peers-";
+const SHARED_MEMORY: &str = "/dev/shm";
 
 /// How trials are run.
 pub struct Harness {
@@ -36,11 +37,16 @@ impl Harness {
     pub fn new(measured: Duration, warm_up: Duration, pauses: u32) -> Result<Harness> {
         let allowed = sched_getaffinity(Pid::from_raw(0)).context("asking which cores there are")?;
         let cores = (0..CpuSet::count()).filter(|&core| allowed.is_set(core).unwrap_or(false)).collect();
-        sweep(|rest| {
+        let is_left = |rest: &str| {
             let pid = rest.split('-').next().unwrap_or_default();
             !pid.is_empty() && !Path::new("/proc").join(pid).exists()
-        });
-        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir().context("cannot make a temporary folder")?;
+        };
+        sweep(Path::new(SHARED_MEMORY), is_left);
+        sweep(&std::env::temp_dir(), is_left);
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("{PREFIX}{}-", std::process::id()))
+            .tempdir()
+            .context("cannot make a temporary folder")?;
         Ok(Harness { folder, cores, count: 0, measured, warm_up, pauses })
     }
 
@@ -80,7 +86,7 @@ impl Harness {
         let outcome = run(rival, &trial);
         let _ = fs::remove_dir_all(&trial.folder);
         let mine = format!("{}-{}", std::process::id(), self.count);
-        sweep(|rest| {
+        sweep(Path::new(SHARED_MEMORY), |rest| {
             rest.strip_prefix(&mine).is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
         });
         outcome
@@ -110,9 +116,9 @@ fn run(rival: &dyn Rival, trial: &Trial) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Removes what bears our prefix and then a rest as `chosen` in shared memory.
-fn sweep(chosen: impl Fn(&str) -> bool) {
-    let Ok(entries) = fs::read_dir("/dev/shm") else { return };
+/// Removes what bears our prefix and then a rest as `chosen` from a folder.
+fn sweep(folder: &Path, chosen: impl Fn(&str) -> bool) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
