@@ -184,7 +184,7 @@
 #define SWARMBUS_LANE_LOW 3
 
 /**
- * Lane: for answers to requests; received before all others.
+ * Lane: of answers to calls. Not to be sent in.
  */
 #define SWARMBUS_LANE_REPLY 4
 

@@ -29,14 +29,14 @@ static int64_t now_ns(void) {
     return now.tv_sec * SECOND + now.tv_nsec;
 }
 
-/* Answers each message to its sender, in the lane for replies and with the same correlation, until the bus is destroyed. */
+/* Answers each message to its sender, urgently and with the same correlation, until the bus is destroyed. */
 static int echo(swarmbus_bus *bus) {
     swarmbus_agent *me;
     must(swarmbus_attach(bus, "echo", &me, NULL), "attach echo");
     for (;;) {
         swarmbus_message request;
         swarmbus_loan answer;
-        swarmbus_send_opts opts = {.struct_size = sizeof opts, .lane = SWARMBUS_LANE_REPLY};
+        swarmbus_send_opts opts = {.struct_size = sizeof opts, .lane = SWARMBUS_LANE_URGENT};
         char sender[SWARMBUS_NAME_SIZE];
         int32_t code = swarmbus_receive(me, SWARMBUS_FOREVER, &request, NULL);
         if (code == SWARMBUS_CLOSED) break;

@@ -18,7 +18,7 @@ pub const SWARMBUS_LANE_URGENT: i32 = 1;
 pub const SWARMBUS_LANE_HIGH: i32 = 2;
 /// Lane: received when the lanes above are empty.
 pub const SWARMBUS_LANE_LOW: i32 = 3;
-/// Lane: for answers to requests; received before all others.
+/// Lane: of answers to calls. Not to be sent in.
 pub const SWARMBUS_LANE_REPLY: i32 = 4;
 
 /// Content type: raw bytes, the default.

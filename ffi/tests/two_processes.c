@@ -19,7 +19,7 @@ static int answer(const char *name) {
         swarmbus_send_opts opts;
         memset(&opts, 0, sizeof opts);
         opts.struct_size = sizeof opts;
-        opts.lane = SWARMBUS_LANE_REPLY;
+        opts.lane = SWARMBUS_LANE_URGENT;
         OK(swarmbus_message_correlation(me, &request, &opts.correlation));
         OK(swarmbus_message_sender(me, &request, sender, sizeof sender));
         uint64_t number;
