@@ -226,7 +226,10 @@ impl<'a, M: Memory> Reaper<'a, M> {
     /// Leaves a message for which there is no room with nobody, until who takes from its queue finds room and fetches it.
     fn shelve(&mut self, queue: &Queue<'_>, chunk: u32, word: ChunkWord) {
         self.reaped.deferred += 1;
-        if word.name() != LIMBO {
+        if word.name() == LIMBO {
+            // Who put it there may have died before it noted that for good.
+            queue.note_deferred();
+        } else {
             shelve(self.memory, queue, chunk, word);
         }
     }
