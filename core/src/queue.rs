@@ -253,10 +253,14 @@ pub fn release(memory: &impl Memory, chunk: u32, word: ChunkWord, keep_for: Opti
 /// Leaves a message that is in flight with the caller, or with a dead member, in limbo: see [`LIMBO`].
 pub fn shelve(memory: &impl Memory, queue: &Queue<'_>, chunk: u32, word: ChunkWord) {
     queue.note_deferred();
+    window(60);
     if let Some(shared) = memory.chunk(chunk) {
         let shelved = word.next(LIMBO, ChunkState::InFlight);
         let _ = shared.compare_exchange(word.0, shelved.0, S3.acquire_then(S3));
     }
+    window(61);
+    // Once more: who searched in between did not find it and may have cleared the bit.
+    queue.note_deferred();
 }
 
 /// Claims a chunk if it is free.

@@ -29,6 +29,7 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::Release, &[16]),
     (Operation::ReleaseLarge, &[16]),
     (Operation::Nack, &[1, 2, 3, 4, 5, 6, 10]),
+    (Operation::NackFull, &[1, 2, 3, 4, 7, 8, 60, 61]),
     (Operation::Join, &[24, 25, 26]),
     (Operation::Attach, &[24, 25, 26, 27, 28, 29, 30, 31, 32]),
     (Operation::AttachAgain, &[24, 26, 31, 32]),
@@ -115,6 +116,9 @@ pub fn sweep(program: &Path, operation: Operation) -> Result<Sweep> {
 /// What a survivor passed: the number of shared writes, and the windows.
 type Trace = (u64, Vec<u32>);
 
+/// What the scene has: one that everybody uses, one that is mostly empty, one whose redelivery ring a victim fills.
+const QUEUES: [&str; 3] = ["q", "quiet", "crowded"];
+
 /// One victim, one death.
 #[derive(Clone, Copy, Debug)]
 struct Case<'a> {
@@ -140,7 +144,7 @@ impl Case<'_> {
     fn try_run(&self, sweep: &mut Sweep) -> Result<Option<Trace>> {
         let options = CreateOptions { agents: 64, heap: 48 << 20, limit: 16, ..CreateOptions::default() };
         let scene = Scene::new(&options)?;
-        for queue in ["q", "quiet"] {
+        for queue in QUEUES {
             scene.declare(queue, &QueueOptions::default())?;
         }
         let (mut clerk, member) = (Clerk::new(1, true), scene.join()?);
@@ -163,7 +167,7 @@ impl Case<'_> {
         books.add(&victim.events()?);
         victim.end()?;
         books.add(&clerk.events);
-        collect(&scene, &["q", "quiet"], &mut books)?;
+        collect(&scene, &QUEUES, &mut books)?;
         sweep.add(books.balance()?);
         if file_of(&scene.second()).exists() || matches!(self.operation, Operation::Create | Operation::Destroy) {
             self.expect_second(&scene)?;

@@ -47,6 +47,8 @@ pub enum Operation {
     ReleaseLarge,
     /// Give a message back to its queue.
     Nack,
+    /// Give a message back to a queue whose redelivery ring is full.
+    NackFull,
     /// Take a member's index.
     Join,
     /// Attach an agent that there was not.
@@ -214,6 +216,7 @@ impl Victim {
                 let Some((_, message)) = self.clerk.take(&member, "q", LONG)? else { return Ok(()) };
                 self.armed(|_| Ok(message.nack()?))
             }
+            O::NackFull => self.nack_full(&bus.join()?),
             O::Join => {
                 let member = self.armed(|_| Ok(bus.join()?))?;
                 drop(member);
@@ -308,6 +311,23 @@ impl Victim {
     fn release(&mut self, member: &Member) -> Result<()> {
         let Some((number, message)) = self.clerk.take(member, "q", LONG)? else { return Ok(()) };
         self.armed(|clerk| clerk.release(number, message))
+    }
+
+    fn nack_full(&mut self, member: &Member) -> Result<()> {
+        while let Some((number, message)) = self.clerk.take(member, "crowded", Duration::ZERO)? {
+            self.clerk.release(number, message)?;
+        }
+        // One message more than a ring has slots, all of them in flight.
+        let mut messages = Vec::new();
+        for _ in 0..17 {
+            self.clerk.send(member, "crowded", 40, &patience(Lane::Normal, Duration::ZERO))?;
+            messages.extend(self.clerk.take(member, "crowded", Duration::ZERO)?);
+        }
+        let Some((_, last)) = messages.pop() else { return Ok(()) };
+        for (_, message) in messages {
+            message.nack()?;
+        }
+        self.armed(|_| Ok(last.nack()?))
     }
 
     fn attach(&mut self, name: &str) -> Result<()> {

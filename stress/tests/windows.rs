@@ -40,6 +40,7 @@ sweeps! {
     release: Release,
     release_large: ReleaseLarge,
     nack: Nack,
+    nack_full: NackFull,
     join: Join,
     attach: Attach,
     attach_again: AttachAgain,
