@@ -57,16 +57,20 @@ impl Swarm {
         command
     }
 
-    /// Starts the supervisor in a group of its own, as a shell does: a signal to that group is what Ctrl-C is.
+    /// Starts the supervisor in a group of its own, as a shell does: a signal to that group is what Ctrl-C is. Signals that whoever runs the
+    /// tests ignores are not ignored there.
     pub fn start(&mut self) {
-        let command = self.command(&["up", "swarm.toml"]);
-        self.spawn(command);
+        self.start_by(&["env", "--default-signal"]);
     }
 
     /// The same under `nohup`.
     pub fn start_under_nohup(&mut self) {
-        let mut command = Command::new("nohup");
-        command.arg(example("supervise")).args(["up", "swarm.toml"]).stdin(Stdio::null());
+        self.start_by(&["nohup"]);
+    }
+
+    fn start_by(&mut self, starter: &[&str]) {
+        let mut command = Command::new(starter[0]);
+        command.args(&starter[1..]).arg(example("supervise")).args(["up", "swarm.toml"]).stdin(Stdio::null());
         command.current_dir(self.dir.path()).env("XDG_RUNTIME_DIR", self.dir.path());
         self.spawn(command);
     }
