@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,9 @@ GUARD_S = 60.0
 """Time-out of waits that are expected to end at once; it only keeps a broken build from hanging."""
 
 _numbers = itertools.count()
+
+# Whoever runs the tests in the background of a shell ignores interrupts; our children are to notice them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 StartChild = Callable[..., "subprocess.Popen[str]"]
 
