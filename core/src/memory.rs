@@ -1,7 +1,6 @@
 //! What the algorithms see of a segment: words by index. The mapping is one carrier, the heap of a loom model the other.
 
 use crate::error::Result;
-use crate::layout::Notes;
 use crate::queue::Queue;
 use crate::sync::{S8, Word};
 use crate::word::Name;
@@ -23,9 +22,6 @@ pub trait Memory {
 
     /// A living queue.
     fn queue(&self, name: Name) -> Option<Queue<'_>>;
-
-    /// The notes of the member with this index.
-    fn notes(&self, index: u16) -> Option<&Notes>;
 
     /// Commits the slots of a ring, so that they may be read. Idempotent.
     fn commit_ring(&self, queue: Name, ring: usize) -> Result<()>;

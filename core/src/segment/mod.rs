@@ -353,10 +353,6 @@ impl Memory for Segment {
         })
     }
 
-    fn notes(&self, index: u16) -> Option<&Notes> {
-        Some(&self.member(index)?.notes)
-    }
-
     fn commit_ring(&self, queue: Name, ring: usize) -> Result<()> {
         let bytes = self.geometry.ring_bytes();
         let offset = self.cell_at(queue.index()) + SLOTS_IN_CELL + ring as u64 * bytes;

@@ -157,10 +157,6 @@ impl Memory for Heap {
         None
     }
 
-    fn notes(&self, _index: u16) -> Option<&Notes> {
-        Some(&self.notes)
-    }
-
     fn commit_ring(&self, _queue: Name, _ring: usize) -> Result<()> {
         Ok(())
     }

@@ -106,10 +106,6 @@ impl Memory for Segment {
         })
     }
 
-    fn notes(&self, index: u16) -> Option<&Notes> {
-        self.notes.get(index as usize)
-    }
-
     fn commit_ring(&self, _queue: Name, _ring: usize) -> Result<()> {
         Ok(())
     }
