@@ -6,7 +6,7 @@ use crossbeam_utils::CachePadded;
 /// First word of every segment: "SWARMBUS" in the byte order of the machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"SWARMBUS");
 /// Rises with every change of this file's structs.
-pub const LAYOUT_VERSION: u64 = 2;
+pub const LAYOUT_VERSION: u64 = 3;
 /// The unit of committing.
 pub const PAGE: u64 = 4096;
 /// Longest name of a bus, queue or agent, bytes.
@@ -18,6 +18,13 @@ pub const RINGS: usize = 6;
 pub const REDELIVERY: usize = 0;
 /// The ring of answers: only a call hands them out, anybody else drops them as late.
 pub const REPLY: usize = 1;
+
+/// Stripes of a queue's keys: two sends with keys of one stripe wait for each other.
+pub const KEY_STRIPES: usize = 64;
+/// The deduplication keys that a queue remembers: the last so many.
+pub const KEYS: usize = 960;
+/// Words that sleepers on many queues sleep on: queue i rings word i modulo this.
+pub const GROUPS: usize = 64;
 
 /// Size classes of the heap: payloads of 64 B, 128 B, … 16 MiB.
 pub const CLASSES: usize = 19;
@@ -120,6 +127,9 @@ pub struct Header {
     pub corrupt: CachePadded<Word>,
     /// When somebody last swept the heap for spans that nobody uses, ns of `CLOCK_MONOTONIC`.
     pub swept_ns: CachePadded<Word>,
+    /// Rung with a queue's own wake word, for who sleeps on more queues than the kernel takes words. Written only while somebody does, so
+    /// they may share cache lines.
+    pub groups: [WakeWord; GROUPS],
 }
 
 /// [`Header::state`]: in use.
@@ -175,7 +185,15 @@ pub struct MemberEntry {
     pub declaring: Word,
     /// Whom its messages say they are from (queue name plus 1), or 0.
     pub sender: Word,
-    spare: [Word; 45],
+    /// The thread to which the handle is bound (`stamp:32 · tid:32`), or 0: to the process alone.
+    pub thread: Word,
+    /// The queue whose messages it taps (name plus 1), or 0.
+    pub taps: Word,
+    /// The deduplication key of the message that it is sending.
+    pub key: Word,
+    /// The queue (name plus 1) in which it may have a stripe of keys, or 0.
+    pub keyed_in: Word,
+    spare: [Word; 41],
     /// Spans in which it claimed chunks: bit set before the first claim there.
     pub spans: [Word; SPAN_MAP_WORDS],
 }
@@ -251,13 +269,27 @@ pub struct QueueControl {
     pub dead_letters: Word,
     /// Lowest bit: messages of this queue wait for room in its redelivery ring, owned by nobody living; a count above it.
     pub deferred: Word,
-    spare: Word,
+    /// The mailbox (name plus 1) that gets a copy of every message sent here, or 0.
+    pub tap: Word,
     /// Rung when a message comes.
     pub items: CachePadded<WakeWord>,
     /// What became of messages that were not delivered.
     pub losses: CachePadded<Losses>,
     /// Hints of the rings.
     pub rings: [RingControl; RINGS],
+    /// What belongs to messages that wait for a time, and to keys.
+    pub later: CachePadded<Later>,
+}
+
+/// A queue's parking lot and keys, without the words of either.
+#[repr(C)]
+pub struct Later {
+    /// When the next parked message is due: `count:24 · due_ms:40`. A hint that is never too late.
+    pub due: Word,
+    /// How many keys were remembered so far.
+    pub keys: Word,
+    /// Rung when a stripe of keys is given up.
+    pub stripes: WakeWord,
 }
 
 /// Counters of a queue, for people.
@@ -300,22 +332,38 @@ pub struct ChunkHeader {
 pub const MEMBER_IN_CELL: u64 = 0;
 /// Offset of a queue's control in its cell.
 pub const QUEUE_IN_CELL: u64 = 2048;
-/// Offset of the rings' slots in a cell; the page before is kept for the agent's status board.
+/// Offset of the rings' slots in a cell; the page before is kept for the agent's status board. The places of the parking lot follow, as many as
+/// a ring has slots, then the keys.
 pub const SLOTS_IN_CELL: u64 = 2 * PAGE;
+/// Number of the parking lot among the areas of a queue that are committed on demand; those before are its rings.
+pub const PARKING: usize = RINGS;
+/// Number of the keys among these areas.
+pub const KEYED: usize = RINGS + 1;
+/// Bytes of the keys, stripes first.
+pub const KEYS_BYTES: u64 = (KEY_STRIPES + KEYS) as u64 * 8;
 
 #[cfg(not(loom))]
 const _: () = {
     use std::mem::{offset_of, size_of};
     assert!(size_of::<Header>() <= PAGE as usize && offset_of!(Header, supervisor) == 256);
-    assert!(offset_of!(Header, swept_ns) == 768 && offset_of!(SpanControl, unused) == 24);
+    assert!(
+        offset_of!(Header, swept_ns) == 768
+            && offset_of!(Header, groups) == 896
+            && offset_of!(SpanControl, unused) == 24
+    );
     assert!(size_of::<RosterEntry>() == 32 && size_of::<SpanControl>() == 64);
     assert!(size_of::<Notes>() == 32 && offset_of!(MemberEntry, mailbox) == 128);
-    assert!(offset_of!(MemberEntry, spans) == 512 && size_of::<MemberEntry>() == 2048);
+    assert!(
+        offset_of!(MemberEntry, thread) == 152
+            && offset_of!(MemberEntry, spans) == 512
+            && size_of::<MemberEntry>() == 2048
+    );
     assert!(size_of::<RingControl>() == 256 && offset_of!(RingControl, front) == 128);
     assert!(offset_of!(QueueControl, owner) == 64 && offset_of!(QueueControl, items) == 128);
     assert!(offset_of!(RingFront, room) == 8 && offset_of!(QueueControl, losses) == 256);
-    assert!(offset_of!(QueueControl, rings) == 384 && size_of::<QueueControl>() == 1920);
-    assert!(QUEUE_IN_CELL + 1920 <= PAGE);
+    assert!(offset_of!(QueueControl, rings) == 384 && size_of::<QueueControl>() == 2048);
+    assert!(offset_of!(QueueControl, tap) == 120 && offset_of!(QueueControl, later) == 1920);
+    assert!(QUEUE_IN_CELL + 2048 <= PAGE && KEYS_BYTES.is_multiple_of(PAGE));
     assert!(size_of::<ChunkHeader>() == CHUNK_HEADER as usize && offset_of!(ChunkHeader, deliveries) == 56);
     assert!(class_payload(CLASSES - 1) == 16 << 20 && class_chunks(14) == 2 && class_spans(CLASSES - 1) == 8);
 };
@@ -356,9 +404,13 @@ impl Geometry {
     pub const fn ring_bytes(&self) -> u64 {
         8 << self.ring_shift
     }
+    /// Offset of the keys in a cell.
+    pub const fn keys_in_cell(&self) -> u64 {
+        SLOTS_IN_CELL + pages((RINGS as u64 + 1) * self.ring_bytes())
+    }
     /// Bytes from cell to cell.
     pub const fn cell_bytes(&self) -> u64 {
-        SLOTS_IN_CELL + pages(RINGS as u64 * self.ring_bytes())
+        self.keys_in_cell() + KEYS_BYTES
     }
     /// Offset of the chunk words.
     pub const fn chunks_at(&self) -> u64 {
