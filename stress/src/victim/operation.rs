@@ -1,0 +1,102 @@
+//! The things that a victim can be told to do.
+
+use crate::crash::Point;
+use clap::ValueEnum;
+
+/// One thing to do with a bus. The scene has the queues `q` (with messages unless said otherwise) and `quiet` (empty).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Operation {
+    /// Send; everything it needs is in the member's cache.
+    Send,
+    /// Send a message of a size that nobody has used: a span is made.
+    SendCold,
+    /// Send 5 MiB: a run of spans.
+    SendLarge,
+    /// Send a message of a size that nobody has used while another size has the whole heap: a run of spans changes its class.
+    SendStarved,
+    /// Send on a lane that nobody has used.
+    SendLane,
+    /// Send and ring for a sleeper.
+    SendWaking,
+    /// Send to a full queue without patience.
+    SendFull,
+    /// Send to a full queue with a little patience.
+    SendWait,
+    /// Borrow a chunk and give it back unpublished.
+    Loan,
+    /// Publish a loan.
+    Publish,
+    /// Take a message.
+    Receive,
+    /// Take a message that was given back before.
+    ReceiveAgain,
+    /// Wait for a message that does not come.
+    ReceiveWait,
+    /// Release a message; its chunk goes to the member's cache.
+    Release,
+    /// Release a large message; its chunk goes to everybody.
+    ReleaseLarge,
+    /// Give a message back to its queue.
+    Nack,
+    /// Give a message back to a queue whose redelivery ring is full.
+    NackFull,
+    /// Take a member's index.
+    Join,
+    /// Attach an agent that there was not.
+    Attach,
+    /// Attach an agent whose mailbox exists.
+    AttachAgain,
+    /// Declare a queue.
+    Declare,
+    /// Name the sender of its messages.
+    SetSender,
+    /// Leave, with a mailbox, chunks and a message in flight.
+    Close,
+    /// Leave as the last who has used a span: its memory goes back.
+    CloseUnused,
+    /// Stop a queue's intake and let messages in again.
+    CloseQueue,
+    /// Say that it supervises.
+    Supervise,
+    /// Reap processes that died with messages.
+    ReapMessages,
+    /// Reap processes that died while they took memory.
+    ReapHeap,
+    /// Reap processes that died while they attached or waited.
+    ReapNames,
+    /// Create a bus.
+    Create,
+    /// Destroy a bus.
+    Destroy,
+}
+
+impl Operation {
+    /// As it is written on the command line and in `docs/crash-windows.md`.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// The dead whom this operation finds: what they did, and where they died.
+    pub(super) fn corpses(self) -> Vec<(Operation, Point)> {
+        use Operation::{Attach, Close, CloseUnused, Nack, ReapHeap, ReapMessages, ReapNames, Receive, ReceiveWait};
+        use Operation::{Release, Send, SendCold, SendLarge};
+        fn at(number: u32) -> Point {
+            Point::Window { number, nth: 0 }
+        }
+        match self {
+            ReapMessages => {
+                vec![(Release, Point::Write(0)), (Send, at(4)), (Receive, at(12)), (Nack, at(4)), (Close, at(37))]
+            }
+            ReapHeap => vec![
+                (SendCold, at(57)),
+                (SendLarge, at(19)),
+                (SendLarge, at(22)),
+                (SendLarge, at(23)),
+                (CloseUnused, at(51)),
+                (CloseUnused, at(53)),
+            ],
+            ReapNames => vec![(Attach, at(28)), (Attach, at(30)), (Attach, at(32)), (ReceiveWait, at(34))],
+            _ => Vec::new(),
+        }
+    }
+}
