@@ -26,6 +26,41 @@ pub enum Event {
     Released(u64),
     /// It did what it was told and was not killed: shared writes and windows passed.
     Survived(u64, Vec<u32>),
+    /// What it has consumed in all, where a line for each message would be too much.
+    Consumed(Tally),
+}
+
+/// Many messages, told apart by sums: none is missing and none there twice if all of these are right.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Tally {
+    /// How many.
+    pub messages: u64,
+    /// Of their numbers, modulo 2⁶⁴.
+    pub sum: u64,
+    /// Of the squares of their numbers, modulo 2⁶⁴.
+    pub squares: u64,
+    /// Of their deliveries beyond the first.
+    pub redeliveries: u64,
+}
+
+impl Tally {
+    /// One more message.
+    pub fn count(&mut self, number: u64, deliveries: u32) {
+        self.messages += 1;
+        self.sum = self.sum.wrapping_add(number);
+        self.squares = self.squares.wrapping_add(number.wrapping_mul(number));
+        self.redeliveries += deliveries as u64 - 1;
+    }
+
+    /// Both together.
+    pub fn plus(&self, other: &Tally) -> Tally {
+        Tally {
+            messages: self.messages + other.messages,
+            sum: self.sum.wrapping_add(other.sum),
+            squares: self.squares.wrapping_add(other.squares),
+            redeliveries: self.redeliveries + other.redeliveries,
+        }
+    }
 }
 
 impl fmt::Display for Event {
@@ -43,6 +78,9 @@ impl fmt::Display for Event {
             Event::Survived(writes, windows) => {
                 write!(f, "survived {writes}")?;
                 windows.iter().try_for_each(|window| write!(f, " {window}"))
+            }
+            Event::Consumed(Tally { messages, sum, squares, redeliveries }) => {
+                write!(f, "consumed {messages} {sum} {squares} {redeliveries}")
             }
         }
     }
@@ -71,6 +109,9 @@ impl Event {
             ("released", [number]) => Event::Released(*number),
             ("survived", [writes, windows @ ..]) => {
                 Event::Survived(*writes, windows.iter().map(|window| *window as u32).collect())
+            }
+            ("consumed", &[messages, sum, squares, redeliveries]) => {
+                Event::Consumed(Tally { messages, sum, squares, redeliveries })
             }
             _ => return None,
         })
@@ -115,7 +156,7 @@ impl Books {
         let mut takings = 0u32;
         for event in events {
             match event {
-                Event::Ready | Event::Survived(..) => {}
+                Event::Ready | Event::Survived(..) | Event::Consumed(_) => {}
                 Event::Trying(number) => self.entry(*number).tried = true,
                 Event::Sent(number) => self.entry(*number).sent = true,
                 Event::Refused(number) => self.entry(*number).refused = true,
@@ -251,6 +292,7 @@ mod tests {
             Releasing(6),
             Released(7),
             Event::Survived(8, vec![9, 10]),
+            Event::Consumed(Tally { messages: 1, sum: 2, squares: 4, redeliveries: 0 }),
         ];
         for event in events {
             assert_eq!(Event::parse(&event.to_string()), Some(event));

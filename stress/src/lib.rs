@@ -6,6 +6,7 @@
 //! ledgers with what is left on the bus: nothing lost, nothing twice, nothing leaked.
 
 pub mod crash;
+pub mod flow;
 pub mod killer;
 pub mod kills;
 pub mod ledger;

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use swarmbus_stress::crash::Point;
 use swarmbus_stress::victim::{Operation, Orders};
-use swarmbus_stress::{Result, kills, peer, space, victim, workload};
+use swarmbus_stress::{Result, flow, kills, peer, space, victim, workload};
 
 #[derive(Parser)]
 #[command(about = "Kills real processes and checks that nothing is lost")]
@@ -75,7 +75,15 @@ enum Verb {
         #[arg(long)]
         bus: String,
         #[arg(long)]
+        first: u64,
+        #[arg(long)]
         count: u64,
+    },
+    /// Take and release messages until told to end.
+    #[command(hide = true)]
+    Consume {
+        #[arg(long)]
+        bus: String,
     },
     /// Run out of memory on a small /dev/shm of this process' own.
     #[command(hide = true)]
@@ -114,7 +122,8 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Send { bus, first, count, patience_ms } => kills::send(&bus, first, count, patience_ms),
         Verb::Hold { bus } => kills::hold(&bus),
         Verb::Answer { bus, name } => workload::answer(&bus, &name),
-        Verb::Flow { bus, count } => workload::flow(&bus, count),
+        Verb::Flow { bus, first, count } => flow::flow(&bus, first, count),
+        Verb::Consume { bus } => flow::consume(&bus),
         Verb::SmallTmpfs => space::run_out(),
         Verb::OpenElsewhere { bus } => space::open_elsewhere(&bus),
     }

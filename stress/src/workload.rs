@@ -1,11 +1,9 @@
-//! Many processes at once: a crowd that answers, a flow past a holder, a mailbox that is full.
+//! Many processes at once: a crowd that answers, a mailbox that is full.
 
 use crate::Result;
 use crate::killer::{PATIENCE, Process};
-use crate::kills::scene;
 use crate::ledger::{Books, Event};
 use crate::scene::{Clerk, Scene, expect_bare, number_of, patience, payload};
-use crate::sweep::reap_all;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -109,80 +107,6 @@ pub fn answer(bus: &str, name: &str) -> Result<()> {
         question.release()?;
         agent.send(&asker, &answer, &SendOptions::default())?;
     }
-}
-
-/// `count` messages flow through a queue of limit 1000 past one that a consumer holds all the while: a process of its own in a work
-/// queue, or the owner of a mailbox itself.
-///
-/// # Errors
-/// When the flow stops, or what arrives is not what was sent.
-pub fn flow_past(program: &Path, count: u64, mailbox: bool) -> Result<String> {
-    let (scene, start) = (scene(1000)?, Instant::now());
-    let (feeder, consumer) = (scene.join()?, scene.join()?);
-    let mut clerk = Clerk::new(count + 1, true);
-    let at_once = patience(Lane::Normal, Duration::ZERO);
-    clerk.send(&feeder, "q", 40, &at_once)?;
-    let mut other = None;
-    let mut own = None;
-    if mailbox {
-        consumer.own("q")?;
-        own = clerk.take(&consumer, "q", PATIENCE)?;
-    } else {
-        let mut holder = Process::start(program, &["hold", "--bus", scene.name()])?;
-        holder.wait_for(|event| matches!(event, Event::Got(..)))?;
-        other = Some(holder);
-    }
-    let mut sender = Process::start(program, &["flow", "--bus", scene.name(), "--count", &count.to_string()])?;
-    let (mut received, mut sum, mut last) = (0u64, 0u64, 0u64);
-    while received < count {
-        let message = consumer.receive("q", Some(PATIENCE))?;
-        let number = number_of(&message)?;
-        if number != last + 1 || message.deliveries() != 1 {
-            return Err(format!("message {number} (delivery {}) after {last}", message.deliveries()).into());
-        }
-        message.release()?;
-        (received, sum, last) = (received + 1, sum + number, number);
-    }
-    sender.stop()?;
-    let in_flight: u64 = scene.observer()?.queues().iter().map(|queue| queue.in_flight).sum();
-    if sum != count * (count + 1) / 2 || in_flight != 1 {
-        return Err(format!("sum {sum}, {in_flight} in flight").into());
-    }
-    let elapsed = start.elapsed();
-    if let Some((number, message)) = own.take() {
-        clerk.release(number, message)?;
-    }
-    drop(own);
-    if let Some(mut holder) = other {
-        holder.kill()?;
-        reap_all(&scene, &consumer)?;
-        let message = consumer.receive("q", Some(PATIENCE))?;
-        if (number_of(&message)?, message.deliveries()) != (count + 1, 2) {
-            return Err("another message than the held one came back".into());
-        }
-        message.release()?;
-    }
-    drop(feeder);
-    consumer.close();
-    expect_bare(&scene)?;
-    let what = if mailbox { "the owner of a mailbox" } else { "a consumer of a work queue" };
-    Ok(format!(
-        "{count} messages flowed past one that {what} held, limit 1000; sum {sum}, in order, in {:.2} s",
-        elapsed.as_secs_f64()
-    ))
-}
-
-/// The process that makes the flow.
-///
-/// # Errors
-/// Those of sending.
-pub fn flow(bus: &str, count: u64) -> Result<()> {
-    let bus = Bus::open(bus)?;
-    let member = bus.join()?;
-    for number in 1..=count {
-        member.send("q", &payload(number, 40), &SendOptions::default())?;
-    }
-    Ok(())
 }
 
 /// Ten processes send more than a mailbox of limit 100 takes while its owner dawdles: some without patience, some with a little.

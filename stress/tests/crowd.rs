@@ -1,7 +1,8 @@
 //! Many processes, many messages, one segment.
 
 use std::path::Path;
-use swarmbus_stress::workload::{crowd, flow_past, full_mailbox};
+use swarmbus_stress::flow::mailbox;
+use swarmbus_stress::workload::{crowd, full_mailbox};
 
 fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_swarmbus-stress"))
@@ -13,13 +14,8 @@ fn a_thousand_processes_are_all_answered() {
 }
 
 #[test]
-fn a_million_messages_flow_past_one_that_a_consumer_holds() {
-    println!("{}", flow_past(program(), 1_000_000, false).unwrap());
-}
-
-#[test]
 fn a_million_messages_flow_past_one_that_the_owner_of_a_mailbox_holds() {
-    println!("{}", flow_past(program(), 1_000_000, true).unwrap());
+    println!("{}", mailbox(program(), 1_000_000).unwrap());
 }
 
 #[test]
