@@ -16,6 +16,15 @@ use std::time::{Duration, Instant};
 /// Guards against a hang; nothing takes nearly as long.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How a sleeping process came to where it is. While the figures stay the same, it sleeps on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rest {
+    /// How often its first thread went to sleep.
+    pub sleeps: u64,
+    /// The time that all of its threads have used, clock ticks.
+    pub ticks: u64,
+}
+
 /// A child process with a ledger.
 pub struct Process {
     child: Child,
@@ -62,6 +71,34 @@ impl Process {
         *seen += whole.len() as u64;
         let parse = |line| Event::parse(line).ok_or_else(|| format!("{}: odd line '{line}'", self.what).into());
         whole.lines().map(parse).collect()
+    }
+
+    /// The numbers that it has written down, 8 bytes each: what some write instead of events.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn words(&self) -> Result<Vec<u64>> {
+        let mut bytes = vec![0; self.written() as usize / 8 * 8];
+        self.ledger.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().expect("eight bytes"))).collect())
+    }
+
+    /// Waits until it has written down the right numbers.
+    ///
+    /// # Errors
+    /// When it ends before, or takes too long.
+    pub fn wait_for_words(&mut self, are_right: impl Fn(&[u64]) -> bool) -> Result<()> {
+        let start = Instant::now();
+        while !are_right(&self.words()?) {
+            if let Some(status) = self.child.try_wait()? {
+                return Err(format!("'{}' ended with {status}", self.what).into());
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(format!("'{}' hangs", self.what).into());
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        Ok(())
     }
 
     fn written(&self) -> u64 {
@@ -157,8 +194,25 @@ impl Process {
 
     /// Whether the kernel has put it to sleep (state `S`: it waits for something).
     pub fn is_asleep(&self) -> bool {
+        self.stat().first().is_some_and(|state| state == "S")
+    }
+
+    /// What it rests in, if its first thread is asleep.
+    pub fn rest(&self) -> Option<Rest> {
+        let stat = self.stat();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let sleeps =
+            status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()?;
+        // The 14th and 15th field of the line, of which the first two are left out.
+        let ticks = stat.get(11)?.parse::<u64>().ok()? + stat.get(12)?.parse::<u64>().ok()?;
+        (stat.first()? == "S").then_some(Rest { sleeps, ticks })
+    }
+
+    /// The fields of its `/proc/PID/stat` from the state on.
+    fn stat(&self) -> Vec<String> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
+        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        fields.split_whitespace().map(str::to_owned).collect()
     }
 
     fn complain(&self, status: ExitStatus) -> crate::Failure {

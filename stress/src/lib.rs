@@ -15,6 +15,7 @@ pub mod scene;
 pub mod space;
 pub mod sweep;
 pub mod victim;
+pub mod wakes;
 pub mod workload;
 
 /// Why a run failed, for people.

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use swarmbus_stress::crash::Point;
 use swarmbus_stress::victim::{Operation, Orders};
-use swarmbus_stress::{Result, flow, kills, peer, space, victim, workload};
+use swarmbus_stress::{Result, flow, kills, peer, space, victim, wakes, workload};
 
 #[derive(Parser)]
 #[command(about = "Kills real processes and checks that nothing is lost")]
@@ -85,6 +85,26 @@ enum Verb {
         #[arg(long)]
         bus: String,
     },
+    /// Send numbers until killed, with a ledger of two numbers.
+    #[command(hide = true)]
+    Tell {
+        #[arg(long)]
+        bus: String,
+        #[arg(long)]
+        queue: String,
+        #[arg(long)]
+        first: u64,
+        #[arg(long)]
+        burst: u64,
+    },
+    /// Receive numbers until told to end, then write them down.
+    #[command(hide = true)]
+    Listen {
+        #[arg(long)]
+        bus: String,
+        #[arg(long)]
+        queue: Vec<String>,
+    },
     /// Run out of memory on a small /dev/shm of this process' own.
     #[command(hide = true)]
     SmallTmpfs,
@@ -123,6 +143,8 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Hold { bus } => kills::hold(&bus),
         Verb::Answer { bus, name } => workload::answer(&bus, &name),
         Verb::Flow { bus, first, count } => flow::flow(&bus, first, count),
+        Verb::Tell { bus, queue, first, burst } => wakes::tell(&bus, &queue, first, burst),
+        Verb::Listen { bus, queue } => wakes::listen(&bus, &queue),
         Verb::Consume { bus } => flow::consume(&bus),
         Verb::SmallTmpfs => space::run_out(),
         Verb::OpenElsewhere { bus } => space::open_elsewhere(&bus),
