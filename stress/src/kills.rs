@@ -1,8 +1,9 @@
 //! Random kills: of senders, of holders, of sleepers; and the processes that are killed.
 
 use crate::Result;
+use crate::books::{Balance, Books};
 use crate::killer::{PATIENCE, Process};
-use crate::ledger::{Balance, Books, Event};
+use crate::ledger::Event;
 use crate::peer::stop_flag;
 use crate::scene::{Clerk, Scene, collect, expect_bare, patience, probe};
 use crate::sweep::reap_all;
@@ -122,7 +123,7 @@ pub fn kill_senders(program: &Path, kills: u32) -> Result<Report> {
         let member = scene.join()?;
         reap_all(&scene, &member)?;
         drop(member);
-        collect(&scene, &["q"], &mut books)?;
+        collect(&scene, &mut books)?;
         report.add(books.balance()?);
     }
     probe(&scene, "q")?;
@@ -274,7 +275,7 @@ pub fn kill_sleepers(program: &Path, rounds: u32) -> Result<String> {
             books.add(&process.events()?);
         }
         books.add(&std::mem::take(&mut clerk.events));
-        collect(&scene, &["q"], &mut books)?;
+        collect(&scene, &mut books)?;
         books.balance()?;
     }
     drop(member);

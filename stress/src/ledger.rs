@@ -1,6 +1,5 @@
-//! Books kept outside the bus, and the oracle that balances them.
+//! What the processes of a run write down, outside the bus.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// What a process says of what it does: before (`…ing`) and after.
@@ -24,10 +23,31 @@ pub enum Event {
     Releasing(u64),
     /// The release returned.
     Released(u64),
+    /// It is about to send a number to which this may happen.
+    Marked(u64, Mark),
+    /// It is about to pass a message on: its deliveries are counted anew then.
+    Forwarding(u64),
+    /// It has passed it on.
+    Forwarded(u64),
+    /// It could not pass it on.
+    Kept(u64),
+    /// It is about to purge a queue of expendable messages.
+    Purging,
+    /// It has purged so many of them.
+    Purged(u64),
     /// It did what it was told and was not killed: shared writes and windows passed.
     Survived(u64, Vec<u32>),
     /// What it has consumed in all, where a line for each message would be too much.
     Consumed(Tally),
+}
+
+/// What may happen to a message on the bus.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mark {
+    /// It may be dropped or purged; that is counted.
+    Expendable,
+    /// It may be sent again by others than its receivers, its deliveries counted anew.
+    Restless,
 }
 
 /// Many messages, told apart by sums: none is missing and none there twice if all of these are right.
@@ -75,6 +95,13 @@ impl fmt::Display for Event {
             Event::Nothing => write!(f, "nothing"),
             Event::Releasing(number) => write!(f, "releasing {number}"),
             Event::Released(number) => write!(f, "released {number}"),
+            Event::Marked(number, Mark::Expendable) => write!(f, "expendable {number}"),
+            Event::Marked(number, Mark::Restless) => write!(f, "restless {number}"),
+            Event::Forwarding(number) => write!(f, "forwarding {number}"),
+            Event::Forwarded(number) => write!(f, "forwarded {number}"),
+            Event::Kept(number) => write!(f, "kept {number}"),
+            Event::Purging => write!(f, "purging"),
+            Event::Purged(count) => write!(f, "purged {count}"),
             Event::Survived(writes, windows) => {
                 write!(f, "survived {writes}")?;
                 windows.iter().try_for_each(|window| write!(f, " {window}"))
@@ -107,6 +134,13 @@ impl Event {
             ("nothing", []) => Event::Nothing,
             ("releasing", [number]) => Event::Releasing(*number),
             ("released", [number]) => Event::Released(*number),
+            ("expendable", [number]) => Event::Marked(*number, Mark::Expendable),
+            ("restless", [number]) => Event::Marked(*number, Mark::Restless),
+            ("forwarding", [number]) => Event::Forwarding(*number),
+            ("forwarded", [number]) => Event::Forwarded(*number),
+            ("kept", [number]) => Event::Kept(*number),
+            ("purging", []) => Event::Purging,
+            ("purged", [count]) => Event::Purged(*count),
             ("survived", [writes, windows @ ..]) => {
                 Event::Survived(*writes, windows.iter().map(|window| *window as u32).collect())
             }
@@ -118,166 +152,10 @@ impl Event {
     }
 }
 
-/// What is known of one number.
-#[derive(Default, Debug)]
-struct Entry {
-    tried: bool,
-    sent: bool,
-    refused: bool,
-    deliveries: Vec<u32>,
-    releasing: u32,
-    released: u32,
-    left: u32,
-}
-
-/// The balance of all ledgers of a run.
-#[derive(Default, Debug)]
-pub struct Books {
-    entries: BTreeMap<u64, Entry>,
-    takings_in_doubt: u32,
-}
-
-/// What the books say when they balance.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Balance {
-    /// Numbers whose `send` returned.
-    pub sent: u64,
-    /// Numbers whose sender died before `send` returned, and that are there.
-    pub committed_in_doubt: u64,
-    /// The same, and they are not there.
-    pub vanished_in_doubt: u64,
-    /// Numbers that were taken more than once.
-    pub redelivered: u64,
-}
-
-impl Books {
-    /// Adds one process' ledger.
-    pub fn add(&mut self, events: &[Event]) {
-        let mut takings = 0u32;
-        for event in events {
-            match event {
-                Event::Ready | Event::Survived(..) | Event::Consumed(_) => {}
-                Event::Trying(number) => self.entry(*number).tried = true,
-                Event::Sent(number) => self.entry(*number).sent = true,
-                Event::Refused(number) => self.entry(*number).refused = true,
-                Event::Taking => takings += 1,
-                Event::Nothing => takings = takings.saturating_sub(1),
-                Event::Got(number, deliveries) => {
-                    takings = takings.saturating_sub(1);
-                    self.entry(*number).deliveries.push(*deliveries);
-                }
-                Event::Releasing(number) => self.entry(*number).releasing += 1,
-                Event::Released(number) => self.entry(*number).released += 1,
-            }
-        }
-        self.takings_in_doubt += takings;
-    }
-
-    /// Adds what was found on the bus when all was over.
-    pub fn add_left(&mut self, number: u64, deliveries: u32) {
-        let entry = self.entry(number);
-        entry.left += 1;
-        entry.deliveries.push(deliveries);
-    }
-
-    fn entry(&mut self, number: u64) -> &mut Entry {
-        self.entries.entry(number).or_default()
-    }
-
-    /// Balances.
-    ///
-    /// # Errors
-    /// The first number whose history is impossible, and why.
-    pub fn balance(&self) -> Result<Balance, String> {
-        let mut balance = Balance::default();
-        let mut gaps = 0;
-        for (number, entry) in &self.entries {
-            let wrong = |why: &str| -> Result<Balance, String> { Err(format!("message {number} {why}: {entry:?}")) };
-            if !entry.tried {
-                return wrong("was never sent, yet seen");
-            }
-            if entry.refused && !entry.deliveries.is_empty() {
-                return wrong("was refused, yet received");
-            }
-            if entry.left > 1 || entry.released > 1 || entry.left + entry.released > 1 {
-                return wrong("is there twice");
-            }
-            let in_doubt = entry.releasing > entry.released;
-            if entry.sent && entry.left + entry.released == 0 && !in_doubt {
-                return wrong("was acknowledged to its sender and is lost");
-            }
-            let Some(gap) = gaps_in(&entry.deliveries) else { return wrong("has impossible deliveries") };
-            gaps += gap;
-            balance.sent += entry.sent as u64;
-            balance.redelivered += (entry.deliveries.len() > 1) as u64;
-            if !entry.sent && !entry.refused {
-                let there = !entry.deliveries.is_empty();
-                balance.committed_in_doubt += there as u64;
-                balance.vanished_in_doubt += !there as u64;
-            }
-        }
-        if gaps > self.takings_in_doubt {
-            return Err(format!(
-                "{gaps} deliveries were counted to nobody; only {} takers died",
-                self.takings_in_doubt
-            ));
-        }
-        Ok(balance)
-    }
-}
-
-/// Deliveries must be 1, 2, 3 …; a number that nobody saw is a taker who died between the count and its ledger. `None`: one was seen twice.
-fn gaps_in(deliveries: &[u32]) -> Option<u32> {
-    let mut sorted = deliveries.to_vec();
-    sorted.sort_unstable();
-    let distinct = sorted.windows(2).all(|pair| pair[0] != pair[1]) && sorted.first() != Some(&0);
-    distinct.then(|| sorted.last().map_or(0, |last| last - sorted.len() as u32))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::Event::{Got, Nothing, Refused, Released, Releasing, Sent, Taking, Trying};
     use super::*;
-    use Event::{Got, Nothing, Refused, Released, Releasing, Sent, Taking, Trying};
-
-    fn balance(events: &[Event], left: &[(u64, u32)]) -> Result<Balance, String> {
-        let mut books = Books::default();
-        books.add(events);
-        left.iter().for_each(|(number, deliveries)| books.add_left(*number, *deliveries));
-        books.balance()
-    }
-
-    #[test]
-    fn a_lost_message_is_noticed() {
-        assert!(balance(&[Trying(1), Sent(1)], &[]).unwrap_err().contains("lost"));
-        assert!(balance(&[Trying(1), Sent(1)], &[(1, 1)]).is_ok());
-    }
-
-    #[test]
-    fn an_unfinished_send_may_be_there_or_not_but_once() {
-        assert_eq!(balance(&[Trying(1)], &[]).unwrap().vanished_in_doubt, 1);
-        assert_eq!(balance(&[Trying(1)], &[(1, 1)]).unwrap().committed_in_doubt, 1);
-        assert!(balance(&[Trying(1)], &[(1, 1), (1, 2)]).unwrap_err().contains("twice"));
-        assert!(balance(&[Trying(1), Refused(1)], &[(1, 1)]).unwrap_err().contains("refused"));
-        assert!(balance(&[], &[(1, 1)]).unwrap_err().contains("never sent"));
-    }
-
-    #[test]
-    fn a_holder_that_dies_has_a_successor_with_two_deliveries() {
-        let held = [Trying(1), Sent(1), Taking, Got(1, 1)];
-        assert_eq!(balance(&held, &[(1, 2)]).unwrap().redelivered, 1);
-        assert!(balance(&held, &[(1, 1)]).unwrap_err().contains("deliveries"));
-        assert!(balance(&held, &[(1, 3)]).unwrap_err().contains("counted to nobody"));
-        assert!(balance(&held, &[]).unwrap_err().contains("lost"));
-    }
-
-    #[test]
-    fn a_release_in_doubt_may_have_happened() {
-        let releasing = [Trying(1), Sent(1), Taking, Got(1, 1), Releasing(1)];
-        assert!(balance(&releasing, &[]).is_ok());
-        assert!(balance(&releasing, &[(1, 2)]).is_ok());
-        let released = [&releasing[..], &[Released(1)]].concat();
-        assert!(balance(&released, &[(1, 2)]).unwrap_err().contains("twice"));
-    }
 
     #[test]
     fn every_event_is_read_as_it_is_written() {
@@ -292,6 +170,13 @@ mod tests {
             Releasing(6),
             Released(7),
             Event::Survived(8, vec![9, 10]),
+            Event::Marked(11, Mark::Expendable),
+            Event::Marked(12, Mark::Restless),
+            Event::Forwarding(13),
+            Event::Forwarded(14),
+            Event::Kept(15),
+            Event::Purging,
+            Event::Purged(16),
             Event::Consumed(Tally { messages: 1, sum: 2, squares: 4, redeliveries: 0 }),
         ];
         for event in events {

@@ -42,6 +42,8 @@ enum Verb {
         bus: String,
         #[arg(long)]
         first: u64,
+        #[arg(long)]
+        operation: Operation,
     },
     /// Send numbers until killed, or `count` of them.
     #[command(hide = true)]
@@ -138,7 +140,7 @@ fn run(verb: Verb) -> Result<()> {
             Ok(())
         }
         Verb::Victim { bus, operation, at, times, first } => victim::run(Orders { bus, operation, at, times, first }),
-        Verb::Peer { bus, first } => peer::run(&bus, first),
+        Verb::Peer { bus, first, operation } => peer::run(&bus, first, operation),
         Verb::Send { bus, first, count, patience_ms } => kills::send(&bus, first, count, patience_ms),
         Verb::Hold { bus } => kills::hold(&bus),
         Verb::Answer { bus, name } => workload::answer(&bus, &name),

@@ -1,14 +1,15 @@
 //! A process that lives on and uses the same queues, names and heap as the victim, all the time.
 
 use crate::Result;
+use crate::company::{Company, take_one};
 use crate::ledger::Event;
 use crate::scene::{Clerk, patience};
-use crate::victim::make_second;
+use crate::victim::{Operation, make_second};
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
-use swarmbus_core::{Bus, Error, Lane, Member};
+use swarmbus_core::{Bus, Error, Lane};
 
 /// A flag that rises when standard input ends.
 pub fn stop_flag() -> Arc<AtomicBool> {
@@ -25,9 +26,10 @@ pub fn stop_flag() -> Arc<AtomicBool> {
 ///
 /// # Errors
 /// Whatever the bus says that it should not say to a peer of the dead.
-pub fn run(bus: &str, first: u64) -> Result<()> {
+pub fn run(bus: &str, first: u64, operation: Operation) -> Result<()> {
     let (bus, stop) = (Bus::open(bus)?, stop_flag());
     let (mut clerk, member) = (Clerk::new(first, false), bus.join()?);
+    let company = Company::new(&bus, operation)?;
     let mut round = 0u64;
     while !stop.load(Relaxed) {
         round += 1;
@@ -56,22 +58,12 @@ pub fn run(bus: &str, first: u64) -> Result<()> {
         if round.is_multiple_of(256) {
             member.reap()?;
         }
+        company.keep(&mut clerk, &member, round)?;
         if round == 1 {
             clerk.say(Event::Ready);
         }
         // A little idleness, or the victim's processor is ours.
         std::thread::sleep(Duration::from_micros(20));
-    }
-    Ok(())
-}
-
-fn take_one(clerk: &mut Clerk, member: &Member, queue: &str, nack: bool, timeout: Duration) -> Result<()> {
-    if let Some((number, message)) = clerk.take(member, queue, timeout)? {
-        if nack {
-            drop(message);
-        } else {
-            clerk.release(number, message)?;
-        }
     }
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! A bus of a test's own, gone when the test is, also when it fails; and the talk of numbered messages.
 
 use crate::Result;
-use crate::ledger::{Books, Event};
+use crate::books::Books;
+pub use crate::clerk::Clerk;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use swarmbus_core::{Bus, CreateOptions, Error, Lane, Member, Message, SendOptions};
+use swarmbus_core::{Bus, CreateOptions, Error, Lane, SendOptions};
 
 static SCENES: AtomicUsize = AtomicUsize::new(0);
 static SWEEP: Once = Once::new();
@@ -88,120 +89,29 @@ pub fn patience(lane: Lane, timeout: Duration) -> SendOptions {
     SendOptions { lane, timeout: Some(timeout), ..SendOptions::default() }
 }
 
-/// Who does things with messages, and writes them down.
-pub struct Clerk {
-    next: u64,
-    quiet: bool,
-    /// What was written down.
-    pub events: Vec<Event>,
-}
-
-impl Clerk {
-    /// Whose numbers start at `first`. `quiet`: the ledger stays in memory instead of going to standard output.
-    pub fn new(first: u64, quiet: bool) -> Clerk {
-        Clerk { next: first, quiet, events: Vec::new() }
-    }
-
-    /// Writes down.
-    pub fn say(&mut self, event: Event) {
-        if self.quiet {
-            self.events.push(event);
-        } else {
-            event.say();
-        }
-    }
-
-    /// Takes `count` numbers for somebody else.
-    pub fn reserve(&mut self, count: u64) -> u64 {
-        self.next += count;
-        self.next - count
-    }
-
-    /// Sends the next number. `false`: refused for want of room.
-    ///
-    /// # Errors
-    /// Any but `Full`, `Timeout` and `OutOfMemory`.
-    pub fn send(&mut self, member: &Member, to: &str, length: usize, options: &SendOptions) -> Result<bool> {
-        let number = self.reserve(1);
-        self.say(Event::Trying(number));
-        match member.send(to, &payload(number, length), options) {
-            Ok(_) => {
-                self.say(Event::Sent(number));
-                Ok(true)
-            }
-            Err(Error::Full { .. } | Error::Timeout | Error::OutOfMemory { .. }) => {
-                self.say(Event::Refused(number));
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The same with a loan, written in place.
-    ///
-    /// # Errors
-    /// Any.
-    pub fn publish(&mut self, member: &Member, to: &str, length: usize, options: &SendOptions) -> Result<()> {
-        let mut loan = member.loan(length)?;
-        let number = self.reserve(1);
-        loan.copy_from_slice(&payload(number, length));
-        self.say(Event::Trying(number));
-        loan.publish(to, length, options).map_err(|refused| refused.error)?;
-        self.say(Event::Sent(number));
-        Ok(())
-    }
-
-    /// Takes a message.
-    ///
-    /// # Errors
-    /// Any but `Timeout`; a torn payload.
-    pub fn take<'m>(
-        &mut self,
-        member: &'m Member,
-        from: &str,
-        timeout: Duration,
-    ) -> Result<Option<(u64, Message<'m>)>> {
-        self.say(Event::Taking);
-        match member.receive(from, Some(timeout)) {
-            Ok(message) => {
-                let number = number_of(&message)?;
-                self.say(Event::Got(number, message.deliveries()));
-                Ok(Some((number, message)))
-            }
-            Err(Error::Timeout) => {
-                self.say(Event::Nothing);
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Releases one.
-    ///
-    /// # Errors
-    /// Those of [`Message::release`].
-    pub fn release(&mut self, number: u64, message: Message<'_>) -> Result<()> {
-        self.say(Event::Releasing(number));
-        message.release()?;
-        self.say(Event::Released(number));
-        Ok(())
-    }
-}
-
-/// Takes all that is left in the queues and enters it in the books.
+/// Takes all that is left in the queues, answers that nobody asks for any more among it, and enters it in the books. Returns how many messages were found.
 ///
 /// # Errors
 /// Whatever receiving says; a torn payload.
-pub fn collect(bus: &Bus, queues: &[&str], books: &mut Books) -> Result<u64> {
-    let member = bus.join()?;
+pub fn collect(bus: &Bus, books: &mut Books) -> Result<u64> {
+    let (member, observer) = (bus.join()?, bus.observer()?);
     let mut found = 0;
-    for queue in queues {
-        while let Some(message) = member.try_receive(queue)? {
-            books.add_left(number_of(&message)?, message.deliveries());
-            message.release()?;
-            found += 1;
+    // What a queue does not deliver any more goes to another, which may have been looked at before.
+    for _ in 0..3 {
+        for queue in observer.queues() {
+            loop {
+                let message = match member.try_receive(&queue.name) {
+                    Ok(Some(message)) => message,
+                    Ok(None) | Err(Error::Closed { .. }) => break,
+                    Err(error) => return Err(error.into()),
+                };
+                books.add_left(number_of(&message)?, message.deliveries());
+                message.release()?;
+                found += 1;
+            }
         }
     }
+    books.add_dropped(observer.queues().iter().map(|queue| queue.dropped).sum());
     Ok(found)
 }
 

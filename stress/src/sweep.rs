@@ -1,9 +1,10 @@
 //! Kills one operation everywhere: in every crash window and before every shared write, alone and next to a busy peer.
 
 use crate::Result;
+use crate::books::{Balance, Books};
 use crate::crash::Point;
 use crate::killer::Process;
-use crate::ledger::{Balance, Books, Event};
+use crate::ledger::Event;
 use crate::scene::{Clerk, Scene, collect, expect_bare, expect_capacity, file_of, patience, probe};
 use crate::victim::{Operation, Orders, make_second};
 use std::collections::BTreeMap;
@@ -30,6 +31,22 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::ReleaseLarge, &[16]),
     (Operation::Nack, &[1, 2, 3, 4, 5, 6, 10]),
     (Operation::NackFull, &[1, 2, 3, 4, 7, 8, 60, 61]),
+    (Operation::ReceiveAny, &[11, 12, 13, 14, 15]),
+    (Operation::ReceiveAnyWait, &[33, 34, 35]),
+    (Operation::Fetch, &[1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 41]),
+    (Operation::Detach, &[16]),
+    (Operation::Forward, &[1, 2, 3, 4, 5, 6, 10]),
+    (Operation::ForwardFull, &[1, 2, 3, 4, 7, 8, 16]),
+    (Operation::DeadLetter, &[1, 2, 3, 4, 5, 6, 11, 12, 13, 14]),
+    (Operation::DeadLetterFull, &[1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 16]),
+    (Operation::Expire, &[1, 2, 3, 4, 5, 6, 11, 12, 13, 14]),
+    (Operation::ExpireDropped, &[11, 12, 13, 14, 16]),
+    (Operation::MakeRoom, &[1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14]),
+    (Operation::Purge, &[11, 12, 13, 14, 16]),
+    (Operation::Redrive, &[1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15]),
+    (Operation::Answer, &[1, 2, 3, 4, 5, 6, 10, 17, 18]),
+    (Operation::AnswerFull, &[1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 16, 17, 18]),
+    (Operation::Call, &[1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 33, 34, 35]),
     (Operation::Join, &[24, 25, 26]),
     (Operation::Attach, &[24, 25, 26, 27, 28, 29, 30, 31, 32]),
     (Operation::AttachAgain, &[24, 26, 31, 32]),
@@ -46,9 +63,10 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::Destroy, &[9, 48, 49]),
 ];
 
-/// The window of a fresh lane, and the operations whose lane a peer uses itself: next to one, they never meet it fresh.
+/// The window of a fresh lane, and the operations whose lane a peer uses itself: next to one, they need not meet it fresh.
 const FRESH_LANE: u32 = 10;
-const PEER_WAS_FASTER: &[Operation] = &[Operation::SendWaking, Operation::Nack, Operation::Close];
+const PEER_WAS_FASTER: &[Operation] =
+    &[Operation::SendWaking, Operation::Nack, Operation::Close, Operation::Forward, Operation::Answer, Operation::Call];
 
 /// What a sweep did.
 #[derive(Clone, Copy, Default, Debug)]
@@ -116,7 +134,7 @@ pub fn sweep(program: &Path, operation: Operation) -> Result<Sweep> {
 /// What a survivor passed: the number of shared writes, and the windows.
 type Trace = (u64, Vec<u32>);
 
-/// What the scene has: one that everybody uses, one that is mostly empty, one whose redelivery ring a victim fills.
+/// Queues of every scene: one that everybody uses, one that is mostly empty, one whose redelivery ring a victim fills.
 const QUEUES: [&str; 3] = ["q", "quiet", "crowded"];
 
 /// One victim, one death.
@@ -147,6 +165,9 @@ impl Case<'_> {
         for queue in QUEUES {
             scene.declare(queue, &QueueOptions::default())?;
         }
+        for (queue, options) in self.operation.queues() {
+            scene.declare(queue, &options)?;
+        }
         let (mut clerk, member) = (Clerk::new(1, true), scene.join()?);
         let full = matches!(self.operation, Operation::SendFull | Operation::SendWait);
         for _ in 0..if full { 16 } else { 3 } {
@@ -167,7 +188,7 @@ impl Case<'_> {
         books.add(&victim.events()?);
         victim.end()?;
         books.add(&clerk.events);
-        collect(&scene, &QUEUES, &mut books)?;
+        collect(&scene, &mut books)?;
         sweep.add(books.balance()?);
         if file_of(&scene.second()).exists() || matches!(self.operation, Operation::Create | Operation::Destroy) {
             self.expect_second(&scene)?;
@@ -187,14 +208,16 @@ impl Case<'_> {
     }
 
     fn start_peer(&self, scene: &Scene) -> Result<Process> {
-        let mut peer = Process::start(self.program, &["peer", "--bus", scene.name(), "--first", &PEER.to_string()])?;
+        let arguments = ["peer", "--bus", scene.name(), "--first", &PEER.to_string()];
+        let operation = ["--operation", &self.operation.name()];
+        let mut peer = Process::start(self.program, &[&arguments[..], &operation].concat())?;
         peer.wait_for(|event| *event == Event::Ready)?;
         Ok(peer)
     }
 
     fn victim(&self, scene: &Scene) -> Result<(Option<Trace>, Process)> {
-        let reaps = self.operation.name().starts_with("reap");
-        // A reaper's peer reaps as well, and may be faster. A window has to be met all the same; a write may be missed.
+        let reaps = !self.operation.corpses().is_empty();
+        // The peer of who deals with the dead reaps as well, and may be faster. A window has to be met all the same; a write may be missed.
         let times = match (self.contended, reaps, self.at) {
             (false, ..) => 1,
             (true, true, Point::Window { .. }) => 50,

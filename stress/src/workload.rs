@@ -1,8 +1,9 @@
 //! Many processes at once: a crowd that answers, a mailbox that is full.
 
 use crate::Result;
+use crate::books::Books;
 use crate::killer::{PATIENCE, Process};
-use crate::ledger::{Books, Event};
+use crate::ledger::Event;
 use crate::scene::{Clerk, Scene, expect_bare, number_of, patience, payload};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -1,5 +1,7 @@
 //! What a victim does when it dies.
 
+mod asking;
+mod moving;
 mod names;
 mod operation;
 mod receiving;
@@ -124,6 +126,32 @@ impl Victim {
                 self.armed(|_| Ok(message.nack()?))
             }
             O::NackFull => self.nack_full(&bus.join()?),
+            O::ReceiveAny => {
+                let member = bus.join()?;
+                self.armed(|clerk| clerk.take_any(&member, &["quiet", "q"], LONG)).map(drop)
+            }
+            O::ReceiveAnyWait => {
+                let member = bus.join()?;
+                self.armed(|clerk| clerk.take_any(&member, &["quiet", "crowded"], SOON)).map(drop)
+            }
+            O::Fetch => self.fetch(&bus.join()?),
+            O::Detach => {
+                let member = bus.join()?;
+                let Some((number, message)) = self.clerk.take(&member, "q", LONG)? else { return Ok(()) };
+                self.armed(|clerk| clerk.detach(number, message))
+            }
+            O::Forward => self.forward(&bus.join()?, "quiet"),
+            O::ForwardFull => self.forward_full(&bus.join()?),
+            O::DeadLetter => self.dead_letter(&bus.join()?),
+            O::DeadLetterFull => self.dead_letter_full(&bus.join()?),
+            O::Expire => self.expire(&bus.join()?, "mortal"),
+            O::ExpireDropped => self.expire(&bus.join()?, "quiet"),
+            O::MakeRoom => self.make_room(&bus.join()?),
+            O::Purge => self.purge(&bus.join()?),
+            O::Redrive => self.redrive(&bus.join()?),
+            O::Answer => self.answer(0),
+            O::AnswerFull => self.answer(16),
+            O::Call => self.call(),
             O::Join => {
                 let member = self.armed(|_| Ok(bus.join()?))?;
                 drop(member);

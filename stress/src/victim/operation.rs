@@ -1,7 +1,9 @@
 //! The things that a victim can be told to do.
 
 use crate::crash::Point;
+use crate::ledger::Mark;
 use clap::ValueEnum;
+use swarmbus_core::QueueOptions;
 
 /// One thing to do with a bus. The scene has the queues `q` (with messages unless said otherwise) and `quiet` (empty).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -40,6 +42,38 @@ pub enum Operation {
     Nack,
     /// Give a message back to a queue whose redelivery ring is full.
     NackFull,
+    /// Take what comes first of several queues.
+    ReceiveAny,
+    /// Wait for several queues.
+    ReceiveAnyWait,
+    /// Take a message that waits in limbo, left there by the dead.
+    Fetch,
+    /// Take a message out of the bus' care.
+    Detach,
+    /// Pass a message on.
+    Forward,
+    /// Pass a message on to a full queue.
+    ForwardFull,
+    /// Find a message that was delivered too often: it becomes a dead letter.
+    DeadLetter,
+    /// The same where the queue of dead letters is full: its oldest is dropped.
+    DeadLetterFull,
+    /// Find a message too late: it becomes a dead letter.
+    Expire,
+    /// Find a message too late in a queue without dead letters: it is dropped.
+    ExpireDropped,
+    /// Send to a full queue that makes room.
+    MakeRoom,
+    /// Drop what waits in a queue.
+    Purge,
+    /// Send dead letters again.
+    Redrive,
+    /// Answer a question.
+    Answer,
+    /// Answer a question of somebody whose reply lane is full: its oldest answer is dropped.
+    AnswerFull,
+    /// Ask a question and get the answer.
+    Call,
     /// Take a member's index.
     Join,
     /// Attach an agent that there was not.
@@ -77,8 +111,9 @@ impl Operation {
     }
 
     /// The dead whom this operation finds: what they did, and where they died.
-    pub(super) fn corpses(self) -> Vec<(Operation, Point)> {
-        use Operation::{Attach, Close, CloseUnused, Nack, ReapHeap, ReapMessages, ReapNames, Receive, ReceiveWait};
+    pub(crate) fn corpses(self) -> Vec<(Operation, Point)> {
+        use Operation::{Attach, Close, CloseUnused, Fetch, Nack, NackFull, ReapHeap, ReapMessages, ReapNames};
+        use Operation::{Receive, ReceiveWait};
         use Operation::{Release, Send, SendCold, SendLarge};
         fn at(number: u32) -> Point {
             Point::Window { number, nth: 0 }
@@ -96,6 +131,29 @@ impl Operation {
                 (CloseUnused, at(53)),
             ],
             ReapNames => vec![(Attach, at(28)), (Attach, at(30)), (Attach, at(32)), (ReceiveWait, at(34))],
+            Fetch => vec![(NackFull, Point::Write(0))],
+            _ => Vec::new(),
+        }
+    }
+
+    /// What may happen to messages that it makes dead letters of.
+    pub(crate) fn marks(self) -> &'static [Mark] {
+        match self {
+            Operation::Redrive => &[Mark::Expendable, Mark::Restless],
+            _ => &[Mark::Expendable],
+        }
+    }
+
+    /// The queues that it needs besides `q`, `quiet` and `crowded`.
+    pub(crate) fn queues(self) -> Vec<(&'static str, QueueOptions)> {
+        use Operation::{Answer, AnswerFull, Call, DeadLetter, DeadLetterFull, Expire, MakeRoom, Redrive};
+        let dying = QueueOptions { dead_letters: Some("dead".into()), ..QueueOptions::default() };
+        match self {
+            DeadLetter | DeadLetterFull | Expire | Redrive => {
+                vec![("mortal", QueueOptions { max_deliveries: Some(1), ..dying })]
+            }
+            MakeRoom => vec![("roomy", QueueOptions { limit: Some(4), makes_room: true, ..dying })],
+            Answer | AnswerFull | Call => vec![("questions", QueueOptions::default())],
             _ => Vec::new(),
         }
     }

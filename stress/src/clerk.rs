@@ -1,0 +1,217 @@
+//! Who does things with messages, and writes them down.
+
+use crate::Result;
+use crate::ledger::{Event, Mark};
+use crate::scene::{number_of, patience, payload};
+use std::time::Duration;
+use swarmbus_core::{Agent, ContentType, Error, Lane, Member, Message, SendOptions};
+
+/// Who does things with messages, and writes them down.
+pub struct Clerk {
+    next: u64,
+    quiet: bool,
+    /// What was written down.
+    pub events: Vec<Event>,
+}
+
+impl Clerk {
+    /// Whose numbers start at `first`. `quiet`: the ledger stays in memory instead of going to standard output.
+    pub fn new(first: u64, quiet: bool) -> Clerk {
+        Clerk { next: first, quiet, events: Vec::new() }
+    }
+
+    /// Writes down.
+    pub fn say(&mut self, event: Event) {
+        if self.quiet {
+            self.events.push(event);
+        } else {
+            event.say();
+        }
+    }
+
+    /// Takes `count` numbers for somebody else.
+    pub fn reserve(&mut self, count: u64) -> u64 {
+        self.next += count;
+        self.next - count
+    }
+
+    /// Sends the next number. `false`: refused for want of room.
+    ///
+    /// # Errors
+    /// Any but `Full`, `Timeout` and `OutOfMemory`.
+    pub fn send(&mut self, member: &Member, to: &str, length: usize, options: &SendOptions) -> Result<bool> {
+        let number = self.reserve(1);
+        self.say(Event::Trying(number));
+        match member.send(to, &payload(number, length), options) {
+            Ok(_) => {
+                self.say(Event::Sent(number));
+                Ok(true)
+            }
+            Err(Error::Full { .. } | Error::Timeout | Error::OutOfMemory { .. }) => {
+                self.say(Event::Refused(number));
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same with a loan, written in place.
+    ///
+    /// # Errors
+    /// Any.
+    pub fn publish(&mut self, member: &Member, to: &str, length: usize, options: &SendOptions) -> Result<()> {
+        let mut loan = member.loan(length)?;
+        let number = self.reserve(1);
+        loan.copy_from_slice(&payload(number, length));
+        self.say(Event::Trying(number));
+        loan.publish(to, length, options).map_err(|refused| refused.error)?;
+        self.say(Event::Sent(number));
+        Ok(())
+    }
+
+    /// Takes a message.
+    ///
+    /// # Errors
+    /// Any but `Timeout`; a torn payload.
+    pub fn take<'m>(
+        &mut self,
+        member: &'m Member,
+        from: &str,
+        timeout: Duration,
+    ) -> Result<Option<(u64, Message<'m>)>> {
+        self.say(Event::Taking);
+        self.got(member.receive(from, Some(timeout)))
+    }
+
+    /// Takes a message of any of several queues.
+    ///
+    /// # Errors
+    /// As [`Clerk::take`].
+    pub fn take_any<'m>(
+        &mut self,
+        member: &'m Member,
+        from: &[&str],
+        timeout: Duration,
+    ) -> Result<Option<(u64, Message<'m>)>> {
+        self.say(Event::Taking);
+        self.got(member.receive_any(from, Some(timeout)))
+    }
+
+    fn got<'m>(&mut self, taken: swarmbus_core::Result<Message<'m>>) -> Result<Option<(u64, Message<'m>)>> {
+        match taken {
+            Ok(message) => {
+                let number = number_of(&message)?;
+                self.say(Event::Got(number, message.deliveries()));
+                Ok(Some((number, message)))
+            }
+            Err(Error::Timeout) => {
+                self.say(Event::Nothing);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Releases one.
+    ///
+    /// # Errors
+    /// Those of [`Message::release`].
+    pub fn release(&mut self, number: u64, message: Message<'_>) -> Result<()> {
+        self.say(Event::Releasing(number));
+        message.release()?;
+        self.say(Event::Released(number));
+        Ok(())
+    }
+
+    /// [`Clerk::send`], having written down first what may happen to the message.
+    ///
+    /// # Errors
+    /// As [`Clerk::send`].
+    pub fn send_marked(&mut self, marks: &[Mark], member: &Member, to: &str, options: &SendOptions) -> Result<bool> {
+        marks.iter().for_each(|mark| self.say(Event::Marked(self.next, *mark)));
+        self.send(member, to, 40, options)
+    }
+
+    /// Passes a message on. `false`: refused for want of room, and released.
+    ///
+    /// # Errors
+    /// Any but `Full` and `Timeout`.
+    pub fn forward(&mut self, number: u64, message: Message<'_>, to: &str, timeout: Duration) -> Result<bool> {
+        self.say(Event::Forwarding(number));
+        match message.forward(to, Some(timeout)) {
+            Ok(()) => {
+                self.say(Event::Forwarded(number));
+                Ok(true)
+            }
+            Err(refused) if matches!(refused.error, Error::Full { .. } | Error::Timeout) => {
+                self.say(Event::Kept(number));
+                self.release(number, refused.message)?;
+                Ok(false)
+            }
+            Err(refused) => Err(refused.error.into()),
+        }
+    }
+
+    /// Answers a question, if it has a sender. The answer is dropped if nobody waits for it.
+    ///
+    /// # Errors
+    /// Any but `InvalidArgument`.
+    pub fn reply(&mut self, question: &Message<'_>) -> Result<()> {
+        let number = self.reserve(1);
+        self.say(Event::Marked(number, Mark::Expendable));
+        self.say(Event::Trying(number));
+        match question.reply(&payload(number, 40), ContentType::Bytes) {
+            Ok(_) => self.say(Event::Sent(number)),
+            Err(Error::InvalidArgument { .. }) => self.say(Event::Refused(number)),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Asks a question and releases the answer. `false`: none came in time, and who knows whether the question was sent.
+    ///
+    /// # Errors
+    /// Any but `Timeout`; a torn answer.
+    pub fn call(&mut self, agent: &Agent, to: &str, timeout: Duration) -> Result<bool> {
+        let question = self.reserve(1);
+        self.say(Event::Trying(question));
+        self.say(Event::Taking);
+        match agent.call(to, &payload(question, 40), &patience(Lane::Normal, timeout)) {
+            Ok(answer) => {
+                let number = number_of(&answer)?;
+                self.say(Event::Sent(question));
+                self.say(Event::Got(number, answer.deliveries()));
+                self.release(number, answer)?;
+                Ok(true)
+            }
+            Err(Error::Timeout) => {
+                self.say(Event::Nothing);
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes a message out of the bus' care, as an acknowledgement does; then gives up its memory.
+    ///
+    /// # Errors
+    /// Those of [`Message::detach`].
+    pub fn detach(&mut self, number: u64, message: Message<'_>) -> Result<()> {
+        self.say(Event::Releasing(number));
+        let loan = message.detach()?;
+        self.say(Event::Released(number));
+        drop(loan);
+        Ok(())
+    }
+
+    /// Drops what waits in a queue.
+    ///
+    /// # Errors
+    /// Those of [`Member::purge`].
+    pub fn purge(&mut self, member: &Member, queue: &str) -> Result<()> {
+        self.say(Event::Purging);
+        let purged = member.purge(queue)?;
+        self.say(Event::Purged(purged));
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! What a peer does besides its rounds, so that the victim meets it wherever its operation leads.
+
+use crate::Result;
+use crate::ledger::Mark::Expendable;
+use crate::scene::{Clerk, patience};
+use crate::victim::Operation;
+use std::time::Duration;
+use swarmbus_core::{Agent, Bus, Lane, Member};
+
+/// A peer's part in the operation of its victim.
+pub struct Company {
+    operation: Operation,
+    asker: Option<Agent>,
+}
+
+impl Company {
+    /// For that operation.
+    ///
+    /// # Errors
+    /// When an agent that it needs cannot be attached.
+    pub fn new(bus: &Bus, operation: Operation) -> Result<Company> {
+        let asks = matches!(operation, Operation::Answer | Operation::AnswerFull | Operation::Call);
+        Ok(Company { operation, asker: if asks { Some(bus.attach("asker")?) } else { None } })
+    }
+
+    /// Does it once.
+    ///
+    /// # Errors
+    /// Whatever the bus says that it should not.
+    pub fn keep(&self, clerk: &mut Clerk, member: &Member, round: u64) -> Result<()> {
+        use Operation::{Answer, AnswerFull, Call, DeadLetter, DeadLetterFull, Expire, ExpireDropped};
+        use Operation::{Fetch, Forward, ForwardFull, MakeRoom, Purge, Redrive};
+        let odd = round.is_multiple_of(2);
+        let options = patience(Lane::Normal, Duration::ZERO);
+        match self.operation {
+            Forward => {
+                if let Some((number, message)) = clerk.take(member, "q", Duration::ZERO)? {
+                    clerk.forward(number, message, "quiet", Duration::ZERO)?;
+                }
+                take_one(clerk, member, "quiet", odd, Duration::ZERO)
+            }
+            ForwardFull => take_one(clerk, member, "crowded", false, Duration::ZERO),
+            Fetch => {
+                clerk.send(member, "crowded", 40, &options)?;
+                take_one(clerk, member, "crowded", odd, Duration::ZERO)
+            }
+            DeadLetter | DeadLetterFull | Expire | Redrive => {
+                clerk.send_marked(self.operation.marks(), member, "mortal", &options)?;
+                take_one(clerk, member, "mortal", odd, Duration::ZERO)?;
+                if self.operation == Redrive && round.is_multiple_of(4) {
+                    member.redrive("dead", 2)?;
+                }
+                take_one(clerk, member, "dead", odd, Duration::ZERO)
+            }
+            ExpireDropped => take_one(clerk, member, "quiet", false, Duration::ZERO),
+            MakeRoom => {
+                clerk.send_marked(&[Expendable], member, "roomy", &options)?;
+                if odd {
+                    take_one(clerk, member, "roomy", false, Duration::ZERO)?;
+                }
+                take_one(clerk, member, "dead", odd, Duration::ZERO)
+            }
+            Purge => {
+                clerk.send_marked(&[Expendable], member, "crowded", &options)?;
+                take_one(clerk, member, "crowded", odd, Duration::ZERO)
+            }
+            Answer | AnswerFull | Call => {
+                if let Some((number, question)) = clerk.take(member, "questions", Duration::ZERO)? {
+                    clerk.reply(&question)?;
+                    clerk.release(number, question)?;
+                }
+                match &self.asker {
+                    Some(asker) if round.is_multiple_of(4) => {
+                        clerk.call(asker, "questions", Duration::from_micros(200)).map(drop)
+                    }
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Takes a message, if there is one, and releases it or gives it back.
+pub(crate) fn take_one(clerk: &mut Clerk, member: &Member, queue: &str, nack: bool, timeout: Duration) -> Result<()> {
+    if let Some((number, message)) = clerk.take(member, queue, timeout)? {
+        if nack {
+            drop(message);
+        } else {
+            clerk.release(number, message)?;
+        }
+    }
+    Ok(())
+}

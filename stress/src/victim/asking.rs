@@ -1,0 +1,66 @@
+//! Victims that ask or answer.
+
+use super::{LONG, Victim};
+use crate::Result;
+use crate::scene::{Clerk, patience};
+use nix::unistd::gettid;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use swarmbus_core::{Bus, Error, Lane};
+
+impl Victim {
+    /// With so many answers to the same question before.
+    pub(super) fn answer(&mut self, before: usize) -> Result<()> {
+        let (bus, member) = (self.bus.clone(), self.bus.join()?);
+        member.set_sender("victim-0")?;
+        self.clerk.send(&member, "questions", 40, &patience(Lane::Normal, Duration::ZERO))?;
+        let asker = bus.join()?;
+        let Some((number, question)) = self.clerk.take(&asker, "questions", LONG)? else { return Ok(()) };
+        for _ in 0..before {
+            self.clerk.reply(&question)?;
+        }
+        self.armed(|clerk| clerk.reply(&question))?;
+        self.clerk.release(number, question)
+    }
+
+    /// A thread of its own answers; it is asleep when the question comes, and answers when who asked is asleep, so that all goes the same way
+    /// every time.
+    pub(super) fn call(&mut self) -> Result<()> {
+        let agent = match self.bus.attach("caller") {
+            Ok(agent) => agent,
+            Err(Error::AgentBusy { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let (bus, first, caller) = (self.bus.clone(), self.clerk.reserve(10), gettid());
+        let waits = AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            let answering = threads.spawn(|| answer_sleeper(&bus, first, caller.as_raw(), &waits));
+            let started = Instant::now();
+            while !waits.load(Relaxed) && started.elapsed() < LONG {
+                std::thread::yield_now();
+            }
+            std::thread::sleep(Duration::from_millis(1));
+            let called = self.armed(|clerk| clerk.call(&agent, "questions", LONG));
+            answering.join().map_err(|_| "the answering thread panicked")??;
+            called.map(drop)
+        })
+    }
+}
+
+fn answer_sleeper(bus: &Bus, first: u64, caller: i32, waits: &AtomicBool) -> Result<()> {
+    let (member, mut clerk) = (bus.join()?, Clerk::new(first, false));
+    waits.store(true, Relaxed);
+    let Some((number, question)) = clerk.take(&member, "questions", LONG)? else { return Ok(()) };
+    let started = Instant::now();
+    while !is_asleep(caller) && started.elapsed() < LONG {
+        std::thread::yield_now();
+    }
+    clerk.reply(&question)?;
+    clerk.release(number, question)
+}
+
+/// Whether the kernel has put a thread of this process to sleep.
+fn is_asleep(thread: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
+}
