@@ -257,7 +257,7 @@ pub struct QueueControl {
     pub name: [Word; 8],
     /// [`crate::word::RecordWord`]: the member that owns the mailbox, and the epoch.
     pub owner: Word,
-    /// [`QUEUE_CLOSED`].
+    /// [`QUEUE_CLOSED`] and others; an epoch above ([`QUEUE_EPOCH`]).
     pub flags: Word,
     /// Most messages in a lane.
     pub limit: Word,
@@ -305,6 +305,10 @@ pub struct Losses {
 pub const QUEUE_CLOSED: u64 = 1;
 /// [`QueueControl::flags`]: a message for a full lane moves the oldest of the lane to the dead letters.
 pub const QUEUE_MAKES_ROOM: u64 = 2;
+/// [`QueueControl::flags`]: closed, and no sender can get a message in any more.
+pub const QUEUE_SEALED: u64 = 4;
+/// [`QueueControl::flags`]: what is added whenever the queue is closed or opened, above the bits.
+pub const QUEUE_EPOCH: u64 = 1 << 32;
 
 /// A chunk's header. Written by the chunk's owner; words, so that a late reader reads something and then finds out that it
 /// is out of date.

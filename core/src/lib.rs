@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Layers, each using only those below: `bus`, `member`, `observe` (what users see) · `registry`, `reap`, `heap` (a segment's tables) ·
-//! `recover`, `queue`, `ring`, `span`, `wait` (algorithms over borrowed words; the models of `tests/loom` run these) · `layout`, `word`, `sync`,
+//! `recover`, `queue`, `parking`, `ring`, `span`, `wait` (algorithms over borrowed words; the models of `tests/loom` run these) · `layout`, `word`, `sync`,
 //! `platform` (bytes, atomics, the operating system). Invariants are numbered I#, release/acquire edges S#, crash windows W#.
 
 mod error;
@@ -27,6 +27,7 @@ mod name;
 
 pub mod layout;
 pub mod memory;
+pub mod parking;
 pub mod queue;
 pub mod recover;
 pub mod ring;
@@ -60,7 +61,9 @@ pub use error::{Error, Result};
 #[cfg(not(loom))]
 pub use member::{Agent, Member, SendOptions};
 #[cfg(not(loom))]
-pub use message::{ContentType, ForwardError, Lane, Loan, Message, MessageId, PublishError, RawLoan, RawMessage};
+pub use message::{
+    BatchError, ContentType, ForwardError, Lane, Loan, Message, MessageId, PublishError, RawLoan, RawMessage,
+};
 pub use name::{Address, check_name};
 #[cfg(not(loom))]
 pub use observe::{BusInfo, ChunkCounts, ClassInfo, HeapInfo, LaneInfo, MemberInfo, Observer, Peeked, QueueInfo};

@@ -20,11 +20,19 @@ pub trait Memory {
         Some(self.home(chunk)?.load(S8.acquire()))
     }
 
+    /// The word of a chunk's header that says what hangs on it ([`crate::word::Link`]), for its owner.
+    fn rest(&self, chunk: u32) -> Option<&Word>;
+
+    /// The same of a chunk that may be another's, with the caveat of [`Memory::home_of_another`].
+    fn rest_of_another(&self, chunk: u32) -> Option<u64> {
+        Some(self.rest(chunk)?.load(S8.acquire()))
+    }
+
     /// A living queue.
     fn queue(&self, name: Name) -> Option<Queue<'_>>;
 
-    /// Commits the slots of a ring, so that they may be read. Idempotent.
-    fn commit_ring(&self, queue: Name, ring: usize) -> Result<()>;
+    /// Commits an area of a queue (a ring, or the parking lot), so that it may be read. Idempotent.
+    fn commit_area(&self, queue: Name, area: usize) -> Result<()>;
 
     /// Says that a chunk may be free (a hint).
     fn hint_free(&self, chunk: u32);

@@ -5,7 +5,7 @@ use crate::member::{Member, SendOptions};
 use crate::memory::Memory;
 use crate::queue::{Route, release};
 use crate::sync::S3;
-use crate::word::{ChunkState, ChunkWord, IntentKind, Name};
+use crate::word::{ChunkState, ChunkWord, Name};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
@@ -106,8 +106,9 @@ impl Lane {
     }
 }
 
-/// The names of a queue's rings, by number.
-pub(crate) const RING_NAMES: [&str; crate::layout::RINGS] = ["redelivery", "reply", "urgent", "high", "normal", "low"];
+/// The names of a queue's rings, by number, and of its parking lot.
+pub(crate) const RING_NAMES: [&str; crate::layout::RINGS + 1] =
+    ["redelivery", "reply", "urgent", "high", "normal", "low", "parked"];
 
 /// The `meta` word of a chunk header: `flags:16 · content:8 · lane:8 · length:32`.
 #[derive(Clone, Copy)]
@@ -174,9 +175,27 @@ impl fmt::Debug for PublishError<'_> {
     }
 }
 
+/// A batch that could not be published: why, and its loans.
+pub struct BatchError<'a> {
+    /// Why.
+    pub error: Error,
+    /// The loans, to try again or to drop.
+    pub loans: Vec<Loan<'a>>,
+}
+
+impl fmt::Debug for BatchError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
 impl<'a> Loan<'a> {
     pub(crate) fn new(member: &'a Member, raw: RawLoan) -> Loan<'a> {
         Loan { member, raw }
+    }
+
+    pub(crate) fn is_of(&self, member: &Member) -> bool {
+        std::ptr::eq(self.member, member)
     }
 
     /// Sends the first `length` bytes to a queue. The caller's last touch: from the moment of publishing the payload is the
@@ -384,6 +403,24 @@ impl<'a> Message<'a> {
         result
     }
 
+    /// Gives it back to its queue, to be taken after `delay` (milliseconds count; 6 days at most); `deliveries` rises then. A delay of zero is [`Message::nack`].
+    ///
+    /// # Errors
+    /// `Full`: as many messages of its queue are parked as a lane may hold; `InvalidArgument`; the message comes back with them.
+    pub fn nack_after(mut self, delay: Duration) -> std::result::Result<(), ForwardError<'a>> {
+        let parked = match delay {
+            Duration::ZERO => self.member.redeliver(self.raw.chunk, self.raw.word),
+            _ => self.member.park(self.raw.chunk, &mut self.raw.word, delay),
+        };
+        match parked {
+            Ok(()) => {
+                std::mem::forget(self);
+                Ok(())
+            }
+            Err(error) => Err(ForwardError { error, message: self }),
+        }
+    }
+
     /// Answers it: the answer reaches who asked by [`Agent::call`](crate::Agent::call), or is dropped there if nobody waits any more.
     /// Never waits. The message stays in flight: release it after the answer.
     ///
@@ -443,13 +480,19 @@ impl<'a> Message<'a> {
         let RawMessage { chunk, word, .. } = self.raw;
         let member = self.member;
         member.check_mine(chunk, word, ChunkState::InFlight)?;
-        let route = Route { ring: self.lane().ring(), kind: IntentKind::Move };
         let Some(header) = member.segment().chunk_header(chunk) else { return Err(Error::Released) };
         // Relaxed: our own header (I7), published by S1. A dead letter's origin stays in it.
         let deliveries = header.deliveries.load(Relaxed);
         header.deliveries.store(deliveries & !0xffff_ffff, Relaxed);
         member
-            .enqueue(queue, route, chunk, &mut self.raw.word, timeout, &mut || false)
+            .enqueue(
+                queue,
+                Route::forward(self.lane().ring()),
+                (chunk, &mut self.raw.word),
+                &mut [],
+                timeout,
+                &mut || false,
+            )
             .inspect_err(|_| header.deliveries.store(deliveries, Relaxed))
     }
 

@@ -3,15 +3,17 @@
 //! Figures are read word by word while the bus works on; each is right by itself, their sums may be off by what is in motion.
 
 use crate::error::{Error, Result};
-use crate::layout::{CHUNK_HEADER, CLASSES, ChunkHeader, PAGE, QUEUE_CLOSED, SPAN_CHUNKS, class_payload};
+use crate::layout::{
+    CHUNK_HEADER, CLASSES, ChunkHeader, PAGE, PARKING, QUEUE_CLOSED, REDELIVERY, SPAN_CHUNKS, class_payload,
+};
 use crate::memory::Memory;
 use crate::message::{ContentType, Meta, RING_NAMES};
 use crate::platform::file;
-use crate::queue::Queue;
+use crate::queue::{BATCH_MAX, Queue};
 use crate::registry;
 use crate::segment::Segment;
 use crate::sync::{S3, S9, S10};
-use crate::word::{ChunkState, ChunkWord, ClaimState, ClaimWord, Name};
+use crate::word::{ChunkState, ChunkWord, ClaimState, ClaimWord, Link, Name};
 use std::mem::offset_of;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
@@ -135,9 +137,9 @@ pub struct MemberInfo {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct LaneInfo {
-    /// `redelivery`, `reply`, `urgent`, `high`, `normal`, `low`.
+    /// `redelivery`, `reply`, `urgent`, `high`, `normal`, `low`; `parked`: those that wait for a time.
     pub lane: &'static str,
-    /// Messages that wait.
+    /// Messages that wait; a batch counts as one.
     pub depth: u64,
 }
 
@@ -155,7 +157,7 @@ pub struct QueueInfo {
     pub limit: u32,
     /// Lanes that were ever used.
     pub lanes: Vec<LaneInfo>,
-    /// Messages that wait, in all lanes.
+    /// Messages that wait, in all lanes, each of a batch as one.
     pub queued: u64,
     /// Messages taken from it and not released.
     pub in_flight: u64,
@@ -302,25 +304,25 @@ impl Observer {
 
     /// The mailboxes and queues, by name.
     pub fn queues(&self) -> Vec<QueueInfo> {
-        let mut in_flight = vec![0u64; self.0.roster().len()];
+        // Of each queue, the messages that wait and those in flight.
+        let mut counts = vec![(0u64, 0u64); self.0.roster().len()];
         self.for_each_chunk(|chunk, word| {
-            if word.state() == ChunkState::InFlight {
-                let home = self.0.home_of_another(chunk).unwrap_or(0);
-                if let Some(count) = in_flight.get_mut(Name::from_bits(home).index() as usize) {
-                    *count += 1;
-                }
+            let queue = match word.state() {
+                ChunkState::Queued => word.name(),
+                ChunkState::InFlight => Name::from_bits(self.0.home_of_another(chunk).unwrap_or(0)),
+                ChunkState::Free | ChunkState::Held => return,
+            };
+            if let Some((queued, in_flight)) = counts.get_mut(queue.index() as usize) {
+                *(if word.state() == ChunkState::Queued { queued } else { in_flight }) += 1;
             }
         });
-        let mut queues: Vec<QueueInfo> = self
-            .0
-            .queues()
-            .filter_map(|queue| self.queue_info(queue, in_flight[queue.name.index() as usize]))
-            .collect();
+        let mut queues: Vec<QueueInfo> =
+            self.0.queues().filter_map(|queue| self.queue_info(queue, counts[queue.name.index() as usize])).collect();
         queues.sort_by(|a, b| a.name.cmp(&b.name));
         queues
     }
 
-    fn queue_info(&self, queue: Queue<'_>, in_flight: u64) -> Option<QueueInfo> {
+    fn queue_info(&self, queue: Queue<'_>, (queued, in_flight): (u64, u64)) -> Option<QueueInfo> {
         let name = queue.name;
         let control = self.0.queue_control(name.index())?;
         let dead_letters = control.dead_letters.load(Relaxed).checked_sub(1).map(Name::from_bits);
@@ -332,12 +334,15 @@ impl Observer {
             taken = head.wrapping_add(taken);
             lanes.push(LaneInfo { lane: RING_NAMES[number], depth: ring.waiting().count() as u64 });
         }
+        if let Some(lot) = queue.lot() {
+            lanes.push(LaneInfo { lane: RING_NAMES[PARKING], depth: lot.parked().count() as u64 });
+        }
         Some(QueueInfo {
             name: self.0.queue_name(name)?,
             owner: registry::owner_of(&self.0, name).and_then(|owner| registry::pid_of(&self.0, owner)),
             closed: queue.flags.load(S10.acquire()) & QUEUE_CLOSED != 0,
             limit: queue.limit as u32,
-            queued: lanes.iter().map(|lane| lane.depth).sum(),
+            queued,
             lanes,
             in_flight,
             sent,
@@ -359,11 +364,28 @@ impl Observer {
             .ok_or_else(|| Error::UnknownAgent { name: queue.into(), bus: self.0.name().into() })?;
         let Some(queue) = self.0.queue(name) else { return Ok(Vec::new()) };
         let waiting = queue.active().flat_map(|(number, ring)| ring.waiting().map(move |chunk| (number, chunk)));
-        Ok(waiting.filter_map(|(number, chunk)| self.copy(name, number, chunk)).take(most).collect())
+        let lot = queue.lot();
+        let parked = lot.iter().flat_map(|lot| lot.parked().map(|chunk| (PARKING, chunk)));
+        let batches = waiting.chain(parked).flat_map(|(number, chunk)| self.copy_batch(name, number, chunk, most));
+        Ok(batches.take(most).collect())
     }
 
-    /// Copies a queued message; `None` if it was taken meanwhile (its word has changed then).
-    fn copy(&self, queue: Name, ring: usize, chunk: u32) -> Option<Peeked> {
+    /// Copies a queued message and those that hang on it, `most` in all.
+    fn copy_batch(&self, queue: Name, ring: usize, first: u32, most: usize) -> Vec<Peeked> {
+        let mut batch = Vec::new();
+        let mut next = Some(first);
+        while let Some(chunk) = next.filter(|_| batch.len() < most.min(BATCH_MAX)) {
+            let Some((peeked, link)) = self.copy(queue, ring, chunk) else { break };
+            batch.push(peeked);
+            let hangs =
+                |chunk: &u32| self.0.chunk(*chunk).is_some_and(|word| link.holds(ChunkWord(word.load(S3.acquire()))));
+            next = link.chunk().filter(hangs);
+        }
+        batch
+    }
+
+    /// Copies a queued message, and the link to the next one of its batch; `None` if it was taken meanwhile (its word has changed then).
+    fn copy(&self, queue: Name, ring: usize, chunk: u32) -> Option<(Peeked, Link)> {
         let shared = self.0.chunk(chunk)?;
         let before = shared.load(S3.acquire());
         if !ChunkWord(before).is(ChunkState::Queued, queue) {
@@ -382,13 +404,13 @@ impl Observer {
         let peeked = Peeked {
             id: word(offset_of!(ChunkHeader, id)),
             sender: sender.and_then(|sender| self.0.queue_name(Name::from_bits(sender))),
-            lane: if ring == crate::layout::REDELIVERY { RING_NAMES[ring] } else { meta.lane().as_str() },
+            lane: if matches!(ring, REDELIVERY | PARKING) { RING_NAMES[ring] } else { meta.lane().as_str() },
             deliveries: word(offset_of!(ChunkHeader, deliveries)) as u32,
             correlation: word(offset_of!(ChunkHeader, correlation)),
             content: meta.content(),
             data,
         };
         std::sync::atomic::fence(std::sync::atomic::Ordering::Acquire);
-        (shared.load(Relaxed) == before).then_some(peeked)
+        (shared.load(Relaxed) == before).then_some((peeked, Link(word(offset_of!(ChunkHeader, next)))))
     }
 }

@@ -5,15 +5,18 @@
 //!
 //! - **I6** A chunk is `QUEUED(q)` from just before its slot in `q` becomes `READY` until somebody claims it. If no slot refers
 //!   to it and its publisher is dead, nobody was ever told of it.
+//! - **I26** The messages of a batch hang on one another by [`Link`]s, the first one in a slot. All but the first are `QUEUED` without a slot: they are
+//!   whoever's the message before them is, until that one claims the next, which it does before it does anything else with its own.
 //! - **I7** Only its owner changes a chunk that is `HELD` or `INFLIGHT`, and its header and payload; a dead owner's reaper is the owner.
 
 use crate::error::{Error, Result};
-use crate::layout::{Notes, REDELIVERY, REPLY, RINGS, RingControl};
+use crate::layout::{Notes, PARKING, QUEUE_CLOSED, QUEUE_EPOCH, QUEUE_SEALED, REDELIVERY, REPLY, RINGS, RingControl};
 use crate::memory::Memory;
-use crate::ring::{Front, Ring};
-use crate::sync::{S2, S3, S7, S8, S10, WakeWord, Word, mutated, window};
+use crate::parking::{self, Lot};
+use crate::ring::{Front, Pushed, Ring};
+use crate::sync::{S2, S3, S7, S8, S10, WakeWord, Word, fence_after_rmw, mutated, window};
 use crate::wait;
-use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Name};
+use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Link, Name};
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -24,16 +27,18 @@ pub struct Queue<'a> {
     pub name: Name,
     /// Controls of the rings; index 0 is redelivery.
     pub rings: &'a [RingControl],
-    /// Slots of all rings, one ring after the other.
+    /// Slots of all rings, one ring after the other, then the places of the parking lot.
     pub slots: &'a [Word],
     /// log₂ of the slots of a ring.
     pub shift: u32,
-    /// Bit r: ring r is committed.
+    /// Bit r: ring r is committed; bit [`PARKING`]: the parking lot.
     pub lanes: &'a Word,
     /// Most messages in a lane.
     pub limit: u64,
     /// Whether intake is stopped.
     pub flags: &'a Word,
+    /// When the next parked message is due.
+    pub due: &'a Word,
     /// Lowest bit: messages of this queue are in limbo; a count above it.
     pub deferred: &'a Word,
     /// Rung when a message comes.
@@ -43,6 +48,9 @@ pub struct Queue<'a> {
 /// The owner of messages that wait for room in their redelivery ring: a name that no member can have, so it counts as dead for ever and any reaper may
 /// take from it. Takers who find a queue's rings empty and its `deferred` bit set do.
 pub const LIMBO: Name = Name::new(u16::MAX, 0);
+
+/// Most messages of a batch.
+pub const BATCH_MAX: usize = 1024;
 
 /// A chunk that has just been claimed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +66,58 @@ pub struct Claimed {
 impl<'a> Queue<'a> {
     /// A ring, once it is committed (nothing can be in it before).
     pub fn ring(&self, ring: usize) -> Option<Ring<'a>> {
-        (self.lanes.load(S7.acquire()) & 1 << ring != 0).then(|| self.ring_unchecked(ring))
+        (ring < RINGS && self.lanes.load(S7.acquire()) & 1 << ring != 0).then(|| self.ring_unchecked(ring))
+    }
+
+    /// The parking lot, once it is committed.
+    pub fn lot(&self) -> Option<Lot<'a>> {
+        (self.lanes.load(S7.acquire()) & 1 << PARKING != 0).then(|| self.lot_unchecked())
+    }
+
+    fn lot_unchecked(&self) -> Lot<'a> {
+        let places = &self.slots[self.rings.len() << self.shift..(self.rings.len() + 1) << self.shift];
+        Lot { places, due: self.due }
+    }
+
+    /// Whether senders may put messages in.
+    pub fn is_open(&self) -> bool {
+        self.flags.load(S10.acquire()) & QUEUE_CLOSED == 0
+    }
+
+    /// Stops intake or lets messages in again.
+    pub fn set_closed(&self, closed: bool) {
+        loop {
+            let seen = self.flags.load(S10.acquire());
+            let flags = (seen & !(QUEUE_CLOSED | QUEUE_SEALED) | if closed { QUEUE_CLOSED } else { 0 })
+                .wrapping_add(QUEUE_EPOCH);
+            if self.flags.compare_exchange(seen, flags, S10.acquire_then(S10)).is_ok() {
+                // Before whoever seals looks which rings there are; see `commit`.
+                return fence_after_rmw();
+            }
+        }
+    }
+
+    /// `true` if the queue is closed and no sender can get a message in any more (I23); a queue that is closed is sealed here, by whoever asks.
+    /// (A full ring cannot be; but then there is something to take.)
+    pub fn seal(&self) -> Result<bool> {
+        loop {
+            let flags = self.flags.load(S10.acquire());
+            if flags & QUEUE_CLOSED == 0 {
+                return Ok(false);
+            }
+            if flags & QUEUE_SEALED != 0 {
+                return Ok(true);
+            }
+            for (number, ring) in self.active() {
+                if number != REDELIVERY && number != REPLY && !mutated("slot-not-burnt") && !ring.burn()? {
+                    return Ok(false);
+                }
+            }
+            window(63);
+            let sealed = flags | QUEUE_SEALED;
+            let seen = if mutated("epoch-not-compared") { self.flags.load(Relaxed) } else { flags };
+            let _ = self.flags.compare_exchange(seen, sealed, S10.acquire_then(S10));
+        }
     }
 
     fn ring_unchecked(&self, ring: usize) -> Ring<'a> {
@@ -92,13 +151,26 @@ impl<'a> Queue<'a> {
 
     /// A ring to write to, committed if it was not.
     pub fn ring_for_sending(&self, memory: &impl Memory, ring: usize) -> Result<Ring<'a>> {
-        if let Some(ring) = self.ring(ring) {
-            return Ok(ring);
-        }
-        memory.commit_ring(self.name, ring)?;
-        window(10);
-        self.lanes.fetch_or(1 << ring, S7.release());
+        self.commit(memory, ring)?;
         Ok(self.ring_unchecked(ring))
+    }
+
+    /// The parking lot to write to, committed if it was not.
+    pub fn lot_for_parking(&self, memory: &impl Memory) -> Result<Lot<'a>> {
+        self.commit(memory, PARKING)?;
+        Ok(self.lot_unchecked())
+    }
+
+    /// Commits an area (a ring or the parking lot) unless it is.
+    pub fn commit(&self, memory: &impl Memory, area: usize) -> Result<()> {
+        if self.lanes.load(S7.acquire()) & 1 << area == 0 {
+            memory.commit_area(self.name, area)?;
+            window(10);
+            self.lanes.fetch_or(1 << area, S7.release());
+            // Then the look whether the queue is open: either that sees it closed, or who seals it sees this ring.
+            fence_after_rmw();
+        }
+        Ok(())
     }
 }
 
@@ -107,68 +179,174 @@ impl<'a> Queue<'a> {
 pub struct NotPublished {
     /// The chunk's word as it stands now.
     pub word: ChunkWord,
-    /// `None`: the ring is full.
-    pub error: Option<Error>,
+    /// Why.
+    pub why: Refusal,
 }
 
-/// A message on its way into a queue: which ring, and whether it existed before.
+/// Why a queue does not take a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// As many wait as may.
+    Full,
+    /// Intake is stopped.
+    Closed,
+    /// Something else.
+    Failed(Error),
+}
+
+/// A message on its way into a queue.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
-    /// Ring of the queue.
+    /// Ring of the queue, or its parking lot.
     pub ring: usize,
     /// A new message or a move.
     pub kind: IntentKind,
+    /// Whether a closed queue takes it as well.
+    pub past_closing: bool,
+    /// For the parking lot: when the message is due, ms of `CLOCK_MONOTONIC`.
+    pub due_ms: u64,
 }
 
-/// Publishes `chunk`, which `word` says is the caller's (`HELD` for a send, `INFLIGHT` for a move), to a ring of `queue`.
-/// The commit point is the slot's compare-exchange in [`Ring::push`].
+impl Route {
+    /// A new message.
+    pub const fn send(ring: usize) -> Route {
+        Route { ring, kind: IntentKind::Send, past_closing: ring == REPLY, due_ms: 0 }
+    }
+
+    /// A message that goes from one queue to another.
+    pub const fn forward(ring: usize) -> Route {
+        Route { ring, kind: IntentKind::Move, past_closing: ring == REPLY, due_ms: 0 }
+    }
+
+    /// A message for which nobody is there who could be refused: one that comes back, or a dead letter.
+    pub const fn put_back(ring: usize) -> Route {
+        Route { ring, kind: IntentKind::Move, past_closing: true, due_ms: 0 }
+    }
+
+    /// The same, by way of the parking lot.
+    pub const fn parked(self, due_ms: u64) -> Route {
+        Route { ring: PARKING, due_ms, ..self }
+    }
+}
+
+/// Publishes `chunk`, which `word` says is the caller's (`HELD` for a send, `INFLIGHT` for a move), to a queue; with it, as one batch, the `rest`
+/// (for a send; the caller's, too). `known_head` is the caller's memory of the ring's head.
+///
+/// The commit point is the slot's compare-exchange in [`Ring::push`], or the place's in [`Lot::park`].
 pub fn publish(
     memory: &impl Memory,
     notes: &Notes,
     queue: &Queue<'_>,
     route: Route,
     (chunk, word): (u32, ChunkWord),
+    rest: &mut [(u32, ChunkWord)],
     known_head: &Cell<u64>,
 ) -> std::result::Result<(), NotPublished> {
-    let refused = |error| NotPublished { word, error: Some(error) };
-    let ring = queue.ring_for_sending(memory, route.ring).map_err(refused)?;
+    let failed = |error| NotPublished { word, why: Refusal::Failed(error) };
+    queue.commit(memory, route.ring).map_err(failed)?;
     let (Some(shared), Some(home)) = (memory.chunk(chunk), memory.home(chunk)) else {
-        return Err(refused(Error::corrupt(format!("chunk {chunk}"), "I5")));
+        return Err(failed(Error::corrupt(format!("chunk {chunk}"), "I5")));
     };
     // Relaxed: the owner's own header (I7), published by S1. A forward has emptied its slot in the old queue; from here on the
     // message is at home in the new one.
     let old_home = home.load(Relaxed);
     home.store(old_home & !0xffff_ffff | queue.name.bits(), Relaxed);
+    let kind = if rest.is_empty() { route.kind } else { IntentKind::Batch };
+    link(memory, queue.name, chunk, rest);
     window(1);
     note_wake(&notes.sends_to, queue.name);
     window(2);
     if mutated("word-before-intent") {
         shared.store(ChunkWord::new(word.generation(), queue.name, ChunkState::Queued).0, S3.release());
     }
-    // S8: the header is complete before the intent that announces it.
-    notes.intent.store(Intent::new(word.generation(), chunk, route.kind).0, S8.release());
+    // S8: the headers are complete before the intent that announces them.
+    notes.intent.store(Intent::new(word.generation(), chunk, kind).0, S8.release());
     window(3);
+    for (chunk, word) in rest.iter() {
+        set_word(memory, *chunk, ChunkWord::new(word.generation(), queue.name, ChunkState::Queued));
+        window(64);
+    }
     let queued = ChunkWord::new(word.generation(), queue.name, ChunkState::Queued);
     shared.store(queued.0, S3.release());
     window(4);
-    let limit = if route.ring == REDELIVERY { u64::MAX } else { queue.limit };
-    let error = match ring.push(chunk, limit, queue.name, known_head, |chunk| memory.chunk(chunk)) {
-        Ok(true) => {
+    let why = match push(memory, queue, route, chunk, known_head) {
+        Ok(Pushed::Sent) => {
             window(6);
             return Ok(());
         }
-        Ok(false) => None,
-        Err(error) => Some(error),
+        Ok(Pushed::Full) => Refusal::Full,
+        Ok(Pushed::Closed) => Refusal::Closed,
+        Err(error) => Refusal::Failed(error),
     };
-    // Nobody was told: take it back, under a new generation so that no word of this attempt can ever match again.
-    let back = ChunkWord::new(word.generation() + 1, word.name(), word.state());
+    // Nobody was told: take it back, under a new generation so that no word of this attempt can ever match again. The last one first: a
+    // reaper finds the rest as far as it hangs together.
+    let back = |word: ChunkWord| ChunkWord::new(word.generation() + 1, word.name(), word.state());
+    for (chunk, word) in rest.iter_mut().rev() {
+        *word = back(*word);
+        set_word(memory, *chunk, *word);
+        window(65);
+    }
     if !mutated("refused-forward-moves-home") {
         home.store(old_home, Relaxed);
     }
     window(7);
-    shared.store(back.0, S3.release());
+    shared.store(back(word).0, S3.release());
     window(8);
-    Err(NotPublished { word: back, error })
+    Err(NotPublished { word: back(word), why })
+}
+
+fn push(memory: &impl Memory, queue: &Queue<'_>, route: Route, chunk: u32, known_head: &Cell<u64>) -> Result<Pushed> {
+    if route.ring == PARKING {
+        let parked = queue.lot_for_parking(memory)?.park(chunk, route.due_ms, queue.limit);
+        return Ok(if parked { Pushed::Sent } else { Pushed::Full });
+    }
+    let limit = if route.ring == REDELIVERY { u64::MAX } else { queue.limit };
+    let ring = queue.ring_for_sending(memory, route.ring)?;
+    let is_open = || route.past_closing || queue.is_open();
+    ring.push(chunk, limit, queue.name, known_head, is_open, |chunk| memory.chunk(chunk))
+}
+
+fn set_word(memory: &impl Memory, chunk: u32, word: ChunkWord) {
+    if let Some(shared) = memory.chunk(chunk) {
+        shared.store(word.0, S3.release());
+    }
+}
+
+/// Writes into the headers of a batch, all of them the caller's, what hangs on what.
+fn link(memory: &impl Memory, queue: Name, first: u32, rest: &[(u32, ChunkWord)]) {
+    let mut before = first;
+    // Relaxed: our own headers (I7).
+    for (chunk, word) in rest {
+        if let (Some(link), Some(home)) = (memory.rest(before), memory.home(*chunk)) {
+            link.store(Link::new(word.generation(), *chunk).0, Relaxed);
+            home.store(home.load(Relaxed) & !0xffff_ffff | queue.bits(), Relaxed);
+        }
+        before = *chunk;
+    }
+    if !rest.is_empty()
+        && let Some(link) = memory.rest(before)
+    {
+        link.store(0, Relaxed);
+    }
+}
+
+/// Claims the message that hangs on `claimed`, which is the caller's, if it is one of a batch. To be done before anything else is done with
+/// it: what hangs on a chunk that is free is lost (I26).
+pub fn unlink(memory: &impl Memory, me: Name, claimed: Claimed) -> Option<Claimed> {
+    // Relaxed: our own header (I7).
+    let link = Link(memory.rest(claimed.chunk)?.load(Relaxed));
+    let chunk = link.chunk()?;
+    let shared = memory.chunk(chunk)?;
+    let word = ChunkWord(shared.load(S3.acquire()));
+    if !link.holds(word) && !mutated("link-not-compared") {
+        return None;
+    }
+    memory.touch(me, chunk);
+    window(66);
+    let next = word.next(me, ChunkState::InFlight);
+    let taken = shared.compare_exchange(word.0, next.0, S3.acquire_then(S3)).is_ok();
+    window(67);
+    taken.then_some(Claimed { chunk, word: next, ring: claimed.ring })
 }
 
 /// Notes (with every message, hence only when it changes) which queue the member may owe a wake.
@@ -209,25 +387,34 @@ pub fn take_from(
     }
 }
 
-/// The rings in the order in which takers read them.
-pub const BY_PRIORITY: [usize; RINGS] = [REDELIVERY, REPLY, 2, 3, 4, 5];
+/// The rings, and the parking lot, in the order in which takers read them.
+pub const BY_PRIORITY: [usize; RINGS + 1] = [REDELIVERY, PARKING, REPLY, 2, 3, 4, 5];
 /// The same with the least urgent lane first: what a taker does now and then, so that no lane starves.
-pub const BY_PATIENCE: [usize; RINGS] = [REDELIVERY, REPLY, 5, 4, 3, 2];
+pub const BY_PATIENCE: [usize; RINGS + 1] = [REDELIVERY, PARKING, REPLY, 5, 4, 3, 2];
 
-/// Takes the first message of a queue's rings in the given order.
+/// Takes the first message of a queue's rings in the given order. `rest`: what the caller has claimed of a batch from a ring already, which stands
+/// at that ring's front. `now_ms` is asked only if a parked message may be due.
 pub fn take(
     memory: &impl Memory,
     notes: &Notes,
     queue: &Queue<'_>,
     me: Name,
     order: &[usize],
+    rest: impl Fn(usize) -> Option<Claimed>,
+    now_ms: impl Fn() -> u64,
 ) -> Result<Option<Claimed>> {
     note_wake(&notes.takes_from, queue.name);
     for number in order {
-        if let Some(ring) = queue.ring(*number)
-            && let Some(claimed) = take_from(memory, queue, *number, ring, me)?
-        {
+        if let Some(claimed) = rest(*number) {
             return Ok(Some(claimed));
+        }
+        let claimed = match queue.ring(*number) {
+            Some(ring) => take_from(memory, queue, *number, ring, me)?,
+            None if *number == PARKING => parking::take_due(memory, queue, me, || Some(now_ms())),
+            None => None,
+        };
+        if claimed.is_some() {
+            return Ok(claimed);
         }
     }
     Ok(None)

@@ -10,10 +10,10 @@
 
 use crate::layout::{Notes, REDELIVERY};
 use crate::memory::Memory;
-use crate::queue::{LIMBO, NotPublished, Queue, Route, publish, shelve};
+use crate::queue::{BATCH_MAX, LIMBO, NotPublished, Queue, Route, publish, shelve};
 use crate::sync::{S2, S3, S8, Word, mutated, window};
 use crate::wait;
-use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Name, RecordState, SpanState};
+use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Link, Name, RecordState, SpanState};
 use std::cell::Cell;
 
 /// What memory shows of something that a member may have left behind.
@@ -30,10 +30,8 @@ pub enum Evidence {
     Intent {
         /// What the member was about to publish.
         kind: Option<IntentKind>,
-        /// Whether the chunk is `QUEUED` with the intent's generation.
-        queued: bool,
-        /// Whether a slot of the queue is `READY` with it.
-        referred: bool,
+        /// Whether the chunk still is as the intent says: not yet `QUEUED`, or `QUEUED` and no slot or place of the queue speaks of it.
+        unpublished: bool,
     },
     /// A span word, and whether the member that it names is dead.
     Span {
@@ -76,8 +74,8 @@ pub fn classify(evidence: Evidence) -> Decision {
         Evidence::Chunk { state: ChunkState::Free | ChunkState::Queued, .. } => Keep,
         Evidence::Chunk { state: ChunkState::Held, .. } => Free,
         Evidence::Chunk { state: ChunkState::InFlight, .. } => Redeliver,
-        Evidence::Intent { queued: true, referred: false, kind: Some(IntentKind::Send) } => Free,
-        Evidence::Intent { queued: true, referred: false, kind: Some(IntentKind::Move) } => Redeliver,
+        Evidence::Intent { unpublished: true, kind: Some(IntentKind::Send | IntentKind::Batch) } => Free,
+        Evidence::Intent { unpublished: true, kind: Some(IntentKind::Move) } => Redeliver,
         Evidence::Intent { .. } => Keep,
         Evidence::Span { state: SpanState::Claimed, owner_is_dead: true, .. } => Free,
         Evidence::Span { state: SpanState::Tail, owner_is_dead: true, covered: false } => Free,
@@ -129,14 +127,23 @@ impl<'a, M: Memory> Reaper<'a, M> {
         let intent = Intent(dead.intent.load(S8.acquire()));
         if let Some(shared) = self.memory.chunk(intent.chunk()) {
             let word = ChunkWord(shared.load(S3.acquire()));
-            let queued = word.state() == ChunkState::Queued && word.generation() == intent.generation();
-            let referred = queued && self.is_referred(word.name(), intent.chunk());
+            let unpublished = word.generation() == intent.generation()
+                && match word.state() {
+                    ChunkState::Queued => !self.is_referred(word.name(), intent.chunk()),
+                    ChunkState::Held => true,
+                    ChunkState::Free | ChunkState::InFlight => false,
+                };
             if !mutated("index-reused") && !is_still_dead() {
                 return;
             }
             let kind = if mutated("orphaned-move-freed") { Some(IntentKind::Send) } else { intent.kind() };
-            match classify(Evidence::Intent { kind, queued, referred }) {
-                Decision::Free => self.free(intent.chunk(), word),
+            match classify(Evidence::Intent { kind, unpublished }) {
+                Decision::Free => {
+                    if kind == Some(IntentKind::Batch) && !mutated("rest-forgotten") {
+                        self.free_rest(intent.chunk(), word);
+                    }
+                    self.free(intent.chunk(), word);
+                }
                 Decision::Redeliver => self.redeliver(intent.chunk(), word),
                 Decision::Keep | Decision::Finish | Decision::Undo => {}
             }
@@ -149,7 +156,34 @@ impl<'a, M: Memory> Reaper<'a, M> {
 
     fn is_referred(&self, queue: Name, chunk: u32) -> bool {
         !mutated("slots-not-searched")
-            && self.memory.queue(queue).is_some_and(|queue| queue.active().any(|(_, ring)| ring.refers_to(chunk)))
+            && self.memory.queue(queue).is_some_and(|queue| {
+                queue.active().any(|(_, ring)| ring.refers_to(chunk))
+                    || queue.lot().is_some_and(|lot| lot.refers_to(chunk))
+            })
+    }
+
+    /// Frees what hangs on a message that was not published, as far as it hangs together (I26): the last first, so that a reaper that
+    /// dies here leaves the rest hanging where the next one finds it.
+    fn free_rest(&mut self, first: u32, word: ChunkWord) {
+        let mut rest = vec![(first, word)];
+        while let Some((before, word)) = rest.last().copied().filter(|_| rest.len() < BATCH_MAX)
+            && let Some(link) = self.memory.rest_of_another(before).map(Link)
+            // It was the header of that life of the chunk, if that still goes on.
+            && self.memory.chunk(before).is_some_and(|shared| shared.load(S3.acquire()) == word.0)
+            && let Some(chunk) = link.chunk()
+            && let Some(shared) = self.memory.chunk(chunk)
+            && let word = ChunkWord(shared.load(S3.acquire()))
+            && link.holds(word)
+        {
+            rest.push((chunk, word));
+        }
+        if mutated("first-of-rest-first") {
+            rest[1..].reverse();
+        }
+        for (chunk, word) in rest.drain(1..).rev() {
+            self.free(chunk, word);
+            window(68);
+        }
     }
 
     /// Steps 2 and 3: one chunk; `true` if it cannot be dealt with now (the system does not let us read it).
@@ -189,6 +223,9 @@ impl<'a, M: Memory> Reaper<'a, M> {
             // An insane ring is left to its users, who get the error; what counts here is the chunk.
             let _ = ring.front(queue.name, |chunk| self.memory.chunk(chunk));
         }
+        if let Some(lot) = queue.lot() {
+            lot.empty_stale(queue.name, |chunk| self.memory.chunk(chunk));
+        }
     }
 
     fn free(&mut self, chunk: u32, word: ChunkWord) {
@@ -213,8 +250,8 @@ impl<'a, M: Memory> Reaper<'a, M> {
     fn publish_adopted(&mut self, chunk: u32, word: ChunkWord) {
         let home = self.memory.home(chunk).map_or(0, |home| home.load(S8.acquire()));
         let Some(queue) = self.memory.queue(Name::from_bits(home)) else { return self.free(chunk, word) };
-        let route = Route { ring: REDELIVERY, kind: IntentKind::Move };
-        match publish(self.memory, self.notes, &queue, route, (chunk, word), &Cell::new(0)) {
+        let route = Route::put_back(REDELIVERY);
+        match publish(self.memory, self.notes, &queue, route, (chunk, word), &mut [], &Cell::new(0)) {
             Ok(()) => {
                 self.reaped.redelivered += 1;
                 wait::ring(queue.items, 1);
@@ -280,16 +317,14 @@ mod tests {
                 assert_eq!(classify(Evidence::Chunk { state, owner_is_dead }), decision, "{state:?} {owner_is_dead}");
             }
         }
-        for kind in [None, Some(IntentKind::Send), Some(IntentKind::Move)] {
-            for queued in [false, true] {
-                for referred in [false, true] {
-                    let expected = match (kind, queued && !referred) {
-                        (Some(IntentKind::Send), true) => Free,
-                        (Some(IntentKind::Move), true) => Redeliver,
-                        _ => Keep,
-                    };
-                    assert_eq!(classify(Evidence::Intent { kind, queued, referred }), expected);
-                }
+        for kind in [None, Some(IntentKind::Send), Some(IntentKind::Move), Some(IntentKind::Batch)] {
+            for unpublished in [false, true] {
+                let expected = match (kind, unpublished) {
+                    (Some(IntentKind::Send | IntentKind::Batch), true) => Free,
+                    (Some(IntentKind::Move), true) => Redeliver,
+                    _ => Keep,
+                };
+                assert_eq!(classify(Evidence::Intent { kind, unpublished }), expected);
             }
         }
         use SpanState as S;

@@ -10,6 +10,10 @@
 //!   else with the chunk, and so does whoever recovers it. Hence a slot whose chunk is claimed is stale, and anyone may empty it;
 //!   at most one slot of a ring is stale, the front one, since nobody passes it without emptying it.
 //!
+//! - **I23** A queue is sealed when it is closed and one more slot of each lane is used up (*burnt*) after that. A sender reads `tail` before it
+//!   looks whether the queue is open: so either it saw a tail at or before the burnt slot, and its compare-exchange fails there, or one beyond,
+//!   and then it sees that the queue is closed.
+//!
 //! The message is *sent* by the compare-exchange to `READY`; it is *taken* by the compare-exchange of the chunk word (in
 //! [`crate::queue`]). Design: DESIGN.md's own; compare Vyukov's bounded MPMC queue, whose claimed-but-unfinished slots
 //! stop everyone when their claimer dies, and SCQ (Nikolaev, DISC 2019).
@@ -30,6 +34,17 @@ pub struct Ring<'a> {
     control: &'a RingControl,
     slots: &'a [Word],
     shift: u32,
+}
+
+/// What became of a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// The message is sent.
+    Sent,
+    /// As many as may wait do.
+    Full,
+    /// Intake is stopped.
+    Closed,
 }
 
 /// What stands at the front of a ring.
@@ -62,7 +77,7 @@ impl<'a> Ring<'a> {
         &self.slots[position as usize & (self.slots.len() - 1)]
     }
 
-    /// Makes `chunk` the newest message, unless `limit` messages wait. `false`: full.
+    /// Makes `chunk` the newest message, unless `limit` messages wait or `is_open` says no.
     ///
     /// `known_head` is the caller's memory of `head`: it is read anew only when the ring looks full, so senders and takers
     /// do not share a cache line. `chunk_word` finds a chunk's word (to see past stale slots).
@@ -72,18 +87,23 @@ impl<'a> Ring<'a> {
         limit: u64,
         queue: Name,
         known_head: &Cell<u64>,
+        is_open: impl Fn() -> bool,
         chunk_word: impl Fn(u32) -> Option<&'m Word> + Copy,
-    ) -> Result<bool> {
+    ) -> Result<Pushed> {
         let limit = limit.min(self.slots.len() as u64);
         for attempt in 0..TRIES {
             let tail = self.control.tail.load(S5.acquire());
+            // After the tail (I23).
+            if (attempt == 0 || !mutated("closed-looked-at-once")) && !is_open() {
+                return Ok(Pushed::Closed);
+            }
             let check = attempt == 0 || !mutated("limit-checked-once");
             if check && tail.wrapping_sub(known_head.get()) >= limit {
                 let (Front::Empty { position } | Front::Message { position, .. }) = self.front(queue, chunk_word)?;
                 known_head.set(position);
                 if tail.wrapping_sub(position) as i64 >= limit as i64 {
                     if self.control.tail.load(S5.acquire()) == tail {
-                        return Ok(false);
+                        return Ok(Pushed::Full);
                     }
                     continue;
                 }
@@ -96,7 +116,7 @@ impl<'a> Ring<'a> {
                 if slot.compare_exchange(seen.0, filled.0, S4.acquire_then(S1)).is_ok() {
                     window(5);
                     let _ = self.control.tail.compare_exchange(tail, tail.wrapping_add(1), S5.release());
-                    return Ok(true);
+                    return Ok(Pushed::Sent);
                 }
             } else if seen.ahead_of(lap) >= 0 {
                 if mutated("tail-not-helped") {
@@ -104,7 +124,29 @@ impl<'a> Ring<'a> {
                 }
                 let _ = self.control.tail.compare_exchange(tail, tail.wrapping_add(1), S5.release());
             } else if self.control.tail.load(S5.acquire()) == tail {
+                return Ok(Pushed::Full);
+            }
+        }
+        Err(Error::corrupt("ring", "I2"))
+    }
+
+    /// Uses up the place of the next message without one, so that whoever is about to fill it finds it used (I23). `false`: the ring is full.
+    pub fn burn(&self) -> Result<bool> {
+        for _ in 0..TRIES {
+            let tail = self.control.tail.load(S5.acquire());
+            let lap = tail >> self.shift;
+            let slot = self.slot(tail);
+            let seen = SlotWord(slot.load(S4.acquire()));
+            let burnt = seen == SlotWord::empty(lap)
+                && slot.compare_exchange(seen.0, SlotWord::empty(lap + 1).0, S4.acquire_then(S4)).is_ok();
+            window(62);
+            if burnt || seen.ahead_of(lap) >= 0 && seen != SlotWord::empty(lap) {
+                let _ = self.control.tail.compare_exchange(tail, tail.wrapping_add(1), S5.release());
+            } else if seen.ahead_of(lap) < 0 && self.control.tail.load(S5.acquire()) == tail {
                 return Ok(false);
+            }
+            if burnt {
+                return Ok(true);
             }
         }
         Err(Error::corrupt("ring", "I2"))

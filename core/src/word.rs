@@ -156,6 +156,8 @@ pub enum IntentKind {
     Send,
     /// A message that existed before: an unpublished one is published again.
     Move,
+    /// The first message of a batch: with an unpublished one the rest is freed that hangs on it.
+    Batch,
 }
 
 /// A member's intent, `generation:36 · chunk:26 · kind:2`; zero is none.
@@ -168,15 +170,17 @@ impl Intent {
         let kind = match kind {
             IntentKind::Send => 1,
             IntentKind::Move => 2,
+            IntentKind::Batch => 3,
         };
         Intent((generation & GENERATION_MASK) << 28 | (chunk as u64 & NAME_MASK) << 2 | kind)
     }
 
-    /// None for zero and for kinds that do not exist.
+    /// None for zero.
     pub const fn kind(self) -> Option<IntentKind> {
         match self.0 & 3 {
             1 => Some(IntentKind::Send),
             2 => Some(IntentKind::Move),
+            3 => Some(IntentKind::Batch),
             _ => None,
         }
     }
@@ -189,6 +193,94 @@ impl Intent {
     /// The chunk.
     pub const fn chunk(self) -> u32 {
         (self.0 >> 2 & NAME_MASK) as u32
+    }
+}
+
+/// What hangs on a message of a batch, `generation:36 · chunk:26 · some:1`; zero is nothing. It holds while the chunk is `QUEUED` with that very
+/// generation, so a link that was left behind in a header leads nowhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Link(pub u64);
+
+impl Link {
+    /// To `chunk`, once it is `QUEUED` with this generation.
+    pub const fn new(generation: u64, chunk: u32) -> Link {
+        Link((generation & GENERATION_MASK) << 28 | (chunk as u64 & NAME_MASK) << 2 | 1)
+    }
+
+    /// The chunk, if there is one.
+    pub const fn chunk(self) -> Option<u32> {
+        if self.0 & 3 == 1 { Some((self.0 >> 2 & NAME_MASK) as u32) } else { None }
+    }
+
+    /// Whether the word of its chunk says that it still hangs there.
+    pub fn holds(self, word: ChunkWord) -> bool {
+        word.state() == ChunkState::Queued && word.generation() == self.0 >> 28
+    }
+}
+
+/// A place of a parking lot, `lap:7 · due:30 · chunk:26 · taken:1`: a message that waits for its time, ms of `CLOCK_MONOTONIC` modulo 2³⁰ (12 days).
+///
+/// The lap rises with every use, and a place is emptied only from the exact word seen. For a word to come back, its chunk would have to be parked
+/// in the same place for the same millisecond 128 times.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlaceWord(pub u64);
+
+const DUE_BITS: u32 = 30;
+const DUE_MASK: u64 = (1 << DUE_BITS) - 1;
+
+/// Longest time for which a message is parked, ms: half of what a place can tell apart.
+pub const DELAY_MS_MAX: u64 = DUE_MASK / 2;
+
+impl PlaceWord {
+    /// The same place, taken by `chunk` until `due_ms`.
+    pub const fn taken(self, chunk: u32, due_ms: u64) -> PlaceWord {
+        PlaceWord(self.0 >> 57 << 57 | (due_ms & DUE_MASK) << 27 | (chunk as u64 & NAME_MASK) << 1 | 1)
+    }
+
+    /// The same place, for somebody else.
+    pub const fn emptied(self) -> PlaceWord {
+        PlaceWord((self.0 >> 57).wrapping_add(1) << 57)
+    }
+
+    /// Whether a message is parked there.
+    pub const fn is_taken(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    /// The chunk of a taken place.
+    pub const fn chunk(self) -> u32 {
+        (self.0 >> 1 & NAME_MASK) as u32
+    }
+
+    /// When its message is due, ms, as seen at `now_ms`; not after `now_ms`: now.
+    pub const fn due_ms(self, now_ms: u64) -> u64 {
+        let ahead = (self.0 >> 27 & DUE_MASK).wrapping_sub(now_ms) & DUE_MASK;
+        if ahead <= DELAY_MS_MAX { now_ms + ahead } else { now_ms }
+    }
+}
+
+/// When the next parked message of a queue is due, `count:24 · due_ms:40`; a due time of 0: nothing is parked. The count rises with every note, so
+/// that who looked through the places knows whether one came meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DueWord(pub u64);
+
+impl DueWord {
+    /// When, if something is parked; ms of `CLOCK_MONOTONIC`.
+    pub const fn due_ms(self) -> Option<u64> {
+        match self.0 & ((1 << 40) - 1) {
+            0 => None,
+            due_ms => Some(due_ms),
+        }
+    }
+
+    /// The next word.
+    pub const fn next(self, due_ms: Option<u64>) -> DueWord {
+        let due_ms = match due_ms {
+            Some(0) => 1,
+            Some(due_ms) => due_ms & ((1 << 40) - 1),
+            None => 0,
+        };
+        DueWord((self.0 >> 40).wrapping_add(1) << 40 | due_ms)
     }
 }
 
@@ -399,6 +491,29 @@ mod tests {
         assert_eq!((record.counter(), record.member(), record.state()), (5, name, RecordState::Live));
         let intent = Intent::new(9, (1 << 26) - 1, IntentKind::Move);
         assert_eq!((intent.generation(), intent.chunk(), intent.kind()), (9, (1 << 26) - 1, Some(IntentKind::Move)));
+    }
+
+    #[test]
+    fn due_times_are_compared_modulo_their_width() {
+        let place = PlaceWord(0).taken((1 << 26) - 1, DUE_MASK + 5);
+        assert_eq!((place.chunk(), place.is_taken()), ((1 << 26) - 1, true));
+        assert_eq!(place.due_ms(DUE_MASK - 2), DUE_MASK + 5, "across the wrap");
+        assert_eq!(place.due_ms(DUE_MASK + 5), DUE_MASK + 5);
+        assert_eq!(place.due_ms(DUE_MASK + 9), DUE_MASK + 9, "due before: due now");
+        assert_eq!(place.emptied().0 >> 57, 1);
+        assert_eq!(PlaceWord(u64::MAX).emptied(), PlaceWord(0), "laps wrap");
+        let due = DueWord(u64::MAX).next(Some(7));
+        assert_eq!((due, due.due_ms(), due.next(None).due_ms()), (DueWord(7), Some(7), None));
+        assert_eq!(DueWord(0).next(Some(0)).due_ms(), Some(1), "the beginning of time is no sign of nothing");
+    }
+
+    #[test]
+    fn a_link_holds_for_one_life_of_its_chunk() {
+        let queue = Name::new(3, 1);
+        let link = Link::new(GENERATION_MASK, 77);
+        assert_eq!((link.chunk(), Link(0).chunk()), (Some(77), None));
+        let word = ChunkWord::new(GENERATION_MASK, queue, ChunkState::Queued);
+        assert!(link.holds(word) && !link.holds(word.next(queue, ChunkState::Queued)) && !link.holds(word.freed()));
     }
 
     #[test]

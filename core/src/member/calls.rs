@@ -11,7 +11,7 @@ use crate::layout::REPLY;
 use crate::message::{ContentType, Lane, Message, MessageId};
 use crate::platform::clock;
 use crate::queue::{Route, take_from};
-use crate::word::{IntentKind, Name};
+use crate::word::Name;
 use std::time::Duration;
 
 impl Agent {
@@ -80,9 +80,9 @@ impl Member {
         let raw = loan.into_raw();
         let options = SendOptions { lane: Lane::Reply, correlation: question.0, content, ..SendOptions::default() };
         let mut word = raw.word;
-        let route = Route { ring: REPLY, kind: IntentKind::Send };
         let sent = self.write_header(raw.chunk, payload.len(), &options).and_then(|id| {
-            self.enqueue(to, route, raw.chunk, &mut word, Some(Duration::ZERO), &mut || false).map(|()| id)
+            self.enqueue(to, Route::send(REPLY), (raw.chunk, &mut word), &mut [], Some(Duration::ZERO), &mut || false)
+                .map(|()| id)
         });
         sent.inspect_err(|_: &Error| self.give_back(raw.chunk, word, crate::word::ChunkState::Held))
     }

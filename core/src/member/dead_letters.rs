@@ -7,10 +7,12 @@ use crate::error::{Error, Result};
 use crate::layout::{QUEUE_MAKES_ROOM, REPLY};
 use crate::memory::Memory;
 use crate::message::{Lane, Message};
-use crate::queue::{Claimed, NotPublished, Queue, Route, publish, take_from};
+use crate::parking::take_due;
+use crate::queue::{Claimed, NotPublished, Queue, Refusal, Route, publish, take_from, unlink};
 use crate::sync::S10;
 use crate::wait;
-use crate::word::{ChunkState, ChunkWord, IntentKind, Name};
+use crate::word::{ChunkState, ChunkWord, Name};
+use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A ring that is full and empty at once for this many rounds is not sane.
@@ -25,11 +27,25 @@ impl Member {
         let Some(lane) = queue.ring(ring) else { return Ok(false) };
         match take_from(self.segment(), queue, ring, lane, self.name)? {
             Some(oldest) if ring == REPLY => self.drop_letter(queue.name, oldest),
-            Some(oldest) => self.dead_letter(queue.name, oldest.chunk, oldest.word)?,
+            Some(oldest) => self.each_of(oldest, |one| self.dead_letter(queue.name, one.chunk, one.word))?,
             // Somebody else took it: there is room now.
             None => {}
         }
         Ok(true)
+    }
+
+    /// Does `what` with a claimed message, and with all that hang on it.
+    fn each_of(&self, first: Claimed, what: impl Fn(Claimed) -> Result<()>) -> Result<()> {
+        let mut next = Some(first);
+        while let Some(one) = next {
+            next = unlink(self.segment(), self.name, one);
+            if let Err(error) = what(one) {
+                // The rest hangs on it.
+                next.map_or(Ok(()), |next| self.redeliver(next.chunk, next.word))?;
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Releases a message that nobody will read, and counts it.
@@ -69,23 +85,28 @@ impl Member {
     }
 
     fn bury(&self, target: &Queue<'_>, letter: &mut Claimed) -> Result<()> {
-        let route = Route { ring: letter.ring, kind: IntentKind::Move };
+        let route = Route::put_back(letter.ring);
         let notes = &self.entry()?.notes;
         for _ in 0..ROUNDS {
             let known_head = self.known_head(target.name, route.ring);
-            match publish(self.segment(), notes, target, route, (letter.chunk, letter.word), known_head) {
+            match publish(self.segment(), notes, target, route, (letter.chunk, letter.word), &mut [], known_head) {
                 Ok(()) => {
                     wait::ring(target.items, 1);
                     return Ok(());
                 }
-                Err(NotPublished { word, error }) => {
+                Err(NotPublished { word, why }) => {
                     letter.word = word;
-                    error.map_or(Ok(()), Err)?;
+                    if let Refusal::Failed(error) = why {
+                        return Err(error);
+                    }
                 }
             }
             let Some(ring) = target.ring(route.ring) else { continue };
             if let Some(oldest) = take_from(self.segment(), target, route.ring, ring, self.name)? {
-                self.drop_letter(target.name, oldest);
+                self.each_of(oldest, |one| {
+                    self.drop_letter(target.name, one);
+                    Ok(())
+                })?;
             }
         }
         Err(Error::corrupt("a queue of dead letters", "I3"))
@@ -101,6 +122,7 @@ impl Member {
         let result = self.redrive_until(dead_letters, most, &mut put_there_directly);
         // Dropped here: they go back only now, or they would be met again and again.
         drop(put_there_directly);
+        self.find(dead_letters).map(|queue| self.give_back_rests(queue))?;
         result
     }
 
@@ -132,14 +154,21 @@ impl Member {
         let name = self.find(queue)?;
         self.check_owner(name)?;
         let queue = self.queue(name)?;
-        let mut purged = 0;
+        let purged = Cell::new(0);
+        let purge = |one: Claimed| {
+            self.give_back(one.chunk, one.word, ChunkState::InFlight);
+            purged.set(purged.get() + 1);
+            Ok(())
+        };
         for (number, ring) in queue.active() {
             while let Some(claimed) = take_from(self.segment(), &queue, number, ring, self.name)? {
                 wait::ring(ring.room(), 1);
-                self.give_back(claimed.chunk, claimed.word, ChunkState::InFlight);
-                purged += 1;
+                self.each_of(claimed, purge)?;
             }
         }
-        Ok(purged)
+        while let Some(parked) = take_due(self.segment(), &queue, self.name, || None) {
+            self.each_of(parked, purge)?;
+        }
+        Ok(purged.get())
     }
 }

@@ -14,17 +14,17 @@ pub use sending::SendOptions;
 use crate::bus::{Bus, QueueOptions};
 use crate::error::{Error, Result};
 use crate::heap::Heap;
-use crate::layout::{MemberEntry, QUEUE_CLOSED};
+use crate::layout::MemberEntry;
 use crate::memory::Memory;
 use crate::name::check_name;
 use crate::platform::file::random;
 use crate::platform::fork;
-use crate::queue::Queue;
+use crate::queue::{Claimed, Queue};
 use crate::reap::{give_back_chunks, reap};
 use crate::recover::{Reaped, Reaper};
 use crate::registry;
 use crate::segment::Segment;
-use crate::sync::{S10, window};
+use crate::sync::window;
 use crate::wait;
 use crate::word::{ClaimState, ClaimWord, Name};
 use std::cell::{Cell, RefCell};
@@ -44,6 +44,8 @@ pub struct Member {
     heap: RefCell<Heap>,
     sent: Cell<u64>,
     taken: Cell<u32>,
+    /// What it has begun to take of batches, by queue: see `receiving`.
+    rests: RefCell<Vec<(Name, Claimed)>>,
     known_heads: [(Cell<u64>, Cell<u64>); KNOWN_HEADS],
 }
 
@@ -72,6 +74,7 @@ impl Member {
             // Incarnations come round again, so counts do not begin at the same number.
             sent: Cell::new(random()),
             taken: Cell::new(0),
+            rests: RefCell::default(),
             known_heads: std::array::from_fn(|_| (Cell::new(u64::MAX), Cell::new(0))),
         }
     }
@@ -159,10 +162,12 @@ impl Member {
     pub fn close_queue(&self, name: &str) -> Result<()> {
         self.check()?;
         let queue = self.queue(self.find(name)?)?;
-        queue.flags.fetch_or(QUEUE_CLOSED, S10.release());
+        queue.set_closed(true);
         window(36);
+        // Who waits for messages is to find out that none will come; one of them, or we, see to it that none can.
+        let sealed = queue.seal();
         queue.wake_all(u32::MAX);
-        Ok(())
+        sealed.map(|_| ())
     }
 
     /// Lets messages in again.
@@ -171,7 +176,7 @@ impl Member {
     /// `UnknownAgent`.
     pub fn reopen_queue(&self, name: &str) -> Result<()> {
         self.check()?;
-        self.queue(self.find(name)?)?.flags.fetch_and(!QUEUE_CLOSED, S10.release());
+        self.queue(self.find(name)?)?.set_closed(false);
         Ok(())
     }
 

@@ -3,17 +3,17 @@
 use super::Member;
 use super::waiting::Source;
 use crate::error::{Error, Result};
-use crate::layout::{QUEUE_CLOSED, REDELIVERY};
+use crate::layout::REDELIVERY;
 use crate::memory::Memory;
 use crate::message::{Lane, Message, Meta, RawMessage};
 use crate::platform::clock;
 use crate::platform::futex::WAIT_ANY_MAX;
-use crate::queue::{self, BY_PATIENCE, BY_PRIORITY, Claimed, Queue, Route};
+use crate::queue::{self, BY_PATIENCE, BY_PRIORITY, Claimed, NotPublished, Queue, Refusal, Route, unlink};
 use crate::reap::unshelve;
 use crate::registry;
-use crate::sync::{S10, window};
+use crate::sync::window;
 use crate::wait;
-use crate::word::{ChunkState, ChunkWord, IntentKind, Name};
+use crate::word::{ChunkState, ChunkWord, DELAY_MS_MAX, Name};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 /// Every so many messages a member takes from the least urgent lane first, so that none starves.
@@ -131,10 +131,15 @@ impl Member {
                 for at in 0..queues.len() {
                     // Where the search begins moves on with every message, so that no queue hides another.
                     let queue = &queues[(self.taken.get() as usize).wrapping_add(at) % queues.len()];
-                    // Looked at before the messages. (A sender that saw it open may still be at work: its message stays queued.)
-                    closed += (queue.flags.load(S10.acquire()) & QUEUE_CLOSED != 0) as usize;
                     if let Some(message) = self.take_one(queue)? {
                         return Ok(Some(message));
+                    }
+                    if queue.seal()? {
+                        // What came before is there now; nothing will come but what comes back.
+                        if let Some(message) = self.take_one(queue)? {
+                            return Ok(Some(message));
+                        }
+                        closed += queue.lot().is_none_or(|lot| lot.due_ms().is_none()) as usize;
                     }
                 }
                 if queues.iter().any(|queue| unshelve(self.segment(), self.name, queue)) {
@@ -151,8 +156,7 @@ impl Member {
 
     /// The first message of a queue that is one to hand out.
     fn take_one(&self, queue: &Queue<'_>) -> Result<Option<Message<'_>>> {
-        let notes = &self.entry()?.notes;
-        while let Some(claimed) = queue::take(self.segment(), notes, queue, self.name, self.order())? {
+        while let Some(claimed) = self.claim_one(queue)? {
             let Some(message) = self.open(queue, claimed)? else { continue };
             if message.lane() == Lane::Reply {
                 // Who asked waits no longer, or would have taken it.
@@ -163,6 +167,7 @@ impl Member {
             if let Some(owner) = self.other_owner(queue.name) {
                 // The mailbox has got an owner meanwhile: the message is the owner's.
                 message.nack()?;
+                self.give_back_rests(queue.name);
                 return Err(owner);
             }
             self.taken.set(self.taken.get().wrapping_add(1));
@@ -172,6 +177,64 @@ impl Member {
             Some(owner) => Err(owner),
             None => Ok(None),
         }
+    }
+
+    /// Claims the first message of a queue, and with it the one that hangs on it, if it is one of a batch: that one stands at the front of its ring
+    /// for this member, which alone gets the rest of the batch.
+    fn claim_one(&self, queue: &Queue<'_>) -> Result<Option<Claimed>> {
+        let (segment, notes) = (self.segment(), &self.entry()?.notes);
+        let rest = |ring| {
+            let mut rests = self.rests.borrow_mut();
+            let at = rests.iter().position(|(of, next)| *of == queue.name && next.ring == ring)?;
+            Some(rests.swap_remove(at).1)
+        };
+        let claimed = queue::take(segment, notes, queue, self.name, self.order(), rest, clock::monotonic_ms)?;
+        if let Some(next) = claimed.and_then(|claimed| unlink(segment, self.name, claimed)) {
+            self.rests.borrow_mut().push((queue.name, next));
+        }
+        Ok(claimed)
+    }
+
+    /// Gives what this member has begun to take of batches of a queue to whoever takes from it.
+    pub(super) fn give_back_rests(&self, queue: Name) {
+        let rests: Vec<_> = self.rests.borrow_mut().extract_if(.., |(of, _)| *of == queue).collect();
+        for (_, rest) in rests {
+            // What cannot be put back stays in flight with this member, and is given back when it leaves.
+            let _ = self.redeliver(rest.chunk, rest.word);
+        }
+    }
+
+    /// Takes a message as [`Member::receive`] does, and with it what else is there, up to `most` in all.
+    ///
+    /// # Errors
+    /// As [`Member::receive`].
+    pub fn receive_batch(&self, queue: &str, most: usize, timeout: Option<Duration>) -> Result<Vec<Message<'_>>> {
+        self.receive_batch_until(queue, most, timeout, &mut || false)
+    }
+
+    /// [`Member::receive_batch`] with a hook that may end the wait: asked after signals and about once a second.
+    ///
+    /// # Errors
+    /// As [`Member::receive`], and [`Error::Interrupted`] when the hook says so.
+    pub fn receive_batch_until(
+        &self,
+        queue: &str,
+        most: usize,
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Vec<Message<'_>>> {
+        if most == 0 {
+            return Ok(Vec::new());
+        }
+        let mut messages = vec![self.receive_until(queue, timeout, interrupted)?];
+        let queue = self.queue(self.find(queue)?)?;
+        while messages.len() < most
+            // What is wrong with the next one is for the next call to say: these are the caller's.
+            && let Ok(Some(message)) = self.take_one(&queue)
+        {
+            messages.push(message);
+        }
+        Ok(messages)
     }
 
     /// Strict priority, but for every so many messages: then the least urgent lane comes first.
@@ -226,27 +289,52 @@ impl Member {
     /// Queues a message that is in flight with this member for redelivery.
     pub(crate) fn redeliver(&self, chunk: u32, word: ChunkWord) -> Result<()> {
         self.check_mine(chunk, word, ChunkState::InFlight)?;
-        let segment = self.segment();
-        // Relaxed: our chunk's header (I7).
-        let home = Name::from_bits(segment.home(chunk).map_or(0, |home| home.load(Relaxed)));
-        let queue = self.queue(home)?;
-        let route = Route { ring: REDELIVERY, kind: IntentKind::Move };
-        match queue::publish(
-            segment,
-            &self.entry()?.notes,
-            &queue,
-            route,
-            (chunk, word),
-            self.known_head(home, REDELIVERY),
-        ) {
-            Ok(()) => {
-                wait::ring(queue.items, 1);
-                Ok(())
-            }
-            Err(queue::NotPublished { word, error }) => {
-                queue::shelve(segment, &queue, chunk, word);
-                error.map_or(Ok(()), Err)
+        let queue = self.home_of(chunk)?;
+        match self.put_back(&queue, Route::put_back(REDELIVERY), chunk, word) {
+            Ok(()) => Ok(()),
+            Err(NotPublished { word, why }) => {
+                queue::shelve(self.segment(), &queue, chunk, word);
+                if let Refusal::Failed(error) = why { Err(error) } else { Ok(()) }
             }
         }
+    }
+
+    /// Puts a message that is in flight with this member into its queue's parking lot; `word` follows what becomes of it.
+    pub(crate) fn park(&self, chunk: u32, word: &mut ChunkWord, delay: Duration) -> Result<()> {
+        self.check_mine(chunk, *word, ChunkState::InFlight)?;
+        let most = Duration::from_millis(DELAY_MS_MAX);
+        if delay > most {
+            let what = format!("delay = {delay:?}; a message waits for {most:?} at most");
+            return Err(Error::InvalidArgument { what });
+        }
+        let queue = self.home_of(chunk)?;
+        // Never early: what is left of this millisecond counts.
+        let due_ms = clock::monotonic_ms() + 1 + delay.as_millis() as u64;
+        self.put_back(&queue, Route::put_back(REDELIVERY).parked(due_ms), chunk, *word).map_err(|refused| {
+            *word = refused.word;
+            match refused.why {
+                Refusal::Failed(error) => error,
+                _ => Error::Full { queue: self.spoken_name(queue.name), limit: queue.limit as u32 },
+            }
+        })
+    }
+
+    fn home_of(&self, chunk: u32) -> Result<Queue<'_>> {
+        // Relaxed: our chunk's header (I7).
+        self.queue(Name::from_bits(self.segment().home(chunk).map_or(0, |home| home.load(Relaxed))))
+    }
+
+    fn put_back(
+        &self,
+        queue: &Queue<'_>,
+        route: Route,
+        chunk: u32,
+        word: ChunkWord,
+    ) -> std::result::Result<(), NotPublished> {
+        let entry = self.entry().map_err(|error| NotPublished { word, why: Refusal::Failed(error) })?;
+        let known_head = self.known_head(queue.name, route.ring);
+        queue::publish(self.segment(), &entry.notes, queue, route, (chunk, word), &mut [], known_head)?;
+        wait::ring(queue.items, 1);
+        Ok(())
     }
 }

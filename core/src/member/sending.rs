@@ -5,14 +5,12 @@ use super::waiting::Source;
 use super::{KNOWN_HEADS, Member};
 use crate::bus::QueueOptions;
 use crate::error::{Error, Result};
-use crate::layout::{QUEUE_CLOSED, REPLY};
-use crate::message::{ContentType, Lane, Loan, MessageId, Meta, RawLoan};
+use crate::message::{BatchError, ContentType, Lane, Loan, MessageId, Meta, RawLoan};
 use crate::platform::clock;
-use crate::queue::{self, Route};
+use crate::queue::{self, BATCH_MAX, NotPublished, Refusal, Route};
 use crate::registry;
-use crate::sync::S10;
 use crate::wait;
-use crate::word::{ChunkWord, IntentKind, Name};
+use crate::word::{ChunkState, ChunkWord, Name};
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -77,6 +75,92 @@ impl Member {
         Ok(Loan::new(self, RawLoan { data, capacity: length, chunk, word }))
     }
 
+    /// Copies `payloads` into messages and queues them for `to` as one batch: all of them or none, one after the other. A batch counts as one message
+    /// towards the limit of its lane, and goes to one consumer.
+    ///
+    /// # Errors
+    /// As [`Member::send`]; `InvalidArgument` for more than 1024 messages.
+    pub fn send_batch(&self, to: &str, payloads: &[&[u8]], options: &SendOptions) -> Result<Vec<MessageId>> {
+        if payloads.len() > BATCH_MAX {
+            return Err(too_many(payloads.len()));
+        }
+        let mut loans = Vec::with_capacity(payloads.len());
+        for payload in payloads {
+            let mut loan = self.loan(payload.len())?;
+            loan.copy_from_slice(payload);
+            loans.push(loan);
+        }
+        self.publish_batch(to, loans, options).map_err(|refused| refused.error)
+    }
+
+    /// Sends loans, each as long as it was asked for, as one batch: see [`Member::send_batch`].
+    ///
+    /// # Errors
+    /// As [`Member::send_batch`], and `Released` for a loan of another member; the loans come back with them.
+    pub fn publish_batch<'a>(
+        &'a self,
+        to: &str,
+        loans: Vec<Loan<'a>>,
+        options: &SendOptions,
+    ) -> std::result::Result<Vec<MessageId>, BatchError<'a>> {
+        self.publish_batch_until(to, loans, options, &mut || false)
+    }
+
+    /// [`Member::publish_batch`] with a hook that may end the wait for room: asked after signals and about once a second.
+    ///
+    /// # Errors
+    /// As [`Member::publish_batch`], and [`Error::Interrupted`] when the hook says so.
+    pub fn publish_batch_until<'a>(
+        &'a self,
+        to: &str,
+        loans: Vec<Loan<'a>>,
+        options: &SendOptions,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> std::result::Result<Vec<MessageId>, BatchError<'a>> {
+        if loans.iter().any(|loan| !loan.is_of(self)) {
+            return Err(BatchError { error: Error::Released, loans });
+        }
+        let mut raw: Vec<RawLoan> = loans.into_iter().map(Loan::into_raw).collect();
+        self.publish_all(to, &mut raw, options, interrupted)
+            .map_err(|error| BatchError { error, loans: raw.into_iter().map(|raw| Loan::new(self, raw)).collect() })
+    }
+
+    fn publish_all(
+        &self,
+        to: &str,
+        loans: &mut [RawLoan],
+        options: &SendOptions,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Vec<MessageId>> {
+        if loans.len() > BATCH_MAX {
+            return Err(too_many(loans.len()));
+        }
+        self.check_sending(options)?;
+        let queue = self.find(to)?;
+        let mut ids = Vec::with_capacity(loans.len());
+        for loan in loans.iter() {
+            self.check_mine(loan.chunk, loan.word, ChunkState::Held)?;
+            ids.push(self.write_header(loan.chunk, loan.capacity, options)?);
+        }
+        let mut rest: Vec<_> = loans.iter().skip(1).map(|loan| (loan.chunk, loan.word)).collect();
+        let Some(first) = loans.first_mut() else { return Ok(ids) };
+        let route = Route::send(options.lane.ring());
+        let sent = self.enqueue(queue, route, (first.chunk, &mut first.word), &mut rest, options.timeout, interrupted);
+        for (loan, (_, word)) in loans.iter_mut().skip(1).zip(rest) {
+            loan.word = word;
+        }
+        sent.map(|()| ids)
+    }
+
+    fn check_sending(&self, options: &SendOptions) -> Result<()> {
+        self.check()?;
+        if options.lane == Lane::Reply {
+            let what = "lane = reply; that lane is for answers: answer a message with its `reply`".into();
+            return Err(Error::InvalidArgument { what });
+        }
+        Ok(())
+    }
+
     /// Publishes a chunk that this member holds; `word` follows what becomes of it.
     pub(crate) fn publish_chunk(
         &self,
@@ -87,15 +171,11 @@ impl Member {
         options: &SendOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<MessageId> {
-        self.check()?;
-        if options.lane == Lane::Reply {
-            let what = "lane = reply; that lane is for answers: answer a message with its `reply`".into();
-            return Err(Error::InvalidArgument { what });
-        }
+        self.check_sending(options)?;
         let queue = self.find(to)?;
         let id = self.write_header(chunk, length, options)?;
-        let route = Route { ring: options.lane.ring(), kind: IntentKind::Send };
-        self.enqueue(queue, route, chunk, word, options.timeout, interrupted).map(|()| id)
+        self.enqueue(queue, Route::send(options.lane.ring()), (chunk, word), &mut [], options.timeout, interrupted)
+            .map(|()| id)
     }
 
     /// Queues a chunk of this member's, waiting for room as long as `timeout` says; `word` follows what becomes of it.
@@ -103,8 +183,8 @@ impl Member {
         &self,
         to: Name,
         route: Route,
-        chunk: u32,
-        word: &mut ChunkWord,
+        (chunk, word): (u32, &mut ChunkWord),
+        rest: &mut [(u32, ChunkWord)],
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
@@ -113,19 +193,20 @@ impl Member {
         let notes = &self.entry()?.notes;
         let sent = self.wait_on(&[Source { word: room, queue: queue.name }], timeout, interrupted, || {
             for _ in 0..ROUNDS {
-                // An answer belongs to work that is under way: a closed queue lets it in.
-                if route.ring != REPLY && queue.flags.load(S10.acquire()) & QUEUE_CLOSED != 0 {
-                    return Err(Error::Closed { what: format!("queue '{}'", self.spoken_name(to)) });
-                }
                 let known_head = self.known_head(queue.name, route.ring);
-                match queue::publish(self.segment(), notes, &queue, route, (chunk, *word), known_head) {
+                let why = match queue::publish(self.segment(), notes, &queue, route, (chunk, *word), rest, known_head) {
                     Ok(()) => return Ok(Some(())),
-                    Err(queue::NotPublished { word: back, error }) => {
+                    Err(NotPublished { word: back, why }) => {
                         *word = back;
-                        if let Some(error) = error {
-                            return Err(error);
-                        }
+                        why
                     }
+                };
+                match why {
+                    Refusal::Full => {}
+                    Refusal::Closed => {
+                        return Err(Error::Closed { what: format!("queue '{}'", self.spoken_name(to)) });
+                    }
+                    Refusal::Failed(error) => return Err(error),
                 }
                 if !self.make_room(&queue, route.ring)? {
                     return Ok(None);
@@ -186,6 +267,10 @@ impl Member {
         self.entry()?.sender.store(mailbox.bits() + 1, Relaxed);
         Ok(())
     }
+}
+
+fn too_many(messages: usize) -> Error {
+    Error::InvalidArgument { what: format!("a batch of {messages} messages; the most is {BATCH_MAX}: send several") }
 }
 
 /// A duration as the segment keeps it; 584 years are for ever.

@@ -79,7 +79,7 @@ impl Member {
             if left == Some(0) {
                 return Err(Error::Timeout);
             }
-            let nap = self.nap();
+            let nap = self.nap().min(self.time_to_due(sources));
             let woken = wait::sleep_any(&tickets, left.map_or(nap, |left| nap.min(Duration::from_nanos(left))));
             window(35);
             if woken != Woken::Look && interrupted() {
@@ -95,11 +95,22 @@ impl Member {
         }
     }
 
-    /// Wakes one more if there still is something to take; a mailbox has no one else to wake, and pays a look.
+    /// How long until a message that is parked in one of the queues is due.
+    fn time_to_due(&self, sources: &[Source<'_>]) -> Duration {
+        let due_ms = |source: &Source<'_>| {
+            let queue = self.segment().queue(source.queue).filter(|queue| std::ptr::eq(source.word, queue.items))?;
+            queue.lot()?.due_ms()
+        };
+        let due_ms = sources.iter().filter_map(due_ms).min();
+        due_ms.map_or(Duration::MAX, |due| Duration::from_millis(due.saturating_sub(clock::monotonic_ms())))
+    }
+
+    /// Wakes one more if there still is something to take, now or when its time comes; a mailbox has no one else to wake, and pays a look.
     fn pass_on(&self, source: Source<'_>) {
         let Some(queue) = self.segment().queue(source.queue) else { return };
         let waiting = |front| matches!(front, Ok(Front::Message { .. }));
         let more = !std::ptr::eq(source.word, queue.items)
+            || queue.lot().is_some_and(|lot| lot.due_ms().is_some())
             || queue.active().any(|(_, ring)| waiting(ring.front(queue.name, |chunk| self.segment().chunk(chunk))));
         if more {
             wait::ring(source.word, 1);

@@ -11,3 +11,8 @@ pub fn monotonic_ns() -> u64 {
 pub fn unix_s() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
+
+/// Milliseconds of `CLOCK_MONOTONIC`.
+pub fn monotonic_ms() -> u64 {
+    monotonic_ns() / 1_000_000
+}

@@ -331,6 +331,16 @@ impl Memory for Segment {
         Some(u64::from_ne_bytes(home))
     }
 
+    fn rest(&self, chunk: u32) -> Option<&Word> {
+        Some(&self.chunk_header(chunk)?.next)
+    }
+
+    fn rest_of_another(&self, chunk: u32) -> Option<u64> {
+        let mut rest = [0; 8];
+        self.read_chunk(chunk, std::mem::offset_of!(ChunkHeader, next) as u64, &mut rest)?;
+        Some(u64::from_ne_bytes(rest))
+    }
+
     fn queue(&self, queue: Name) -> Option<Queue<'_>> {
         let row = self.roster().get(queue.index() as usize)?;
         let word = RecordWord(row.queue.load(S6.acquire()));
@@ -342,7 +352,8 @@ impl Memory for Segment {
         Some(Queue {
             name: queue,
             rings: &control.rings,
-            slots: self.slice(self.cell_at(queue.index()) + SLOTS_IN_CELL, RINGS << shift),
+            slots: self.slice(self.cell_at(queue.index()) + SLOTS_IN_CELL, (RINGS + 1) << shift),
+            due: &control.later.due,
             shift,
             lanes: &control.lanes,
             // Relaxed: set before the queue is named (S6), changed only by people.
@@ -353,9 +364,9 @@ impl Memory for Segment {
         })
     }
 
-    fn commit_ring(&self, queue: Name, ring: usize) -> Result<()> {
+    fn commit_area(&self, queue: Name, area: usize) -> Result<()> {
         let bytes = self.geometry.ring_bytes();
-        let offset = self.cell_at(queue.index()) + SLOTS_IN_CELL + ring as u64 * bytes;
+        let offset = self.cell_at(queue.index()) + SLOTS_IN_CELL + area as u64 * bytes;
         // Rings smaller than a page share one; committing it twice does no harm.
         let first = offset / PAGE * PAGE;
         self.commit(first, pages(offset + bytes - first))

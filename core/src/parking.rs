@@ -1,0 +1,151 @@
+//! A parking lot: messages of a queue that wait for a time. A bounded array of places, searched as a whole when the first one is due.
+//!
+//! - **I24** A taken place speaks of its chunk's present life, like a slot (I4): who claims the chunk empties the place before doing anything else
+//!   with the chunk, and so does whoever recovers it. Any number of places may be stale; anyone may empty those.
+//! - **I25** The due word is never later than a taken place, unless who parked there is at work, or dead and not yet reaped: it is lowered
+//!   before the place is taken and again after that, and who raises it does so from the value that stood there before the places were read.
+
+use crate::layout::PARKING;
+use crate::memory::Memory;
+use crate::queue::{Claimed, Queue};
+use crate::sync::{S1, S3, S4, S10, Word, mutated, window};
+use crate::word::{ChunkState, ChunkWord, DueWord, Name, PlaceWord};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// A parking lot, borrowed from wherever its words are.
+#[derive(Clone, Copy)]
+pub struct Lot<'a> {
+    /// Its places.
+    pub places: &'a [Word],
+    /// [`DueWord`].
+    pub due: &'a Word,
+}
+
+impl Lot<'_> {
+    /// Sees to it that the due word is not later than `due_ms`.
+    fn note(&self, due_ms: u64) {
+        loop {
+            let seen = DueWord(self.due.load(S10.acquire()));
+            let noted = seen.next(Some(seen.due_ms().map_or(due_ms, |due| due.min(due_ms))));
+            if self.due.compare_exchange(seen.0, noted.0, S10.acquire_then(S10)).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Parks `chunk` until `due_ms`; the place's compare-exchange is the commit point. `false`: all `limit` places are taken.
+    pub fn park(&self, chunk: u32, due_ms: u64, limit: u64) -> bool {
+        self.note(due_ms);
+        window(70);
+        for place in self.places.iter().take(limit as usize) {
+            let seen = PlaceWord(place.load(S4.acquire()));
+            let taken = seen.taken(chunk, due_ms);
+            if !seen.is_taken() && place.compare_exchange(seen.0, taken.0, S4.acquire_then(S1)).is_ok() {
+                window(71);
+                if !mutated("due-noted-once") {
+                    self.note(due_ms);
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// True if a place is taken by `chunk`. The due word is right then, whoever died before saying so.
+    pub fn refers_to(&self, chunk: u32) -> bool {
+        let place = |word: &Word| PlaceWord(word.load(S1.acquire()));
+        let refers = self.places.iter().map(place).any(|place| place.is_taken() && place.chunk() == chunk);
+        if refers && !mutated("due-left-late") {
+            self.note(1);
+        }
+        refers
+    }
+
+    /// When the next message is due, ms, if one is parked. Never too late, maybe too early.
+    pub fn due_ms(&self) -> Option<u64> {
+        DueWord(self.due.load(S10.acquire())).due_ms()
+    }
+
+    /// How many messages are parked. A snapshot by someone who takes no part.
+    pub fn parked(&self) -> impl Iterator<Item = u32> + use<'_> {
+        let place = |word: &Word| PlaceWord(word.load(S1.acquire()));
+        self.places.iter().map(place).filter(|place| place.is_taken()).map(PlaceWord::chunk)
+    }
+
+    /// Empties the places whose chunk is claimed: the second half of somebody's take.
+    pub fn empty_stale<'m>(&self, queue: Name, chunk_word: impl Fn(u32) -> Option<&'m Word> + Copy) {
+        for place in self.places {
+            let seen = PlaceWord(place.load(S1.acquire()));
+            if seen.is_taken() {
+                let _ = message_at(place, seen, queue, chunk_word);
+            }
+        }
+    }
+}
+
+/// The word of the chunk that is parked at a place seen as `seen`, if the place still says so. A stale place is emptied.
+fn message_at<'m>(
+    place: &Word,
+    seen: PlaceWord,
+    queue: Name,
+    chunk_word: impl Fn(u32) -> Option<&'m Word>,
+) -> Option<(&'m Word, ChunkWord)> {
+    let shared = chunk_word(seen.chunk());
+    let word = shared.map(|shared| ChunkWord(shared.load(S3.acquire())));
+    if !mutated("no-second-look-at-place") && place.load(S1.acquire()) != seen.0 {
+        return None;
+    }
+    match shared.zip(word) {
+        Some((shared, word)) if word.is(ChunkState::Queued, queue) => Some((shared, word)),
+        _ => {
+            let _ = place.compare_exchange(seen.0, seen.emptied().0, S1.acquire_then(S4));
+            None
+        }
+    }
+}
+
+/// Takes a parked message that is due at `now_ms` (`None`: any), which is asked only if something is parked. The commit point is the
+/// compare-exchange of the chunk word.
+pub fn take_due(
+    memory: &impl Memory,
+    queue: &Queue<'_>,
+    me: Name,
+    now_ms: impl FnOnce() -> Option<u64>,
+) -> Option<Claimed> {
+    let lot = queue.lot()?;
+    let noted = DueWord(lot.due.load(S10.acquire()));
+    let due_ms = noted.due_ms()?;
+    let now_ms = now_ms();
+    if now_ms.is_some_and(|now_ms| due_ms > now_ms) {
+        return None;
+    }
+    let mut next: Option<u64> = None;
+    for place in lot.places {
+        let seen = PlaceWord(place.load(S1.acquire()));
+        if !seen.is_taken() {
+            continue;
+        }
+        let Some((shared, word)) = message_at(place, seen, queue.name, |chunk| memory.chunk(chunk)) else { continue };
+        if let Some(now_ms) = now_ms
+            && let due_ms = seen.due_ms(now_ms)
+            && due_ms > now_ms
+        {
+            next = Some(next.map_or(due_ms, |next| next.min(due_ms)));
+            continue;
+        }
+        memory.touch(me, seen.chunk());
+        window(72);
+        let claimed = word.next(me, ChunkState::InFlight);
+        if shared.compare_exchange(word.0, claimed.0, S3.acquire_then(S3)).is_ok() {
+            window(73);
+            if !mutated("claimer-leaves-place") {
+                let _ = place.compare_exchange(seen.0, seen.emptied().0, S1.acquire_then(S4));
+            }
+            window(74);
+            return Some(Claimed { chunk: seen.chunk(), word: claimed, ring: PARKING });
+        }
+    }
+    let seen = if mutated("due-raised-blindly") { lot.due.load(Relaxed) } else { noted.0 };
+    let _ = lot.due.compare_exchange(seen, noted.next(next).0, S10.acquire_then(S10));
+    None
+}
