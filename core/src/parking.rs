@@ -36,12 +36,12 @@ impl Lot<'_> {
     /// Parks `chunk` until `due_ms`; the place's compare-exchange is the commit point. `false`: all `limit` places are taken.
     pub fn park(&self, chunk: u32, due_ms: u64, limit: u64) -> bool {
         self.note(due_ms);
-        window(70);
+        window(69);
         for place in self.places.iter().take(limit as usize) {
             let seen = PlaceWord(place.load(S4.acquire()));
             let taken = seen.taken(chunk, due_ms);
             if !seen.is_taken() && place.compare_exchange(seen.0, taken.0, S4.acquire_then(S1)).is_ok() {
-                window(71);
+                window(70);
                 if !mutated("due-noted-once") {
                     self.note(due_ms);
                 }
@@ -134,14 +134,14 @@ pub fn take_due(
             continue;
         }
         memory.touch(me, seen.chunk());
-        window(72);
+        window(71);
         let claimed = word.next(me, ChunkState::InFlight);
         if shared.compare_exchange(word.0, claimed.0, S3.acquire_then(S3)).is_ok() {
-            window(73);
+            window(72);
             if !mutated("claimer-leaves-place") {
                 let _ = place.compare_exchange(seen.0, seen.emptied().0, S1.acquire_then(S4));
             }
-            window(74);
+            window(73);
             return Some(Claimed { chunk: seen.chunk(), word: claimed, ring: PARKING });
         }
     }

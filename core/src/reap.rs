@@ -3,7 +3,7 @@
 use crate::heap;
 use crate::layout::{MemberEntry, SPAN_BYTES, SPAN_CHUNKS, WAITS_ANYWHERE, class_spans};
 use crate::memory::Memory;
-use crate::queue::{LIMBO, Queue};
+use crate::queue::Queue;
 use crate::recover::{Decision, Evidence, Reaped, Reaper, classify};
 use crate::registry;
 use crate::segment::Segment;
@@ -70,20 +70,9 @@ pub fn unshelve(segment: &Segment, me: Name, queue: &Queue<'_>) -> bool {
     let deferred = queue.deferred.load(S10.acquire());
     let Some(entry) = segment.member(me.index()).filter(|_| deferred & 1 != 0) else { return false };
     let mut reaper = Reaper::new(segment, me, &entry.notes);
-    for span in 0..segment.spans().len() as u32 {
-        for (slot, word) in segment.committed_words(span).iter().enumerate() {
-            let chunk = span * SPAN_CHUNKS as u32 + slot as u32;
-            if ChunkWord(word.load(S3.acquire())).is(ChunkState::InFlight, LIMBO)
-                && segment.home_of_another(chunk).is_none_or(|home| Name::from_bits(home) == queue.name)
-            {
-                reaper.chunk(chunk, |member| member == LIMBO);
-            }
-        }
-    }
-    if reaper.reaped.deferred == 0 {
-        // From the value seen before the search: who noted another one since then has changed it.
-        let _ = queue.deferred.compare_exchange(deferred, deferred & !1, S10.acquire_then(S10));
-    }
+    let chunks =
+        |span: u32| (0..segment.committed_words(span).len() as u32).map(move |at| span * SPAN_CHUNKS as u32 + at);
+    reaper.fetch_from_limbo(queue, deferred, (0..segment.spans().len() as u32).flat_map(chunks));
     reaper.reaped.redelivered > 0
 }
 

@@ -11,10 +11,11 @@
 use crate::layout::{Notes, REDELIVERY};
 use crate::memory::Memory;
 use crate::queue::{BATCH_MAX, LIMBO, NotPublished, Queue, Route, publish, shelve};
-use crate::sync::{S2, S3, S8, Word, mutated, window};
+use crate::sync::{S2, S3, S8, S10, Word, mutated, window};
 use crate::wait;
 use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Link, Name, RecordState, SpanState};
 use std::cell::Cell;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// What memory shows of something that a member may have left behind.
 #[derive(Clone, Copy, Debug)]
@@ -268,6 +269,23 @@ impl<'a, M: Memory> Reaper<'a, M> {
             queue.note_deferred();
         } else {
             shelve(self.memory, queue, chunk, word);
+        }
+    }
+
+    /// Fetches the messages of a queue from limbo, as far as there is room; `deferred` is what its word said before. Not only for reapers.
+    pub fn fetch_from_limbo(&mut self, queue: &Queue<'_>, deferred: u64, chunks: impl Iterator<Item = u32>) {
+        for chunk in chunks {
+            let word = self.memory.chunk(chunk).map(|shared| ChunkWord(shared.load(S3.acquire())));
+            if word.is_some_and(|word| word.is(ChunkState::InFlight, LIMBO))
+                && self.memory.home_of_another(chunk).is_none_or(|home| Name::from_bits(home) == queue.name)
+            {
+                self.chunk(chunk, |member| member == LIMBO);
+            }
+        }
+        if self.reaped.deferred == 0 {
+            // From the value seen before the search: who noted another one since then has changed it.
+            let seen = if mutated("limbo-forgotten") { queue.deferred.load(Relaxed) } else { deferred };
+            let _ = queue.deferred.compare_exchange(seen, seen & !1, S10.acquire_then(S10));
         }
     }
 

@@ -7,8 +7,12 @@
 mod check;
 mod tiny;
 
+mod batch;
 mod chunk;
+mod closing;
 mod forward;
+mod limbo;
+mod parking;
 mod refused;
 mod ring;
 mod sender;

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use swarmbus_core::memory::Memory;
+use swarmbus_core::ring::Pushed;
 use swarmbus_core::queue::take_from;
 use swarmbus_core::word::{ChunkState, ChunkWord};
 
@@ -20,7 +21,8 @@ fn queued(shape: Shape) -> Arc<Segment> {
 }
 
 fn push(segment: &Segment, shape: Shape, chunk: u32, known_head: &Cell<u64>) -> bool {
-    segment.lane(0).push(chunk, shape.limit, queue(0), known_head, |chunk| segment.chunk(chunk)).unwrap()
+    let chunk_word = |chunk| segment.chunk(chunk);
+    segment.lane(0).push(chunk, shape.limit, queue(0), known_head, || true, chunk_word).unwrap() == Pushed::Sent
 }
 
 fn take(segment: &Segment) -> Option<u32> {

@@ -157,7 +157,11 @@ impl Memory for Heap {
         None
     }
 
-    fn commit_ring(&self, _queue: Name, _ring: usize) -> Result<()> {
+    fn rest(&self, _chunk: u32) -> Option<&Word> {
+        None
+    }
+
+    fn commit_area(&self, _queue: Name, _area: usize) -> Result<()> {
         Ok(())
     }
 

@@ -5,16 +5,17 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use swarmbus_core::Result;
-use swarmbus_core::layout::{Notes, REDELIVERY, RingControl};
+use swarmbus_core::layout::{Notes, PARKING, REDELIVERY, RingControl};
 use swarmbus_core::memory::Memory;
-use swarmbus_core::queue::{self, Claimed, LIMBO, Queue, Route};
+use swarmbus_core::queue::{self, Claimed, LIMBO, Queue, Refusal, Route};
 use swarmbus_core::recover::Reaper;
 use swarmbus_core::ring::Ring;
 use swarmbus_core::sync::{WakeWord, Word};
-use swarmbus_core::word::{ChunkState, ChunkWord, IntentKind, Name, SlotWord};
+use swarmbus_core::word::{ChunkState, ChunkWord, IntentKind, Name, PlaceWord, SlotWord};
 
-/// The lane of every queue; the other ring is redelivery.
-pub const LANE: usize = 1;
+/// The lane of every queue; another ring is redelivery, the one between stays unused.
+pub const LANE: usize = 2;
+const RINGS: usize = LANE + 1;
 /// Members 0 to 5.
 pub const MEMBERS: u16 = 6;
 
@@ -41,17 +42,37 @@ pub struct Shape {
     pub lap: u64,
     /// The generation of every chunk.
     pub generation: u64,
+    /// The areas of a queue that are there from the start.
+    pub areas: u64,
+    /// Whether queues are closed and opened.
+    pub closes: bool,
 }
 
 impl Shape {
     /// Rings of 1 << `shift` slots.
     pub const fn of(shift: u32, chunks: usize) -> Shape {
-        Shape { shift, limit: 1 << shift, chunks, lap: 0, generation: 5 }
+        let areas = 1 << REDELIVERY | 1 << LANE;
+        Shape { shift, limit: 1 << shift, chunks, lap: 0, generation: 5, areas, closes: false }
     }
 
     /// With a lower limit than slots.
     pub const fn limited(self, limit: u64) -> Shape {
         Shape { limit, ..self }
+    }
+
+    /// With parking lots.
+    pub const fn parking(self) -> Shape {
+        Shape { areas: self.areas | 1 << PARKING, ..self }
+    }
+
+    /// With queues that are closed and opened.
+    pub const fn closing(self) -> Shape {
+        Shape { closes: true, ..self }
+    }
+
+    /// Without a lane until one is needed.
+    pub const fn bare(self) -> Shape {
+        Shape { areas: 1 << REDELIVERY, ..self }
     }
 
     /// So old that laps and generations are about to begin anew.
@@ -66,6 +87,7 @@ struct Tables {
     lanes: Word,
     flags: Word,
     deferred: Word,
+    due: Word,
     items: WakeWord,
 }
 
@@ -74,6 +96,7 @@ pub struct Segment {
     shape: Shape,
     chunks: Vec<Word>,
     homes: Vec<Word>,
+    rests: Vec<Word>,
     payloads: Vec<UnsafeCell<u64>>,
     notes: Vec<Notes>,
     queues: Vec<Tables>,
@@ -91,6 +114,10 @@ impl Memory for Segment {
         self.homes.get(chunk as usize)
     }
 
+    fn rest(&self, chunk: u32) -> Option<&Word> {
+        self.rests.get(chunk as usize)
+    }
+
     fn queue(&self, name: Name) -> Option<Queue<'_>> {
         let tables = self.queues.get(name.index() as usize).filter(|_| name == queue(name.index()))?;
         Some(Queue {
@@ -102,11 +129,12 @@ impl Memory for Segment {
             limit: self.shape.limit,
             flags: &tables.flags,
             deferred: &tables.deferred,
+            due: &tables.due,
             items: &tables.items,
         })
     }
 
-    fn commit_ring(&self, _queue: Name, _ring: usize) -> Result<()> {
+    fn commit_area(&self, _queue: Name, _area: usize) -> Result<()> {
         Ok(())
     }
 
@@ -119,19 +147,23 @@ impl Segment {
     /// A segment with nothing in it.
     pub fn new(shape: Shape) -> Arc<Segment> {
         let free = || Word::new(ChunkWord::free(shape.generation).0);
-        let slots = || (0..2 << shape.shift).map(|_| Word::new(SlotWord::empty(shape.lap).0)).collect();
+        let slot = || Word::new(SlotWord::empty(shape.lap).0);
+        let slots = || (0..RINGS << shape.shift).map(|_| slot()).chain((0..1 << shape.shift).map(|_| Word::new(0)));
+        let constant = |constant: bool, value| if constant { Word::constant(value) } else { Word::new(value) };
         let tables = |_| Tables {
-            rings: (0..2).map(|_| RingControl::starting_at(shape.lap << shape.shift)).collect(),
-            slots: slots(),
-            lanes: Word::constant(0b11),
-            flags: Word::constant(0),
+            rings: (0..RINGS).map(|_| RingControl::starting_at(shape.lap << shape.shift)).collect(),
+            slots: slots().collect(),
+            lanes: constant(shape.areas & 1 << LANE != 0, shape.areas),
+            flags: constant(!shape.closes, 0),
             deferred: Word::new(0),
+            due: Word::new(0),
             items: WakeWord::new(0),
         };
         Arc::new(Segment {
             shape,
             chunks: (0..shape.chunks).map(|_| free()).collect(),
             homes: (0..shape.chunks).map(|_| Word::new(0)).collect(),
+            rests: (0..shape.chunks).map(|_| Word::new(0)).collect(),
             payloads: (0..shape.chunks).map(|_| UnsafeCell::new(0)).collect(),
             notes: (0..MEMBERS).map(|_| Notes::blank()).collect(),
             queues: (0..2).map(tables).collect(),
@@ -185,10 +217,23 @@ impl Segment {
         kind: IntentKind,
         chunk: (u32, ChunkWord),
     ) -> std::result::Result<(), ChunkWord> {
+        let route = Route { kind, ..Route::send(ring) };
+        self.publish_by(me, to, route, chunk, &mut [])
+    }
+
+    /// Publishes a chunk, with the rest of its batch, by any route; on refusal returns its word.
+    pub fn publish_by(
+        &self,
+        me: Name,
+        to: u16,
+        route: Route,
+        chunk: (u32, ChunkWord),
+        rest: &mut [(u32, ChunkWord)],
+    ) -> std::result::Result<(), ChunkWord> {
         let known_head = Cell::new(0);
-        queue::publish(self, self.notes_of(me), &self.queue_at(to), Route { ring, kind }, chunk, &known_head).map_err(
+        queue::publish(self, self.notes_of(me), &self.queue_at(to), route, chunk, rest, &known_head).map_err(
             |refused| {
-                assert_eq!(refused.error, None, "full is the only reason to refuse");
+                assert!(!matches!(refused.why, Refusal::Failed(_)), "{:?}", refused.why);
                 refused.word
             },
         )
@@ -202,7 +247,14 @@ impl Segment {
 
     /// Takes the most urgent message of a queue.
     pub fn take(&self, me: Name, from: u16) -> Option<Claimed> {
-        queue::take(self, self.notes_of(me), &self.queue_at(from), me, &[REDELIVERY, LANE]).unwrap()
+        self.take_at(me, from, 0)
+    }
+
+    /// The same at a time, in ms: parked messages have theirs.
+    pub fn take_at(&self, me: Name, from: u16, now_ms: u64) -> Option<Claimed> {
+        let order: &[usize] =
+            if self.shape.areas & 1 << PARKING == 0 { &[REDELIVERY, LANE] } else { &[REDELIVERY, PARKING, LANE] };
+        queue::take(self, self.notes_of(me), &self.queue_at(from), me, order, |_| None, || now_ms).unwrap()
     }
 
     /// Acknowledges.
@@ -256,17 +308,24 @@ impl Segment {
         reaper.reaped.deferred == 0
     }
 
-    /// How many slots of a queue speak of a chunk.
+    /// How many slots and places of a queue speak of a chunk.
     pub fn references(&self, from: u16, chunk: u32) -> usize {
-        let slots = self.queues[from as usize].slots.iter().map(|slot| SlotWord(slot.load(Relaxed)));
+        let (slots, places) = self.queues[from as usize].slots.split_at(RINGS << self.shape.shift);
+        let slots = slots.iter().map(|slot| SlotWord(slot.load(Relaxed)));
+        let places = places.iter().map(|place| PlaceWord(place.load(Relaxed)));
         slots.filter(|slot| slot.is_ready() && slot.chunk() == chunk).count()
+            + places.filter(|place| place.is_taken() && place.chunk() == chunk).count()
     }
 
     /// Requires that every chunk is free and no slot speaks of any.
     pub fn assert_empty(&self) {
         for chunk in 0..self.chunks.len() as u32 {
             assert_eq!(self.word(chunk).state(), ChunkState::Free, "chunk {chunk} leaked");
-            assert_eq!(self.references(0, chunk) + self.references(1, chunk), 0, "a slot speaks of chunk {chunk}");
+            assert_eq!(
+                self.references(0, chunk) + self.references(1, chunk),
+                0,
+                "a slot or place speaks of chunk {chunk}"
+            );
         }
     }
 }
@@ -279,4 +338,4 @@ pub fn together(first: Vec<u64>, second: Vec<u64>) -> Vec<u64> {
     all
 }
 
-const _: () = assert!(REDELIVERY == 0 && LANE == 1);
+const _: () = assert!(REDELIVERY == 0 && LANE == 2);

@@ -1,0 +1,110 @@
+//! Closing: when a receiver has found a queue sealed and empty, nothing comes into it any more.
+
+use crate::check::{ORDINARY, caught, explore, needs};
+use crate::tiny::{Segment, Shape, member};
+use loom::thread;
+
+/// Sends one message; `true` if it was sent.
+fn send(segment: &Segment, me: u16, chunk: u32) -> bool {
+    match segment.send(member(me), 0, chunk, 7) {
+        Ok(()) => true,
+        Err(word) => {
+            segment.release(swarmbus_core::queue::Claimed { chunk, word, ring: 0 });
+            false
+        }
+    }
+}
+
+/// Receives until the queue is sealed and empty.
+fn receive_all(segment: &Segment, me: u16) -> usize {
+    let mut received = 0;
+    loop {
+        received += segment.drain(member(me), 0).len();
+        if segment.queue_at(0).seal().unwrap() {
+            return received + segment.drain(member(me), 0).len();
+        }
+        thread::yield_now();
+    }
+}
+
+fn a_sender_and_a_closer(shape: Shape) {
+    explore(ORDINARY, move || {
+        let segment = Segment::new(shape.closing());
+        let sender = thread::spawn({
+            let segment = segment.clone();
+            move || send(&segment, 0, 0) as usize
+        });
+        segment.queue_at(0).set_closed(true);
+        let received = receive_all(&segment, 1);
+        assert_eq!(sender.join().unwrap(), received, "sent after the end, or lost");
+        assert!(!send(&segment, 0, 0), "closed");
+        segment.assert_empty();
+    });
+}
+
+fn two_senders(shape: Shape) {
+    explore(1, move || {
+        let segment = Segment::new(shape.closing());
+        let senders = [0, 1].map(|index| {
+            let segment = segment.clone();
+            thread::spawn(move || send(&segment, index, index as u32) as usize)
+        });
+        segment.queue_at(0).set_closed(true);
+        let received = receive_all(&segment, 2);
+        let sent: usize = senders.into_iter().map(|sender| sender.join().unwrap()).sum();
+        assert_eq!(sent, received, "sent after the end, or lost");
+        segment.assert_empty();
+    });
+}
+
+/// The queue is closed, opened and closed again, while somebody still seals it for the first time.
+fn a_slow_sealer() {
+    explore(ORDINARY, || {
+        let segment = Segment::new(Shape::of(1, 1).closing());
+        segment.queue_at(0).set_closed(true);
+        let closer = thread::spawn({
+            let segment = segment.clone();
+            move || {
+                segment.queue_at(0).set_closed(false);
+                thread::yield_now();
+                segment.queue_at(0).set_closed(true);
+                thread::yield_now();
+                receive_all(&segment, 1)
+            }
+        });
+        let sender = thread::spawn({
+            let segment = segment.clone();
+            move || send(&segment, 0, 0) as usize
+        });
+        segment.queue_at(0).seal().unwrap();
+        assert_eq!(closer.join().unwrap(), sender.join().unwrap(), "sent after the end, or lost");
+        segment.assert_empty();
+    });
+}
+
+#[test]
+fn nothing_comes_after_a_queue_is_sealed_and_empty() {
+    for shape in [Shape::of(0, 1), Shape::of(1, 1), Shape::of(0, 1).ancient()] {
+        a_sender_and_a_closer(shape);
+    }
+    caught(&["closed-looked-at-once"], || a_sender_and_a_closer(Shape::of(1, 1)));
+    caught(&["slot-not-burnt"], || a_sender_and_a_closer(Shape::of(1, 1)));
+    needs(&[5], || a_sender_and_a_closer(Shape::of(1, 1)));
+}
+
+#[test]
+fn nothing_comes_after_the_end_from_two_senders() {
+    two_senders(Shape::of(0, 2));
+}
+
+#[test]
+fn a_lane_that_comes_into_being_meanwhile_is_closed_as_well() {
+    a_sender_and_a_closer(Shape::of(1, 1).bare());
+    caught(&["fence-after-rmw"], || a_sender_and_a_closer(Shape::of(1, 1).bare()));
+}
+
+#[test]
+fn a_slow_sealer_does_not_seal_the_next_closing() {
+    a_slow_sealer();
+    caught(&["epoch-not-compared"], a_slow_sealer);
+}
