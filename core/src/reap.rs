@@ -8,9 +8,9 @@ use crate::recover::{Decision, Evidence, Reaped, Reaper, classify};
 use crate::registry;
 use crate::segment::Segment;
 use crate::span;
-use crate::sync::{S3, S6, S8, S9, S10, window};
+use crate::sync::{S6, S8, S9, S10, window};
 use crate::wait;
-use crate::word::{ChunkState, ChunkWord, ClaimState, ClaimWord, Name, RecordWord};
+use crate::word::{ChunkWord, ClaimState, ClaimWord, Name, RecordWord};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The dead members of a pass.

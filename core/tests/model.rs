@@ -16,6 +16,7 @@ const LANES: [Lane; 4] = [Lane::Urgent, Lane::High, Lane::Normal, Lane::Low];
 #[derive(Clone, Debug)]
 enum Operation {
     Send { lane: usize, length: usize },
+    SendBatch { lane: usize, count: usize },
     Take,
     Release { held: usize },
     Nack { held: usize },
@@ -25,26 +26,49 @@ enum Operation {
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         4 => (0..LANES.len(), 0usize..300).prop_map(|(lane, length)| Operation::Send { lane, length }),
-        4 => Just(Operation::Take),
+        2 => (0..LANES.len(), 1usize..5).prop_map(|(lane, count)| Operation::SendBatch { lane, count }),
+        6 => Just(Operation::Take),
         2 => (0usize..8).prop_map(|held| Operation::Release { held }),
         2 => (0usize..8).prop_map(|held| Operation::Nack { held }),
         1 => Just(Operation::Leave),
     ]
 }
 
-/// What a queue should be: a first-in-first-out list per lane, and one of returned messages before them.
+type Messages = VecDeque<(u64, u32)>;
+
+/// What a queue should be: a first-in-first-out list of batches per lane, and one of returned messages before them. What the taker has begun
+/// to take of a batch stands at the front of its lane.
 #[derive(Default)]
 struct Model {
-    returned: VecDeque<(u64, u32)>,
-    lanes: [VecDeque<(u64, u32)>; 4],
+    returned: Messages,
+    begun: [Messages; 4],
+    lanes: [VecDeque<Messages>; 4],
     held: Vec<(u64, u32)>,
+    /// By the present taker; every 32nd time the least urgent lane comes first.
+    taken: u32,
 }
 
 impl Model {
     fn take(&mut self) -> Option<(u64, u32)> {
-        let (number, deliveries) =
-            self.returned.pop_front().or_else(|| self.lanes.iter_mut().find_map(VecDeque::pop_front))?;
+        let (number, deliveries) = self.returned.pop_front().or_else(|| {
+            let patient = self.taken % 32 == 31;
+            (0..LANES.len()).map(|lane| if patient { LANES.len() - 1 - lane } else { lane }).find_map(|lane| {
+                if self.begun[lane].is_empty() {
+                    self.begun[lane] = self.lanes[lane].pop_front()?;
+                }
+                self.begun[lane].pop_front()
+            })
+        })?;
+        self.taken += 1;
         Some((number, deliveries + 1))
+    }
+
+    /// Of what the taker has begun, the next message of each batch is its own already.
+    fn counts(&self) -> (u64, u64) {
+        let begun: usize = self.begun.iter().map(VecDeque::len).sum();
+        let next = self.begun.iter().filter(|begun| !begun.is_empty()).count();
+        let lanes: usize = self.lanes.iter().flatten().map(VecDeque::len).sum();
+        ((self.returned.len() + lanes + begun - next) as u64, (self.held.len() + next) as u64)
     }
 }
 
@@ -57,6 +81,10 @@ fn payload(number: u64, length: usize) -> Vec<u8> {
     let mut bytes = number.to_le_bytes().to_vec();
     bytes.extend((0..length).map(|at| (number as usize * 31 + at) as u8));
     bytes
+}
+
+fn number_of(message: &Message<'_>) -> u64 {
+    u64::from_le_bytes(message[..8].try_into().unwrap())
 }
 
 thread_local! { static CASE: Cell<u32> = const { Cell::new(0) }; }
@@ -86,12 +114,26 @@ proptest! {
         for operation in operations {
             match operation {
                 Operation::Send { lane, length } => {
-                    let options = SendOptions { lane: LANES[lane], timeout: Some(Duration::ZERO), correlation: sent, ..SendOptions::default() };
+                    let options = SendOptions { lane: LANES[lane], timeout: Some(Duration::ZERO), ..SendOptions::default() };
                     let result = sender.send("work", &payload(sent, length), &options);
                     if model.lanes[lane].len() < LIMIT {
                         prop_assert!(result.is_ok(), "{result:?}");
-                        model.lanes[lane].push_back((sent, 0));
+                        model.lanes[lane].push_back(VecDeque::from([(sent, 0)]));
                         sent += 1;
+                    } else {
+                        prop_assert_eq!(result, Err(Error::Full { queue: "work".into(), limit: LIMIT as u32 }));
+                    }
+                }
+                Operation::SendBatch { lane, count } => {
+                    let options = SendOptions { lane: LANES[lane], timeout: Some(Duration::ZERO), ..SendOptions::default() };
+                    let numbers = sent..sent + count as u64;
+                    let payloads: Vec<_> = numbers.clone().map(|number| payload(number, 8)).collect();
+                    let payloads: Vec<_> = payloads.iter().map(Vec::as_slice).collect();
+                    let result = sender.send_batch("work", &payloads, &options);
+                    if model.lanes[lane].len() < LIMIT {
+                        prop_assert_eq!(result.map(|ids| ids.len()), Ok(count));
+                        model.lanes[lane].push_back(numbers.map(|number| (number, 0)).collect());
+                        sent += count as u64;
                     } else {
                         prop_assert_eq!(result, Err(Error::Full { queue: "work".into(), limit: LIMIT as u32 }));
                     }
@@ -99,7 +141,7 @@ proptest! {
                 Operation::Take => {
                     let got = taker.try_receive("work").unwrap();
                     let expected = model.take();
-                    let seen = got.as_ref().map(|message| (message.correlation(), message.deliveries()));
+                    let seen = got.as_ref().map(|message| (number_of(message), message.deliveries()));
                     prop_assert_eq!(seen, expected);
                     if let (Some(message), Some(expected)) = (got, expected) {
                         prop_assert_eq!(&message[..], &payload(expected.0, message.len() - 8)[..]);
@@ -120,24 +162,26 @@ proptest! {
                 Operation::Leave => {
                     taker.close();
                     taker = bus.join().unwrap();
+                    model.taken = 0;
                     for raw in held.drain(..) {
                         prop_assert!(matches!(again(&taker, raw), Err(Error::Released)));
                     }
                     // In what order they come back is not promised: compare them as a set from here on.
-                    let back = model.held.drain(..).collect::<Vec<_>>();
+                    let begun = model.begun.iter_mut().flat_map(|begun| begun.drain(..));
+                    let back = model.held.drain(..).chain(begun).collect::<Vec<_>>();
                     for _ in 0..model.returned.len() + back.len() {
                         let message = taker.receive("work", Some(Duration::ZERO)).unwrap();
-                        let seen = (message.correlation(), message.deliveries() - 1);
+                        let seen = (number_of(&message), message.deliveries() - 1);
                         prop_assert!(model.returned.contains(&seen) || back.contains(&seen), "{seen:?}");
                         message.release().unwrap();
+                        model.taken += 1;
                     }
                     model.returned.clear();
                 }
                 Operation::Release { .. } | Operation::Nack { .. } => {}
             }
             let queue = bus.observer().unwrap().queues().remove(0);
-            let waiting = model.returned.len() + model.lanes.iter().map(VecDeque::len).sum::<usize>();
-            prop_assert_eq!((queue.queued, queue.in_flight), (waiting as u64, held.len() as u64));
+            prop_assert_eq!((queue.queued, queue.in_flight), model.counts());
         }
     }
 

@@ -24,6 +24,7 @@ struct Entry {
 #[derive(Default, Debug)]
 pub struct Books {
     entries: BTreeMap<u64, Entry>,
+    batches: Vec<(u64, u64)>,
     takings_in_doubt: u32,
     purges: u32,
     purges_done: u32,
@@ -62,6 +63,7 @@ impl Books {
                     self.purged += count;
                 }
                 Event::Trying(number) => self.entry(*number).tried = true,
+                Event::Batch(first, count) => self.batches.push((*first, *count)),
                 Event::Sent(number) => self.entry(*number).sent = true,
                 Event::Refused(number) => self.entry(*number).refused = true,
                 Event::Taking => takings += 1,
@@ -127,6 +129,13 @@ impl Books {
                 let there = !entry.deliveries.is_empty();
                 balance.committed_in_doubt += there as u64;
                 balance.vanished_in_doubt += !there as u64;
+            }
+        }
+        for (first, count) in &self.batches {
+            let there = |number| self.entries.get(&number).is_some_and(|entry| !entry.deliveries.is_empty());
+            let arrived = (*first..first + count).filter(|number| there(*number)).count() as u64;
+            if arrived != 0 && arrived != *count {
+                return Err(format!("of the batch of {count} messages from {first} on, {arrived} arrived"));
             }
         }
         if gaps > self.takings_in_doubt {

@@ -55,7 +55,27 @@ impl Clerk {
         }
     }
 
-    /// The same with a loan, written in place.
+    /// Sends the next `count` numbers as one batch. `false`: refused for want of room.
+    ///
+    /// # Errors
+    /// As [`Clerk::send`].
+    pub fn send_batch(&mut self, member: &Member, to: &str, count: u64, options: &SendOptions) -> Result<bool> {
+        let first = self.reserve(count);
+        let numbers = first..first + count;
+        numbers.clone().for_each(|number| self.say(Event::Trying(number)));
+        self.say(Event::Batch(first, count));
+        let payloads: Vec<_> = numbers.clone().map(|number| payload(number, 40)).collect();
+        let payloads: Vec<_> = payloads.iter().map(Vec::as_slice).collect();
+        let said = match member.send_batch(to, &payloads, options) {
+            Ok(_) => Event::Sent,
+            Err(Error::Full { .. } | Error::Timeout | Error::OutOfMemory { .. }) => Event::Refused,
+            Err(error) => return Err(error.into()),
+        };
+        numbers.for_each(|number| self.say(said(number)));
+        Ok(said(0) == Event::Sent(0))
+    }
+
+    /// Sends the next number in a loan, written in place.
     ///
     /// # Errors
     /// Any.

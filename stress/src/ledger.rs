@@ -9,6 +9,8 @@ pub enum Event {
     Ready,
     /// It is about to send this number.
     Trying(u64),
+    /// It is about to send so many numbers, from this one on, as one batch: all of them or none.
+    Batch(u64, u64),
     /// `send` returned: the number is on the bus.
     Sent(u64),
     /// `send` failed: the number is not on the bus.
@@ -88,6 +90,7 @@ impl fmt::Display for Event {
         match self {
             Event::Ready => write!(f, "ready"),
             Event::Trying(number) => write!(f, "trying {number}"),
+            Event::Batch(first, count) => write!(f, "batch {first} {count}"),
             Event::Sent(number) => write!(f, "sent {number}"),
             Event::Refused(number) => write!(f, "refused {number}"),
             Event::Taking => write!(f, "taking"),
@@ -127,6 +130,7 @@ impl Event {
         Some(match (verb, &numbers[..]) {
             ("ready", []) => Event::Ready,
             ("trying", [number]) => Event::Trying(*number),
+            ("batch", [first, count]) => Event::Batch(*first, *count),
             ("sent", [number]) => Event::Sent(*number),
             ("refused", [number]) => Event::Refused(*number),
             ("taking", []) => Event::Taking,

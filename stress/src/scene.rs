@@ -3,12 +3,13 @@
 use crate::Result;
 use crate::books::Books;
 pub use crate::clerk::Clerk;
+use crate::killer::PATIENCE;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use swarmbus_core::{Bus, CreateOptions, Error, Lane, SendOptions};
+use swarmbus_core::{Bus, CreateOptions, Error, Lane, Observer, SendOptions};
 
 static SCENES: AtomicUsize = AtomicUsize::new(0);
 static SWEEP: Once = Once::new();
@@ -102,6 +103,7 @@ pub fn collect(bus: &Bus, books: &mut Books) -> Result<u64> {
             loop {
                 let message = match member.try_receive(&queue.name) {
                     Ok(Some(message)) => message,
+                    Ok(None) if is_parked(&observer, &queue.name) => member.receive(&queue.name, Some(PATIENCE))?,
                     Ok(None) | Err(Error::Closed { .. }) => break,
                     Err(error) => return Err(error.into()),
                 };
@@ -113,6 +115,12 @@ pub fn collect(bus: &Bus, books: &mut Books) -> Result<u64> {
     }
     books.add_dropped(observer.queues().iter().map(|queue| queue.dropped).sum());
     Ok(found)
+}
+
+/// Whether messages of a queue wait for their time.
+fn is_parked(observer: &Observer, queue: &str) -> bool {
+    let lanes = observer.queues().into_iter().filter(|info| info.name == queue).flat_map(|info| info.lanes);
+    lanes.into_iter().any(|lane| lane.lane == "parked" && lane.depth > 0)
 }
 
 /// A fresh member talks to itself through a queue.

@@ -22,6 +22,8 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::SendWaking, &[1, 2, 3, 4, 5, 6, 9, 10, 17, 18]),
     (Operation::SendFull, &[1, 2, 3, 4, 7, 8, 16, 17, 18]),
     (Operation::SendWait, &[1, 2, 3, 4, 7, 8, 16, 17, 18, 33, 34, 35]),
+    (Operation::SendBatch, &[1, 2, 3, 4, 5, 6, 17, 18, 64]),
+    (Operation::SendBatchFull, &[1, 2, 3, 4, 7, 8, 16, 17, 18, 64, 65]),
     (Operation::Loan, &[16, 17, 18]),
     (Operation::Publish, &[1, 2, 3, 4, 5, 6, 10, 17, 18]),
     (Operation::Receive, &[11, 12, 13, 14, 15]),
@@ -31,6 +33,9 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::ReleaseLarge, &[16]),
     (Operation::Nack, &[1, 2, 3, 4, 5, 6, 10]),
     (Operation::NackFull, &[1, 2, 3, 4, 7, 8, 60, 61]),
+    (Operation::Park, &[1, 2, 3, 4, 6, 10, 69, 70]),
+    (Operation::ReceiveParked, &[15, 71, 72, 73]),
+    (Operation::ReceiveBatch, &[11, 12, 13, 14, 15, 16, 66, 67]),
     (Operation::ReceiveAny, &[11, 12, 13, 14, 15]),
     (Operation::ReceiveAnyWait, &[33, 34, 35]),
     (Operation::Fetch, &[1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 41]),
@@ -54,9 +59,10 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::SetSender, &[1, 2, 3, 4, 5, 6, 17, 18, 27, 28, 29, 30]),
     (Operation::Close, &[1, 2, 3, 4, 5, 6, 10, 37, 38, 41]),
     (Operation::CloseUnused, &[37, 50, 51, 53, 54, 55, 59]),
-    (Operation::CloseQueue, &[36]),
+    (Operation::CloseQueue, &[36, 62, 63]),
     (Operation::Supervise, &[37]),
     (Operation::ReapMessages, &[1, 2, 3, 4, 5, 6, 39, 40, 41, 42, 43, 44]),
+    (Operation::ReapBatches, &[39, 40, 42, 44, 68]),
     (Operation::ReapHeap, &[39, 40, 42, 44, 50, 51, 53, 54, 55, 56, 59]),
     (Operation::ReapNames, &[9, 39, 40, 42, 43, 44]),
     (Operation::Create, &[45, 46, 47]),
@@ -169,7 +175,7 @@ impl Case<'_> {
             scene.declare(queue, &options)?;
         }
         let (mut clerk, member) = (Clerk::new(1, true), scene.join()?);
-        let full = matches!(self.operation, Operation::SendFull | Operation::SendWait);
+        let full = matches!(self.operation, Operation::SendFull | Operation::SendWait | Operation::SendBatchFull);
         for _ in 0..if full { 16 } else { 3 } {
             clerk.send(&member, "q", 40, &patience(Lane::Normal, Duration::ZERO))?;
         }

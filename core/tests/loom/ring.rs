@@ -7,8 +7,8 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use swarmbus_core::memory::Memory;
-use swarmbus_core::ring::Pushed;
 use swarmbus_core::queue::take_from;
+use swarmbus_core::ring::Pushed;
 use swarmbus_core::word::{ChunkState, ChunkWord};
 
 fn queued(shape: Shape) -> Arc<Segment> {

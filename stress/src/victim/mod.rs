@@ -1,6 +1,7 @@
 //! What a victim does when it dies.
 
 mod asking;
+mod later;
 mod moving;
 mod names;
 mod operation;
@@ -90,6 +91,11 @@ impl Victim {
                 self.send("q", 40, Lane::Normal, if self.round % 3 == 2 { Duration::ZERO } else { SOON }, false)
             }
             O::SendWaking => self.send_waking(&bus.join()?),
+            O::SendBatch => self.send_batch(&bus.join()?),
+            O::SendBatchFull => self.send_batch(&bus.join()?),
+            O::Park => self.park(&bus.join()?),
+            O::ReceiveParked => self.receive_parked(&bus.join()?),
+            O::ReceiveBatch => self.receive_batch(&bus.join()?),
             O::Loan => {
                 let member = bus.join()?;
                 self.armed(|_| {
@@ -191,6 +197,9 @@ impl Victim {
                 let member = bus.join()?;
                 let _bit = self.clerk.take(&member, "quiet", Duration::from_millis(1))?;
                 bus.declare("closing", &QueueOptions::default())?;
+                // A queue that was never used has no lanes to close.
+                member.send("closing", b"", &patience(Lane::Normal, LONG))?;
+                member.receive("closing", Some(LONG))?.release()?;
                 self.armed(|_| {
                     member.close_queue("closing")?;
                     Ok(member.reopen_queue("closing")?)
@@ -204,7 +213,7 @@ impl Victim {
                     Ok(())
                 })
             }
-            O::ReapMessages | O::ReapHeap | O::ReapNames => self.reap(&bus.join()?),
+            O::ReapMessages | O::ReapBatches | O::ReapHeap | O::ReapNames => self.reap(&bus.join()?),
             O::Create => self.armed(|_| Ok(make_second(bus.name())?)).map(drop),
             O::Destroy => match rehearse_second(bus.name()) {
                 Ok(second) => self.armed(|_| Ok(second.destroy()?)),

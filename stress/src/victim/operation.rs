@@ -24,6 +24,10 @@ pub enum Operation {
     SendFull,
     /// Send to a full queue with a little patience.
     SendWait,
+    /// Send three messages as one batch.
+    SendBatch,
+    /// Send a batch to a full queue.
+    SendBatchFull,
     /// Borrow a chunk and give it back unpublished.
     Loan,
     /// Publish a loan.
@@ -42,6 +46,12 @@ pub enum Operation {
     Nack,
     /// Give a message back to a queue whose redelivery ring is full.
     NackFull,
+    /// Give a message back to its queue, to be taken later.
+    Park,
+    /// Take a message whose time has come.
+    ReceiveParked,
+    /// Take a batch.
+    ReceiveBatch,
     /// Take what comes first of several queues.
     ReceiveAny,
     /// Wait for several queues.
@@ -94,6 +104,8 @@ pub enum Operation {
     Supervise,
     /// Reap processes that died with messages.
     ReapMessages,
+    /// Reap processes that died while they sent batches.
+    ReapBatches,
     /// Reap processes that died while they took memory.
     ReapHeap,
     /// Reap processes that died while they attached or waited.
@@ -113,8 +125,7 @@ impl Operation {
     /// The dead whom this operation finds: what they did, and where they died.
     pub(crate) fn corpses(self) -> Vec<(Operation, Point)> {
         use Operation::{Attach, Close, CloseUnused, Fetch, Nack, NackFull, ReapHeap, ReapMessages, ReapNames};
-        use Operation::{Receive, ReceiveWait};
-        use Operation::{Release, Send, SendCold, SendLarge};
+        use Operation::{ReapBatches, Receive, ReceiveWait, Release, Send, SendBatch, SendCold, SendLarge};
         fn at(number: u32) -> Point {
             Point::Window { number, nth: 0 }
         }
@@ -122,6 +133,7 @@ impl Operation {
             ReapMessages => {
                 vec![(Release, Point::Write(0)), (Send, at(4)), (Receive, at(12)), (Nack, at(4)), (Close, at(37))]
             }
+            ReapBatches => vec![(SendBatch, at(4)), (SendBatch, at(64))],
             ReapHeap => vec![
                 (SendCold, at(57)),
                 (SendLarge, at(19)),
