@@ -41,7 +41,7 @@ fn one_shelves_one_fetches() {
 }
 
 fn two_fetch() {
-    every_death(ORDINARY, |budget| {
+    every_death(1, |budget| {
         let segment = Segment::new(Shape::of(0, 1));
         segment.send(member(0), 0, 0, 7).unwrap();
         let claimed = segment.take(member(1), 0).unwrap();
