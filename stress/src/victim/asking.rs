@@ -2,9 +2,10 @@
 
 use super::{LONG, Victim};
 use crate::Result;
+use crate::killer::PATIENCE;
 use crate::scene::{Clerk, patience};
 use nix::unistd::gettid;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use swarmbus_core::{Bus, Error, Lane};
 
@@ -31,28 +32,29 @@ impl Victim {
             Err(Error::AgentBusy { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let (bus, first, caller) = (self.bus.clone(), self.clerk.reserve(10), gettid());
-        let waits = AtomicBool::new(false);
+        let (bus, first, caller) = (self.bus.clone(), self.clerk.reserve(10), gettid().as_raw());
+        // Next to a peer, who may be faster to ask or to answer, neither waits for long.
+        let patience = if self.orders.times == 1 { PATIENCE } else { LONG };
+        let thread = AtomicI32::new(0);
         std::thread::scope(|threads| {
-            let answering = threads.spawn(|| answer_sleeper(&bus, first, caller.as_raw(), &waits));
+            let answering = threads.spawn(|| answer_sleeper(&bus, first, caller, &thread, patience));
             let started = Instant::now();
-            while !waits.load(Relaxed) && started.elapsed() < LONG {
+            while !is_asleep(thread.load(Relaxed)) && !answering.is_finished() && started.elapsed() < patience {
                 std::thread::yield_now();
             }
-            std::thread::sleep(Duration::from_millis(1));
-            let called = self.armed(|clerk| clerk.call(&agent, "questions", LONG));
+            let called = self.armed(|clerk| clerk.call(&agent, "questions", patience));
             answering.join().map_err(|_| "the answering thread panicked")??;
             called.map(drop)
         })
     }
 }
 
-fn answer_sleeper(bus: &Bus, first: u64, caller: i32, waits: &AtomicBool) -> Result<()> {
+fn answer_sleeper(bus: &Bus, first: u64, caller: i32, thread: &AtomicI32, patience: Duration) -> Result<()> {
     let (member, mut clerk) = (bus.join()?, Clerk::new(first, false));
-    waits.store(true, Relaxed);
-    let Some((number, question)) = clerk.take(&member, "questions", LONG)? else { return Ok(()) };
+    thread.store(gettid().as_raw(), Relaxed);
+    let Some((number, question)) = clerk.take(&member, "questions", patience)? else { return Ok(()) };
     let started = Instant::now();
-    while !is_asleep(caller) && started.elapsed() < LONG {
+    while !is_asleep(caller) && started.elapsed() < patience {
         std::thread::yield_now();
     }
     clerk.reply(&question)?;
