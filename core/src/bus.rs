@@ -144,8 +144,8 @@ impl Bus {
 
     /// When all indices are taken: reaps the dead from the index that is kept for this. `true` if that buried somebody.
     pub(crate) fn reap_from_reserve(&self) -> Result<bool> {
-        let name = registry::claim_reserve(self.segment())?;
-        Ok(Member::new(self, name).reap()?.members > 0)
+        let seat = registry::claim_reserve(self.segment())?;
+        Ok(Member::new(self, seat).reap()?.members > 0)
     }
 }
 

@@ -185,7 +185,7 @@ pub struct MemberEntry {
     pub declaring: Word,
     /// Whom its messages say they are from (queue name plus 1), or 0.
     pub sender: Word,
-    /// The thread to which the handle is bound (`stamp:32 · tid:32`), or 0: to the process alone.
+    /// [`crate::word::ThreadWord`]: the thread to which the handle is bound, or 0: to the process alone.
     pub thread: Word,
     /// The queue whose messages it taps (name plus 1), or 0.
     pub taps: Word,

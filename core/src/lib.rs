@@ -25,6 +25,7 @@
 mod error;
 mod name;
 
+pub mod binding;
 pub mod layout;
 pub mod memory;
 pub mod parking;

@@ -76,8 +76,9 @@ pub fn unshelve(segment: &Segment, me: Name, queue: &Queue<'_>) -> bool {
     reaper.reaped.redelivered > 0
 }
 
-/// Marks as dead every claim whose process the kernel says is dead, and collects those and the ones marked before.
+/// Marks as dead every claim whose process or thread the kernel says is dead, and collects those and the ones marked before.
 fn find_dead(segment: &Segment, me: Name, only: Option<u32>) -> Dead<'_> {
+    registry::forget_buried(segment);
     let roster = segment.roster();
     let mut dead = Dead { segment, claims: Vec::new(), by_index: vec![0; roster.len()] };
     for (index, row) in roster.iter().enumerate() {

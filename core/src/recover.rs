@@ -5,7 +5,7 @@
 //! word seen, so a reaper that comes late changes nothing. Ownership passes from the dead to the reaper by name (*adopt*),
 //! never through a state that names nobody.
 //!
-//! Death is the kernel's word (see [`crate::platform::process`]), never a time-out; it also orders the dead member's writes
+//! Death is the kernel's word (`platform::process`) about a process or thread, never a time-out; it also orders the dead member's writes
 //! before the reaper's reads.
 
 use crate::layout::{Notes, REDELIVERY};

@@ -6,7 +6,9 @@
 //!   that comes late could wipe the notes of the next owner.)
 //! - **I17** A queue's record is written whole before the directory refers to it; the directory's compare-exchange is the commit
 //!   point of `declare`. The directory never forgets, so two declarations of a name meet at the same first free word.
+//! - **I28** A handle that is bound to a thread lives as long as that thread: see [`crate::binding`].
 
+use crate::binding;
 use crate::bus::QueueOptions;
 use crate::error::{Error, Result};
 use crate::layout::QUEUE_MAKES_ROOM;
@@ -16,7 +18,7 @@ use crate::name;
 use crate::platform::{own, process};
 use crate::segment::Segment;
 use crate::sync::{S6, S8, S9, window};
-use crate::word::{ClaimState, ClaimWord, Name, RecordState, RecordWord};
+use crate::word::{ClaimState, ClaimWord, Name, RecordState, RecordWord, ThreadWord};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// How often, a millisecond apart, the reserve is tried while another process reaps from it.
@@ -27,8 +29,18 @@ fn own_stamp(segment: &Segment) -> Result<u64> {
         .ok_or_else(|| Error::System { what: "cannot open a pidfd of this process".into(), errno: libc::ENOSYS })
 }
 
+/// What a handle knows of its claim on an index.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat {
+    /// Its name.
+    pub member: Name,
+    claim: ClaimWord,
+    /// Tells it from a later claim of this process that looks the same.
+    serial: u64,
+}
+
 /// Claims an index for this process: `preferred` if it is free, else the next free one after the last claim.
-pub fn claim_member(segment: &Segment, preferred: Option<u16>) -> Result<Name> {
+pub fn claim_member(segment: &Segment, preferred: Option<u16>) -> Result<Seat> {
     let stamp = own_stamp(segment)?;
     let agents = reserve_of(segment) as usize;
     // Relaxed: a hint that spreads claims over the roster, so that an index is reused late.
@@ -40,13 +52,13 @@ pub fn claim_member(segment: &Segment, preferred: Option<u16>) -> Result<Name> {
             continue;
         }
         let claim = ClaimWord::new(stamp, std::process::id(), seen.incarnation(), ClaimState::Live);
-        let Some(member) = try_claim(segment, index as u16, seen, claim) else { continue };
+        let Some(seat) = try_claim(segment, index as u16, seen, claim) else { continue };
         window(24);
-        if let Err(error) = reset_entry(segment, member) {
-            give_up_claim(segment, member, ClaimWord::freed);
+        if let Err(error) = reset_entry(segment, seat.member) {
+            give_up_claim(segment, &seat, ClaimWord::freed);
             return Err(error);
         }
-        return Ok(member);
+        return Ok(seat);
     }
     Err(Error::TooManyAgents { limit: agents as u32 })
 }
@@ -58,7 +70,7 @@ pub fn reserve_of(segment: &Segment) -> u16 {
 
 /// Claims the reserve, also from a dead holder. Its entry is not reset: it tells the new holder what the ones before may have left, who all
 /// count as dead (see [`crate::reap`]).
-pub fn claim_reserve(segment: &Segment) -> Result<Name> {
+pub fn claim_reserve(segment: &Segment) -> Result<Seat> {
     let stamp = own_stamp(segment)?;
     let index = reserve_of(segment);
     segment.commit_cell(index)?;
@@ -69,8 +81,8 @@ pub fn claim_reserve(segment: &Segment) -> Result<Name> {
             ClaimState::Live => has_died(segment, index, seen),
         };
         let claim = ClaimWord::new(stamp, std::process::id(), seen.incarnation().wrapping_add(1), ClaimState::Live);
-        if free && let Some(member) = try_claim(segment, index, seen, claim) {
-            return Ok(member);
+        if free && let Some(seat) = try_claim(segment, index, seen, claim) {
+            return Ok(seat);
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
@@ -78,41 +90,70 @@ pub fn claim_reserve(segment: &Segment) -> Result<Name> {
 }
 
 /// One compare-exchange from the exact claim seen.
-fn try_claim(segment: &Segment, index: u16, seen: ClaimWord, claim: ClaimWord) -> Option<Name> {
-    if !own::enter(segment.birth(), index) {
-        return None;
-    }
+fn try_claim(segment: &Segment, index: u16, seen: ClaimWord, claim: ClaimWord) -> Option<Seat> {
+    let shared = &segment.roster()[index as usize].claim;
+    let serial = own::enter(segment.birth(), index, |known| shared.load(S9.acquire()) == known)?;
+    let seat = Seat { member: Name::new(index, claim.incarnation()), claim, serial };
     segment.file().lock_member(index);
-    if segment.roster()[index as usize].claim.compare_exchange(seen.0, claim.0, S9.acquire()).is_err() {
-        forget_claim(segment, index);
+    if shared.compare_exchange(seen.0, claim.0, S9.acquire()).is_err() {
+        forget_claim(segment, &seat);
         return None;
     }
-    Some(Name::new(index, claim.incarnation()))
+    own::confirm(segment.birth(), index, serial, claim.0);
+    Some(seat)
 }
 
-fn forget_claim(segment: &Segment, index: u16) {
-    segment.file().unlock_member(index);
-    own::leave(segment.birth(), index);
+/// Forgets in this process a claim that is given up, or another's by now.
+pub fn forget_claim(segment: &Segment, seat: &Seat) {
+    let index = seat.member.index();
+    own::leave(segment.birth(), index, seat.serial, || segment.file().unlock_member(index));
+}
+
+/// Forgets in this process the claims that others have buried.
+pub fn forget_buried(segment: &Segment) {
+    let is_current = |index: u16, claim: u64| {
+        segment.roster().get(index as usize).is_some_and(|row| row.claim.load(S9.acquire()) == claim)
+    };
+    own::forget_buried(segment.birth(), is_current, |index| segment.file().unlock_member(index));
 }
 
 /// Ends a member's own claim: `last` makes its next word.
-pub fn give_up_claim(segment: &Segment, member: Name, last: impl Fn(ClaimWord) -> ClaimWord) {
-    let claim = &segment.roster()[member.index() as usize].claim;
-    let seen = ClaimWord(claim.load(S9.acquire()));
-    if seen.state() == ClaimState::Live && seen.incarnation() == member.incarnation() {
-        // S9: everything is given back when the index is seen free, or dead and left to a reaper.
-        let _ = claim.compare_exchange(seen.0, last(seen).0, S9.acquire_then(S9));
-    }
-    forget_claim(segment, member.index());
+pub fn give_up_claim(segment: &Segment, seat: &Seat, last: impl Fn(ClaimWord) -> ClaimWord) {
+    let claim = &segment.roster()[seat.member.index() as usize].claim;
+    // S9: everything is given back when the index is seen free, or dead and left to a reaper.
+    let _ = claim.compare_exchange(seat.claim.0, last(seat.claim).0, S9.acquire_then(S9));
+    forget_claim(segment, seat);
 }
 
-/// Whether the process of a living claim is dead, or has become another program: over `execve`, pid and stamp stay the same.
-///
+/// The thread word of a handle that the calling thread binds to itself.
+pub fn this_thread(seat: &Seat) -> ThreadWord {
+    let (tid, stamp) = process::this_thread();
+    ThreadWord::new(tid, stamp, seat.member.incarnation())
+}
+
+/// Takes a handle from the thread to which it is bound, in order to drop it. `false`: somebody else gives back what it had, or has.
+pub fn take_over(segment: &Segment, seat: &Seat, thread: ThreadWord) -> bool {
+    let index = seat.member.index();
+    let Some(entry) = segment.member(index) else { return false };
+    let claim = &segment.roster()[index as usize].claim;
+    own::is_seated(segment.birth(), index, seat.serial) && binding::take_over(&entry.thread, thread, claim, seat.claim)
+}
+
+/// Whether nobody can use a living claim any more: its process is dead or has become another program (over `execve`, pid and stamp stay the same), or
+/// the thread to which it is bound has ended.
+pub fn has_died(segment: &Segment, index: u16, claim: ClaimWord) -> bool {
+    if has_process_died(segment, index, claim) {
+        return true;
+    }
+    let has_ended = |thread: ThreadWord| process::has_thread_ended(claim.pid(), thread.tid(), thread.stamp());
+    segment.member(index).is_some_and(|entry| binding::condemn(&entry.thread, claim, has_ended))
+}
+
 /// A process knows its own members. Of another's, a lock that ends with `execve` is a quick sign of life; without it (it is a hint, and programs
 /// exist that close every descriptor) the process is alive as a member while it has the segment mapped, which ends with `execve`, too.
-pub fn has_died(segment: &Segment, index: u16, claim: ClaimWord) -> bool {
+fn has_process_died(segment: &Segment, index: u16, claim: ClaimWord) -> bool {
     let own = claim.pid() == std::process::id();
-    if own && own::has(segment.birth(), index) {
+    if own && own::has(segment.birth(), index, claim.0) {
         return false;
     }
     if process::is_dead(claim.pid(), claim.stamp(), segment.stamp_is_inode()) {
@@ -143,6 +184,8 @@ fn reset_entry(segment: &Segment, member: Name) -> Result<()> {
             word.store(0, Relaxed);
         }
     }
+    // S8: whoever still knows the index from its life before and finds the word reset finds another's claim as well.
+    entry.thread.store(0, S8.release());
     window(26);
     Ok(())
 }

@@ -345,6 +345,41 @@ impl ClaimWord {
     }
 }
 
+/// The thread to which a handle is bound, `stamp:31 · condemned:1 · incarnation:10 · tid:22`; zero: none, it is bound to its process alone.
+///
+/// The incarnation is the handle's, so that the word of a former life of its index says nothing about this one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ThreadWord(pub u64);
+
+impl ThreadWord {
+    const CONDEMNED: u64 = 1 << 32;
+
+    /// Packs; `stamp` is the low bits of the thread's start time, 0 if that is not known.
+    pub const fn new(tid: u32, stamp: u64, incarnation: u16) -> ThreadWord {
+        ThreadWord(stamp << 33 | ((incarnation & INCARNATION_MASK) as u64) << 22 | (tid as u64 & 0x3f_ffff))
+    }
+
+    /// The thread.
+    pub const fn tid(self) -> u32 {
+        self.0 as u32 & 0x3f_ffff
+    }
+
+    /// What tells the thread from another with the same number, modulo 2³¹; 0: not known.
+    pub const fn stamp(self) -> u64 {
+        self.0 >> 33
+    }
+
+    /// The incarnation of the handle.
+    pub const fn incarnation(self) -> u16 {
+        (self.0 >> 22) as u16 & INCARNATION_MASK
+    }
+
+    /// The same, said to have ended: from now on what the handle had is its reaper's.
+    pub const fn condemned(self) -> ThreadWord {
+        ThreadWord(self.0 | ThreadWord::CONDEMNED)
+    }
+}
+
 /// The state of a queue's record, a mailbox's ownership or the like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RecordState {

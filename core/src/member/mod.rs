@@ -6,6 +6,7 @@ mod calls;
 mod dead_letters;
 mod receiving;
 mod sending;
+mod thread;
 mod waiting;
 
 pub use agent::Agent;
@@ -22,11 +23,11 @@ use crate::platform::fork;
 use crate::queue::{Claimed, Queue};
 use crate::reap::{give_back_chunks, reap};
 use crate::recover::{Reaped, Reaper};
-use crate::registry;
+use crate::registry::{self, Seat};
 use crate::segment::Segment;
 use crate::sync::window;
 use crate::wait;
-use crate::word::{ClaimState, ClaimWord, Name};
+use crate::word::{ClaimState, ClaimWord, Name, ThreadWord};
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -40,6 +41,9 @@ const KNOWN_HEADS: usize = 16;
 pub struct Member {
     bus: Bus,
     name: Name,
+    seat: Seat,
+    /// The thread to which it is bound.
+    thread: Cell<Option<ThreadWord>>,
     fork: u32,
     heap: RefCell<Heap>,
     sent: Cell<u64>,
@@ -54,21 +58,24 @@ impl Member {
         fork::watch();
         let segment = bus.segment();
         segment.check_open()?;
-        let name = match registry::claim_member(segment, preferred) {
+        let seat = match registry::claim_member(segment, preferred) {
             Err(Error::TooManyAgents { .. }) if bus.reap_from_reserve()? => registry::claim_member(segment, preferred)?,
             result => result?,
         };
-        let member = Member::new(bus, name);
+        let member = Member::new(bus, seat);
         // Whoever destroys the bus after this look finds the claim.
         segment.check_open()?;
         Ok(member)
     }
 
     /// The handle of an index that was just claimed.
-    pub(crate) fn new(bus: &Bus, name: Name) -> Member {
+    pub(crate) fn new(bus: &Bus, seat: Seat) -> Member {
+        let name = seat.member;
         Member {
             bus: bus.clone(),
             name,
+            seat,
+            thread: Cell::new(None),
             fork: fork::generation(),
             heap: RefCell::new(Heap::new(name)),
             // Incarnations come round again, so counts do not begin at the same number.
@@ -231,14 +238,19 @@ impl Member {
         let _ = supervisor.compare_exchange(self.name.bits() + 1, 0, Relaxed);
         let finished = unfinished.is_empty();
         let last = |seen: ClaimWord| if finished { seen.freed() } else { seen.with_state(ClaimState::Dead) };
-        registry::give_up_claim(segment, self.name, last);
+        registry::give_up_claim(segment, &self.seat, last);
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        if self.check_fork().is_ok() {
+        if self.check_fork().is_err() {
+            return;
+        }
+        if self.take_over() {
             self.leave();
+        } else {
+            registry::forget_claim(self.segment(), &self.seat);
         }
     }
 }

@@ -69,7 +69,7 @@ impl File {
 
     /// Gives the file its name, all at once. `EEXIST` if the name is taken.
     pub fn link(&self, path: &Path) -> nix::Result<()> {
-        let own = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        let own = format!("/proc/thread-self/fd/{}", self.0.as_raw_fd());
         linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, LinkatFlags::AT_SYMLINK_FOLLOW)
     }
 
@@ -111,7 +111,7 @@ impl File {
 
     /// The same file, opened anew: locks of the one are seen by the other, also in a forked child, which shares both.
     pub fn reopen(&self) -> nix::Result<File> {
-        let own = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        let own = format!("/proc/thread-self/fd/{}", self.0.as_raw_fd());
         Ok(File(open(own.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?.into()))
     }
 
@@ -238,7 +238,7 @@ pub fn list() -> Result<Vec<String>> {
 
 /// Inode of a namespace of this process, e.g. `pid`.
 pub fn namespace_inode(kind: &str) -> nix::Result<u64> {
-    Ok(stat(format!("/proc/self/ns/{kind}").as_str())?.st_ino)
+    Ok(stat(format!("/proc/thread-self/ns/{kind}").as_str())?.st_ino)
 }
 
 /// The kernel's boot id.

@@ -4,7 +4,7 @@
 //! every process one of its own (pidfs, since 6.9), else its start time. A process is dead when there is none with that pid, when
 //! that pid has another stamp, or when its pidfd is readable (at once on exit, also for a zombie that nobody has waited for).
 //! `kill(pid, 0)` and the letter in `/proc/PID/stat` are not asked: the first takes a zombie for alive, the second takes a process
-//! whose first thread has ended for a zombie.
+//! whose first thread has ended for a zombie. Of a thread of a living process they are all there is, and enough.
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 const PIDFS_MAGIC: i64 = 0x5049_4446;
 const STAMP_MASK: u64 = (1 << 30) - 1;
+const THREAD_STAMP_MASK: u64 = (1 << 31) - 1;
 
 /// A descriptor of a process; `None` if there is none with this pid.
 pub fn pidfd(pid: u32) -> Option<OwnedFd> {
@@ -36,10 +37,16 @@ fn stamp_of(fd: &OwnedFd, pid: u32, is_inode: bool) -> Option<u64> {
     Some(stamp & STAMP_MASK)
 }
 
-/// Field 22 of `/proc/PID/stat`, clock ticks since boot; the command's name before it may hold anything, also brackets.
+/// State and start time (fields 3 and 22, the latter in clock ticks since boot) of a `stat` file under /proc; the command's name before them
+/// may hold anything, also brackets.
+fn stat(path: &str) -> Option<(char, u64)> {
+    let stat = std::fs::read_to_string(path).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.chars().next()?, fields.nth(18)?.parse().ok()?))
+}
+
 fn start_time(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    stat(&format!("/proc/{pid}/stat")).map(|(_, start)| start)
 }
 
 /// The stamp of this process.
@@ -75,9 +82,44 @@ pub fn is_dead(pid: u32, stamp: u64, is_inode: bool) -> bool {
     }
 }
 
+/// Number and stamp (0: not known) of the calling thread.
+pub fn this_thread() -> (u32, u64) {
+    let start = stat("/proc/thread-self/stat").map_or(0, |(_, start)| start);
+    (nix::unistd::gettid().as_raw() as u32, start & THREAD_STAMP_MASK)
+}
+
+/// Whether a thread of a living process has ended. When the kernel does not tell, it lives.
+///
+/// The first thread of a process stays as a zombie while others live, and so does one that a debugger watches; a number that is taken again by a
+/// later thread of the same process has another start time.
+pub fn has_thread_ended(pid: u32, tid: u32, stamp: u64) -> bool {
+    // SAFETY: takes numbers only; signal 0 is none.
+    if unsafe { libc::syscall(libc::SYS_tgkill, pid as libc::pid_t, tid as libc::pid_t, 0) } != 0 {
+        return Errno::last() == Errno::ESRCH;
+    }
+    match stat(&format!("/proc/{pid}/task/{tid}/stat")) {
+        Some(('Z' | 'X' | 'x', _)) => true,
+        Some((_, start)) => stamp != 0 && start & THREAD_STAMP_MASK != stamp && has_our_clock(pid),
+        None => false,
+    }
+}
+
+/// Whether times since boot mean the same to that process: time namespaces shift them.
+fn has_our_clock(pid: u32) -> bool {
+    let clock_of = |process: &str| nix::sys::stat::stat(format!("/proc/{process}/ns/time").as_str());
+    match (clock_of("thread-self"), clock_of(&pid.to_string())) {
+        (Ok(ours), Ok(theirs)) => ours.st_ino == theirs.st_ino,
+        // A kernel without such namespaces.
+        (Err(Errno::ENOENT), Err(Errno::ENOENT)) => true,
+        _ => false,
+    }
+}
+
 /// Whether a process has a file mapped, by the file's inode. When the kernel does not tell, it has.
 pub fn has_mapped(pid: u32, inode: u64) -> bool {
     match std::fs::read_to_string(format!("/proc/{pid}/maps")) {
+        // Its first thread has ended and shows nothing; all of them share what is mapped.
+        Ok(maps) if maps.is_empty() => true,
         Ok(maps) => {
             maps.lines().any(|line| line.split_whitespace().nth(4).and_then(|word| word.parse().ok()) == Some(inode))
         }
@@ -95,6 +137,27 @@ mod tests {
             let stamp = own_stamp(is_inode).unwrap();
             assert!(!is_dead(std::process::id(), stamp, is_inode));
             assert!(is_dead(std::process::id(), stamp ^ 1, is_inode), "same pid, another process");
+        }
+    }
+
+    #[test]
+    fn a_thread_has_ended_only_when_it_has() {
+        let pid = std::process::id();
+        let (tell, told) = std::sync::mpsc::channel();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            tell.send(this_thread()).unwrap();
+            let _ = wait.recv();
+        });
+        let (tid, stamp) = told.recv().unwrap();
+        assert!(stamp != 0 && !has_thread_ended(pid, tid, stamp) && !has_thread_ended(pid, tid, 0));
+        assert!(has_thread_ended(pid, tid, stamp ^ 1), "same number, another thread");
+        assert!(has_thread_ended(1, tid, stamp) || Errno::last() == Errno::EPERM, "a thread of another process");
+        drop(go);
+        thread.join().unwrap();
+        while !has_thread_ended(pid, tid, stamp) {
+            // Joined as soon as it has let go of its stack, which is a moment before its end.
+            std::thread::yield_now();
         }
     }
 

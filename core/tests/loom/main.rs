@@ -19,5 +19,6 @@ mod sender;
 mod span;
 mod take;
 mod taker;
+mod thread;
 mod wake;
 mod wrap;
