@@ -65,14 +65,25 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::ReapBatches, &[39, 40, 42, 44, 68]),
     (Operation::ReapHeap, &[39, 40, 42, 44, 50, 51, 53, 54, 55, 56, 59]),
     (Operation::ReapNames, &[9, 39, 40, 42, 43, 44]),
+    (Operation::Bind, &[85]),
+    (Operation::CloseLate, &[1, 2, 3, 4, 5, 6, 10, 37, 41, 87]),
+    (Operation::ReapThreads, &[1, 2, 3, 4, 5, 6, 10, 39, 40, 41, 42, 44, 86]),
     (Operation::Create, &[45, 46, 47]),
     (Operation::Destroy, &[9, 48, 49]),
 ];
 
 /// The window of a fresh lane, and the operations whose lane a peer uses itself: next to one, they need not meet it fresh.
 const FRESH_LANE: u32 = 10;
-const PEER_WAS_FASTER: &[Operation] =
-    &[Operation::SendWaking, Operation::Nack, Operation::Close, Operation::Forward, Operation::Answer, Operation::Call];
+const PEER_WAS_FASTER: &[Operation] = &[
+    Operation::SendWaking,
+    Operation::Nack,
+    Operation::Close,
+    Operation::Forward,
+    Operation::Answer,
+    Operation::Call,
+    Operation::CloseLate,
+    Operation::ReapThreads,
+];
 
 /// What a sweep did.
 #[derive(Clone, Copy, Default, Debug)]

@@ -75,6 +75,9 @@ sweeps! {
     reap_batches: ReapBatches,
     reap_heap: ReapHeap,
     reap_names: ReapNames,
+    bind: Bind,
+    close_late: CloseLate,
+    reap_threads: ReapThreads,
     create: Create,
     destroy: Destroy,
 }

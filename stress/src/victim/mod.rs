@@ -7,6 +7,7 @@ mod names;
 mod operation;
 mod receiving;
 mod sending;
+mod threads;
 
 pub use names::make_second;
 pub use operation::Operation;
@@ -214,6 +215,9 @@ impl Victim {
                 })
             }
             O::ReapMessages | O::ReapBatches | O::ReapHeap | O::ReapNames => self.reap(&bus.join()?),
+            O::Bind => self.bind(),
+            O::CloseLate => self.close_late(),
+            O::ReapThreads => self.reap_threads(&bus.join()?),
             O::Create => self.armed(|_| Ok(make_second(bus.name())?)).map(drop),
             O::Destroy => match rehearse_second(bus.name()) {
                 Ok(second) => self.armed(|_| Ok(second.destroy()?)),

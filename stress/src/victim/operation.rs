@@ -110,6 +110,12 @@ pub enum Operation {
     ReapHeap,
     /// Reap processes that died while they attached or waited.
     ReapNames,
+    /// Bind a handle to its thread.
+    Bind,
+    /// Drop a handle whose thread has ended.
+    CloseLate,
+    /// Reap handles whose threads have ended.
+    ReapThreads,
     /// Create a bus.
     Create,
     /// Destroy a bus.
