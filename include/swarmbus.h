@@ -212,7 +212,8 @@
  * An agent: a member of a bus that owns a mailbox (attach, connect), or one without (join).
  *
  * The handle belongs to the thread that made it: any use by another thread is SWARMBUS_WRONG_THREAD. A thread that
- * ends closes the agents it left open. A process that forks keeps its agents; in the child they are SWARMBUS_FORKED,
+ * ends closes the agents it left open; what a thread had that ended without a chance to (by the bare system call) is
+ * given back by others, as after the end of a process. A process that forks keeps its agents; in the child they are SWARMBUS_FORKED,
  * and the child attaches anew. There swarmbus_agent_close() only frees the child's copy and touches nothing of the
  * parent's. Not for signal handlers.
  */

@@ -10,7 +10,8 @@ use std::{ptr, slice};
 /// An agent: a member of a bus that owns a mailbox (attach, connect), or one without (join).
 ///
 /// The handle belongs to the thread that made it: any use by another thread is SWARMBUS_WRONG_THREAD. A thread that
-/// ends closes the agents it left open. A process that forks keeps its agents; in the child they are SWARMBUS_FORKED,
+/// ends closes the agents it left open; what a thread had that ended without a chance to (by the bare system call) is
+/// given back by others, as after the end of a process. A process that forks keeps its agents; in the child they are SWARMBUS_FORKED,
 /// and the child attaches anew. There swarmbus_agent_close() only frees the child's copy and touches nothing of the
 /// parent's. Not for signal handlers.
 pub enum swarmbus_agent {}
@@ -28,7 +29,10 @@ unsafe fn give(
     unsafe { text::put(out, ptr::null_mut(), "agent") }?;
     // SAFETY: the caller's promise.
     no_flags(unsafe { read(opts) }?.flags)?;
-    let handle = handle::add_agent(make()?)?;
+    let party = make()?;
+    // SAFETY: its table is the calling thread's own, and what it has is reached through the handle only.
+    unsafe { party.member().bind_to_thread() }?;
+    let handle = handle::add_agent(party)?;
     // SAFETY: as above.
     unsafe { text::put(out, handle, "agent") }
 }

@@ -147,6 +147,7 @@ macro_rules! programs {
 programs! {
     after_fork,
     connect,
+    dead_thread,
     errors,
     handles,
     heap_full,
