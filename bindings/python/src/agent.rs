@@ -24,8 +24,11 @@ pub struct Agent {
 
 impl Agent {
     /// Takes an agent that the calling thread has just attached.
-    pub fn new(agent: CoreAgent) -> Agent {
-        Agent { handle: Handle::new(agent) }
+    ///
+    /// # Errors
+    /// `Closed`: the bus was destroyed meanwhile.
+    pub fn new(agent: CoreAgent) -> Result<Agent, Error> {
+        Ok(Agent { handle: Handle::new(agent)? })
     }
 }
 

@@ -86,7 +86,7 @@ impl Bus {
     /// Raises AgentBusy while somebody else who lives owns it, and TooManyAgents.
     fn attach(&self, py: Python<'_>, name: &str) -> PyResult<Agent> {
         let name = self.name_of(py, name)?;
-        self.core.attach(&name).raise(py).map(Agent::new)
+        self.core.attach(&name).and_then(Agent::new).raise(py)
     }
 
     /// Close a mailbox or queue: senders get Closed at once, receivers once it is empty.
@@ -168,5 +168,5 @@ pub fn buses(py: Python<'_>) -> PyResult<Vec<String>> {
 /// The supervisor sets both for the processes that it starts.
 #[pyfunction]
 pub fn connect(py: Python<'_>) -> PyResult<Agent> {
-    swarmbus_core::connect().raise(py).map(Agent::new)
+    swarmbus_core::connect().and_then(Agent::new).raise(py)
 }

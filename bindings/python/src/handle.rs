@@ -6,6 +6,7 @@
 //! - every call asks [`Handle::check`] first: the thread that attached, and no fork since;
 //! - whatever ends elsewhere is left in a list, which the agent's own thread works off at its next call;
 //! - views keep the agent open: `close` refuses while there are any, leaving `with` waits for the last one;
+//! - when its thread ends, others give back what it had, unless there are views, which other threads may be reading;
 //! - the mapping lives as long as any object here, so a pointer into it is never dangling;
 //! - no lock of these bindings is held while Python code may run: it could come back here and want the same lock.
 
@@ -86,8 +87,9 @@ pub struct Confined {
 }
 
 // SAFETY: `Agent` is `Send`; what it lacks is `Sync`. The reference to it is given out by `Handle::check` and what
-// stands on it only, which let the thread pass that attached and no other; and it is dropped by whoever held the last
-// `Arc`, when nobody else can use it.
+// stands on it only, which let the thread pass that attached and no other; `Handle::remove_view` lets any thread bind it
+// again, which writes nothing of the agent's own; and it is dropped by whoever held the last `Arc`, when nobody else can
+// use it.
 unsafe impl Sync for Confined {}
 
 impl Confined {
@@ -102,7 +104,8 @@ impl Confined {
 
 impl Drop for Confined {
     fn drop(&mut self) {
-        if self.forks == FORKS.load(Ordering::Relaxed) {
+        // Its thread may have ended, and a reaper be at work on what it had.
+        if self.forks == FORKS.load(Ordering::Relaxed) && self.agent.take_over() {
             self.settle();
         }
     }
@@ -161,9 +164,14 @@ pub struct Handle {
 
 impl Handle {
     /// Takes an agent that the calling thread has just attached.
-    pub fn new(agent: Agent) -> Arc<Handle> {
+    ///
+    /// # Errors
+    /// `Closed`: the bus was destroyed meanwhile.
+    pub fn new(agent: Agent) -> Result<Arc<Handle>> {
         let forks = FORKS.load(Ordering::Relaxed);
-        Arc::new(Handle {
+        // SAFETY: the rules at the top; views unbind it for as long as there are any.
+        unsafe { agent.bind_to_thread() }?;
+        Ok(Arc::new(Handle {
             bus: agent.bus().clone(),
             name: agent.name().to_owned(),
             thread: thread::current().id(),
@@ -173,7 +181,7 @@ impl Handle {
                 views: 0,
                 leaving: false,
             }),
-        })
+        }))
     }
 
     /// The bus, which also keeps the mapping alive.
@@ -282,17 +290,29 @@ impl Handle {
 
     /// Notes one more view of something whose agent is attached.
     pub fn add_view(&self) {
-        lock(&self.seat).views += 1;
+        let mut seat = lock(&self.seat);
+        seat.views += 1;
+        if seat.views == 1
+            && let Some(agent) = &seat.agent
+        {
+            agent.unbind_from_thread();
+        }
     }
 
     /// Notes that a view is gone, and closes if that was waited for.
     pub fn remove_view(&self) {
         let mut seat = lock(&self.seat);
         seat.views -= 1;
-        if seat.leaving && seat.views == 0 {
+        if seat.views > 0 {
+            return;
+        }
+        if seat.leaving {
             let agent = seat.agent.take();
             drop(seat);
             drop(agent);
+        } else if let Some(agent) = seat.agent.as_ref().filter(|_| !self.is_forked()) {
+            // SAFETY: there is no view any more.
+            unsafe { agent.bind_again() };
         }
     }
 

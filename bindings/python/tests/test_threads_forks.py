@@ -258,3 +258,73 @@ def test_a_forked_child_attaches_a_name_of_its_own(bus: swarmbus.Bus) -> None:
             with me.recv(timeout=GUARD_S) as msg:
                 got.append((msg.sender, bytes(msg)))
         assert got == [("child", b"inherited bus"), ("child", b"opened bus")]
+
+
+def test_what_an_agent_of_an_ended_thread_held_comes_back(bus: swarmbus.Bus) -> None:
+    bus.declare("worker")
+    kept: list[Any] = []
+    tids: list[int] = []
+
+    def leak() -> None:
+        worker = bus.attach("worker")
+        kept.extend([worker, worker.recv(timeout=GUARD_S)])
+        tids.append(threading.get_native_id())
+
+    with bus.attach("alice") as me:
+        me.send("worker", b"task")
+        thread = threading.Thread(target=leak)
+        thread.start()
+        thread.join(GUARD_S)
+        while os.path.exists(f"/proc/self/task/{tids[0]}"):
+            pass  # it is joined a moment before it is gone
+
+        # Another process gets it while this one lives, and so does the name.
+        def in_child() -> None:
+            with bus.attach("worker") as heir, heir.recv(timeout=GUARD_S) as msg:
+                assert (bytes(msg), msg.deliveries) == (b"task", 2)
+                heir.send("alice", b"done")
+
+        in_fork(in_child)
+        with me.recv(timeout=GUARD_S) as msg:
+            assert bytes(msg) == b"done"
+
+        # What was left of it in this process harms nobody, whoever has its place now.
+        with bus.attach("worker") as successor:
+            kept.clear()
+            gc.collect()
+            me.send("worker", b"more")
+            with successor.recv(timeout=GUARD_S) as msg:
+                assert (bytes(msg), msg.deliveries) == (b"more", 1)
+
+
+def test_views_outlive_the_thread_that_attached(bus: swarmbus.Bus) -> None:
+    bus.declare("worker")
+    views: list[memoryview] = []
+    kept: list[Any] = []
+    tids: list[int] = []
+
+    def hand_out() -> None:
+        worker = bus.attach("worker")
+        with worker.recv(timeout=GUARD_S) as msg:
+            views.append(msg.data)
+        # It is released with its last view.
+        kept.append(worker)
+        tids.append(threading.get_native_id())
+
+    with bus.attach("alice") as me:
+        me.send("worker", b"payload")
+        thread = threading.Thread(target=hand_out)
+        thread.start()
+        thread.join(GUARD_S)
+        while os.path.exists(f"/proc/self/task/{tids[0]}"):
+            pass
+        # As long as somebody may be reading, the agent counts as alive.
+        with pytest.raises(swarmbus.AgentBusy):
+            bus.attach("worker")
+        assert bytes(views[0]) == b"payload"
+        views.clear()
+        kept.clear()
+        gc.collect()
+        with bus.attach("worker") as successor:
+            assert successor.try_recv() is None
+        assert bus.info().heap.chunks.in_flight == 0
