@@ -53,7 +53,7 @@ test-loom:
 	RUSTFLAGS="--cfg loom" cargo test --quiet --target-dir target/loom --release -p swarmbus-core --test loom
 
 test-crash:
-	RUSTFLAGS="--cfg crash" cargo test --quiet --target-dir target/crash --release -p swarmbus-stress --test windows
+	RUSTFLAGS="--cfg crash" cargo test --quiet --target-dir target/crash --release -p swarmbus-stress --test windows --test purger
 
 test-python: build $(VENV)/.test-tools
 	cd bindings/python && pytest -q

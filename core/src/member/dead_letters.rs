@@ -8,7 +8,8 @@ use crate::layout::{QUEUE_MAKES_ROOM, REPLY};
 use crate::memory::Memory;
 use crate::message::{Lane, Message};
 use crate::parking::take_due;
-use crate::queue::{Claimed, NotPublished, Queue, Refusal, Route, publish, take_from, unlink};
+use crate::queue::{Claimed, NotPublished, Queue, Refusal, Route, note_wake, publish, take_from, unlink};
+use crate::reap::unshelve;
 use crate::sync::S10;
 use crate::wait;
 use crate::word::{ChunkState, ChunkWord, Name};
@@ -160,10 +161,16 @@ impl Member {
             purged.set(purged.get() + 1);
             Ok(())
         };
-        for (number, ring) in queue.active() {
-            while let Some(claimed) = take_from(self.segment(), &queue, number, ring, self.name)? {
-                wait::ring(ring.room(), 1);
-                self.each_of(claimed, purge)?;
+        note_wake(&self.entry()?.notes.takes_from, name);
+        loop {
+            for (number, ring) in queue.active() {
+                while let Some(claimed) = take_from(self.segment(), &queue, number, ring, self.name)? {
+                    wait::ring(ring.room(), 1);
+                    self.each_of(claimed, purge)?;
+                }
+            }
+            if !unshelve(self.segment(), self.name, &queue) {
+                break;
             }
         }
         while let Some(parked) = take_due(self.segment(), &queue, self.name, || None) {
