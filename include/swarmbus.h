@@ -139,6 +139,11 @@
 #define SWARMBUS_SYSTEM -22
 
 /**
+ * BrokenAnswer: the answer to a question is not whole. The detail text says why.
+ */
+#define SWARMBUS_BROKEN_ANSWER -23
+
+/**
  * Panic: a defect in the library. The call had an unknown effect; the process may go on.
  */
 #define SWARMBUS_PANIC -1000

@@ -139,6 +139,7 @@ fn code(error: &Error) -> u8 {
         | Error::Full { .. }
         | Error::AgentBusy { .. }
         | Error::OutOfMemory { .. }
+        | Error::BrokenAnswer { .. }
         | Error::TooManyAgents { .. } => TEMPORARY,
         Error::Permission { .. } => PERMISSION,
         Error::ForeignNamespace { .. } => CONFIG,
@@ -209,6 +210,7 @@ mod tests {
             (Error::TooManyAgents { limit: 1 }, 75),
             (Error::Interrupted, 130),
             (Error::System { what: text(), errno: 1 }, 71),
+            (Error::BrokenAnswer { what: text() }, 75),
         ];
         for (error, code) in expected {
             assert_eq!(Failure::from(error.clone()).code, code, "{error:?}");

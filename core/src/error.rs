@@ -170,6 +170,12 @@ errors! {
         /// Its errno.
         errno: i32
     } = -22,
+    /// The answer to a question is not whole.
+    #[error("the answer is broken: {what}")]
+    BrokenAnswer {
+        /// What is wrong with it.
+        what: String
+    } = -23,
 }
 
 impl Error {

@@ -60,7 +60,7 @@ mod segment;
 pub use bus::{Bus, QueueOptions, connect};
 pub use error::{Error, Result};
 #[cfg(not(loom))]
-pub use member::{Agent, Member, SendOptions};
+pub use member::{Agent, Answers, Member, SendOptions};
 #[cfg(not(loom))]
 pub use message::{
     BatchError, ContentType, ForwardError, Lane, Loan, Message, MessageId, PublishError, RawLoan, RawMessage,

@@ -127,6 +127,38 @@ impl Meta {
     pub(crate) fn content(self) -> ContentType {
         ContentType::from_number((self.0 >> 40) as u8)
     }
+    /// Of an answer, which part it is and whether more follow; of any other message, how many parts answered it so far.
+    pub(crate) fn flags(self) -> u16 {
+        (self.0 >> 48) as u16
+    }
+    pub(crate) fn with_flags(self, flags: u16) -> Meta {
+        Meta(self.0 & ((1 << 48) - 1) | (flags as u64) << 48)
+    }
+}
+
+/// The number of a part of an answer. After the highest comes 1, so that the first part of an answer that begins anew is told from all others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Part(u16);
+
+impl Part {
+    const MORE: u16 = 1 << 15;
+    pub(crate) const FIRST: Part = Part(0);
+
+    pub(crate) fn of(flags: u16) -> Part {
+        Part(flags & !Self::MORE)
+    }
+    pub(crate) fn flags(self, more: bool) -> u16 {
+        self.0 | if more { Self::MORE } else { 0 }
+    }
+    pub(crate) fn next(self) -> Part {
+        Part(if self.0 == !Self::MORE { 1 } else { self.0 + 1 })
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// A loan without its member: what a binding keeps. See [`Loan::into_raw`].
@@ -358,8 +390,11 @@ impl<'a> Message<'a> {
 
     /// The queue it was taken from.
     pub fn queue(&self) -> String {
-        let home = Name::from_bits(self.header_word(|header| &header.home));
-        self.member.segment().queue_name(home).unwrap_or_default()
+        self.member.segment().queue_name(self.home()).unwrap_or_default()
+    }
+
+    pub(crate) fn home(&self) -> Name {
+        Name::from_bits(self.header_word(|header| &header.home))
     }
 
     /// The lane in which it was sent.
@@ -421,17 +456,69 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Answers it: the answer reaches who asked by [`Agent::call`](crate::Agent::call), or is dropped there if nobody waits any more.
-    /// Never waits. The message stays in flight: release it after the answer.
+    /// Answers it: the answer reaches who asked by [`Agent::call`](crate::Agent::call), or is dropped there if nobody waits any more. After
+    /// [`Message::reply_part`] it is the last part. Never waits: in a full lane it takes the place of the oldest answer, which is lost.
+    /// The message stays in flight: release it after the answer.
     ///
     /// # Errors
     /// `InvalidArgument` if its sender has no mailbox; `TooLarge`, `OutOfMemory`, `Closed`.
     pub fn reply(&self, answer: &[u8], content: ContentType) -> Result<MessageId> {
-        let Some(sender) = self.sender_name() else {
-            let what = "this message cannot be answered: its sender has no mailbox".into();
-            return Err(Error::InvalidArgument { what });
+        let asker = self.asker()?;
+        // An answer that is answered has a part's number of its own, which is not ours.
+        let part = if self.lane() == Lane::Reply { Part::FIRST } else { self.part() };
+        self.member.answer(asker, self.id(), part, answer, content)
+    }
+
+    /// Answers it in part; more parts follow, and [`Message::reply`] at last. The parts reach who asked by
+    /// [`Agent::call_stream`](crate::Agent::call_stream). Waits while parts fill half of the asker's lane of answers, until `timeout` (`None`: as long as
+    /// the asker lives): who streams is slowed down by who reads.
+    ///
+    /// If the message is delivered again, because this process died, the answer begins anew, and who asked is told that it is broken. If the
+    /// message is forwarded, the answer goes on there.
+    ///
+    /// # Errors
+    /// As [`Message::reply`]; `Full` (at once with a zero timeout), `Timeout`; `Closed` if there is no room and the asker is gone.
+    pub fn reply_part(&self, part: &[u8], content: ContentType, timeout: Option<Duration>) -> Result<MessageId> {
+        self.reply_part_until(part, content, timeout, &mut || false)
+    }
+
+    /// [`Message::reply_part`] with a hook that may end the wait for room: asked after signals and about once a second.
+    ///
+    /// # Errors
+    /// As [`Message::reply_part`], and [`Error::Interrupted`] when the hook says so.
+    pub fn reply_part_until(
+        &self,
+        part: &[u8],
+        content: ContentType,
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<MessageId> {
+        let (asker, header) = (self.asker()?, self.member.segment().chunk_header(self.raw.chunk));
+        let Some(header) = header.filter(|_| self.lane() != Lane::Reply) else {
+            return Err(Error::InvalidArgument { what: "an answer cannot be answered in parts".into() });
         };
-        self.member.answer(sender, self.id(), answer, content)
+        let number = self.part();
+        let id = self.member.answer_part(asker, (self.id(), number), part, content, timeout, interrupted)?;
+        // Relaxed: our own header (I7). The count is void when the message is delivered again.
+        let meta = Meta(header.meta.load(Relaxed));
+        header.meta.store(meta.with_flags(number.next().flags(false)).0, Relaxed);
+        Ok(id)
+    }
+
+    fn asker(&self) -> Result<Name> {
+        self.sender_name().ok_or_else(|| Error::InvalidArgument {
+            what: "this message cannot be answered: its sender has no mailbox".into(),
+        })
+    }
+
+    /// Of an answer: whether it is a part and more of them follow.
+    pub fn more_follows(&self) -> bool {
+        self.lane() == Lane::Reply && Meta(self.header_word(|header| &header.meta)).flags() & Part::MORE != 0
+    }
+
+    /// Of an answer: which part it is. Of any other message: which part the next answer to it is.
+    pub(crate) fn part(&self) -> Part {
+        Part::of(Meta(self.header_word(|header| &header.meta)).flags())
     }
 
     /// Takes it out of the bus' care: it will not come back if this process dies (at most once). Its payload is a loan now.

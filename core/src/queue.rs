@@ -205,22 +205,29 @@ pub struct Route {
     pub past_closing: bool,
     /// For the parking lot: when the message is due, ms of `CLOCK_MONOTONIC`.
     pub due_ms: u64,
+    /// Whether it is a part of an answer, which leaves half of the lane to others.
+    pub is_part: bool,
 }
 
 impl Route {
     /// A new message.
     pub const fn send(ring: usize) -> Route {
-        Route { ring, kind: IntentKind::Send, past_closing: ring == REPLY, due_ms: 0 }
+        Route { ring, kind: IntentKind::Send, past_closing: ring == REPLY, due_ms: 0, is_part: false }
+    }
+
+    /// A part of an answer that is not the last one.
+    pub const fn part() -> Route {
+        Route { is_part: true, ..Route::send(REPLY) }
     }
 
     /// A message that goes from one queue to another.
     pub const fn forward(ring: usize) -> Route {
-        Route { ring, kind: IntentKind::Move, past_closing: ring == REPLY, due_ms: 0 }
+        Route { ring, kind: IntentKind::Move, past_closing: ring == REPLY, due_ms: 0, is_part: false }
     }
 
     /// A message for which nobody is there who could be refused: one that comes back, or a dead letter.
     pub const fn put_back(ring: usize) -> Route {
-        Route { ring, kind: IntentKind::Move, past_closing: true, due_ms: 0 }
+        Route { ring, kind: IntentKind::Move, past_closing: true, due_ms: 0, is_part: false }
     }
 
     /// The same, by way of the parking lot.
@@ -300,7 +307,11 @@ fn push(memory: &impl Memory, queue: &Queue<'_>, route: Route, chunk: u32, known
         let parked = queue.lot_for_parking(memory)?.park(chunk, route.due_ms, queue.limit);
         return Ok(if parked { Pushed::Sent } else { Pushed::Full });
     }
-    let limit = if route.ring == REDELIVERY { u64::MAX } else { queue.limit };
+    let limit = match route.ring {
+        REDELIVERY => u64::MAX,
+        _ if route.is_part => queue.limit.div_ceil(2),
+        _ => queue.limit,
+    };
     let ring = queue.ring_for_sending(memory, route.ring)?;
     let is_open = || route.past_closing || queue.is_open();
     ring.push(chunk, limit, queue.name, known_head, is_open, |chunk| memory.chunk(chunk))

@@ -51,6 +51,8 @@ pub const SWARMBUS_TOO_MANY_AGENTS: i32 = -20;
 pub const SWARMBUS_INTERRUPTED: i32 = -21;
 /// System: the operating system refused. The detail text has the call and the reason.
 pub const SWARMBUS_SYSTEM: i32 = -22;
+/// BrokenAnswer: the answer to a question is not whole. The detail text says why.
+pub const SWARMBUS_BROKEN_ANSWER: i32 = -23;
 /// Panic: a defect in the library. The call had an unknown effect; the process may go on.
 pub const SWARMBUS_PANIC: i32 = -1000;
 /// WrongThread: an agent handle belongs to the thread that made it (attach, join or connect).
@@ -132,6 +134,11 @@ static ENTRIES: &[Entry] = &[
     entry(SWARMBUS_TOO_MANY_AGENTS, c"TooManyAgents", c"the bus has all of its agents: create it with more"),
     entry(SWARMBUS_INTERRUPTED, c"Interrupted", c"interrupted: the caller's hook ended the wait"),
     entry(SWARMBUS_SYSTEM, c"System", c"the operating system refused; swarmbus_last_error() says what"),
+    entry(
+        SWARMBUS_BROKEN_ANSWER,
+        c"BrokenAnswer",
+        c"the answer to a question is not whole; swarmbus_last_error() says why",
+    ),
     entry(
         SWARMBUS_PANIC,
         c"Panic",

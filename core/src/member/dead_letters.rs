@@ -6,7 +6,7 @@ use super::Member;
 use crate::error::{Error, Result};
 use crate::layout::{QUEUE_MAKES_ROOM, REPLY};
 use crate::memory::Memory;
-use crate::message::{Lane, Message};
+use crate::message::{Lane, Message, Meta};
 use crate::parking::take_due;
 use crate::queue::{Claimed, NotPublished, Queue, Refusal, Route, note_wake, publish, take_from, unlink};
 use crate::reap::unshelve;
@@ -77,6 +77,8 @@ impl Member {
         let (deliveries, expires_ns) = (header.deliveries.load(Relaxed), header.expires_ns.load(Relaxed));
         header.deliveries.store(deliveries & 0xffff_ffff | (queue.bits() + 1) << 32, Relaxed);
         header.expires_ns.store(0, Relaxed);
+        // Sent again from there, its answer begins anew.
+        header.meta.store(Meta(header.meta.load(Relaxed)).with_flags(0).0, Relaxed);
         self.bury(&target, &mut letter).or_else(|error| {
             header.deliveries.store(deliveries, Relaxed);
             header.expires_ns.store(expires_ns, Relaxed);

@@ -10,6 +10,7 @@ mod thread;
 mod waiting;
 
 pub use agent::Agent;
+pub use calls::Answers;
 pub use sending::SendOptions;
 
 use crate::bus::{Bus, QueueOptions};
@@ -50,6 +51,8 @@ pub struct Member {
     taken: Cell<u32>,
     /// What it has begun to take of batches, by queue: see `receiving`.
     rests: RefCell<Vec<(Name, Claimed)>>,
+    /// What it asked and waits for, see `calls`.
+    questions: RefCell<Vec<calls::Question>>,
     known_heads: [(Cell<u64>, Cell<u64>); KNOWN_HEADS],
 }
 
@@ -82,6 +85,7 @@ impl Member {
             sent: Cell::new(random()),
             taken: Cell::new(0),
             rests: RefCell::default(),
+            questions: RefCell::default(),
             known_heads: std::array::from_fn(|_| (Cell::new(u64::MAX), Cell::new(0))),
         }
     }

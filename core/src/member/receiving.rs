@@ -159,9 +159,8 @@ impl Member {
         while let Some(claimed) = self.claim_one(queue)? {
             let Some(message) = self.open(queue, claimed)? else { continue };
             if message.lane() == Lane::Reply {
-                // Who asked waits no longer, or would have taken it.
-                message.into_raw();
-                self.drop_letter(queue.name, claimed);
+                // This member may have asked, and look for it later.
+                self.keep(queue, message, claimed);
                 continue;
             }
             if let Some(owner) = self.other_owner(queue.name) {
@@ -260,7 +259,8 @@ impl Member {
             return Ok(None);
         };
         // Relaxed, all of it: our chunk now (I7), seen by S1.
-        let length = Meta(header.meta.load(Relaxed)).length();
+        let meta = Meta(header.meta.load(Relaxed));
+        let length = meta.length();
         if length > capacity {
             segment.header().corrupt.fetch_add(1, Relaxed);
             self.give_back(chunk, word, ChunkState::InFlight);
@@ -272,6 +272,10 @@ impl Member {
         if worn_out || expires_ns != 0 && expires_ns <= clock::monotonic_ns() {
             self.dead_letter(queue.name, chunk, word)?;
             return Ok(None);
+        }
+        if meta.flags() != 0 && claimed.ring != meta.lane().ring() {
+            // It came back: whoever answered it in part is gone, and the answer begins anew.
+            header.meta.store(meta.with_flags(0).0, Relaxed);
         }
         let counted = deliveries & !0xffff_ffff | (deliveries as u32).saturating_add(1) as u64;
         header.deliveries.store(counted, Relaxed);

@@ -208,6 +208,9 @@ impl Member {
                     }
                     Refusal::Failed(error) => return Err(error),
                 }
+                if route.is_part {
+                    return self.check_asker(to).map(|()| None);
+                }
                 if !self.make_room(&queue, route.ring)? {
                     return Ok(None);
                 }
@@ -244,6 +247,14 @@ impl Member {
         header.expires_ns.store(expires_ns, Relaxed);
         header.deliveries.store(0, Relaxed);
         Ok(id)
+    }
+
+    /// Says in an answer that was just written which part it is.
+    pub(super) fn flag(&self, chunk: u32, flags: u16) {
+        if let Some(header) = self.segment().chunk_header(chunk) {
+            // Relaxed: our own chunk (I7).
+            header.meta.store(Meta(header.meta.load(Relaxed)).with_flags(flags).0, Relaxed);
+        }
     }
 
     pub(super) fn known_head(&self, queue: Name, ring: usize) -> &Cell<u64> {

@@ -15,6 +15,7 @@ with ``deliveries`` one higher. All errors are subclasses of ``swarmbus.Error``.
 
 from ._errors import (
     AgentBusy,
+    BrokenAnswer,
     BusExists,
     Closed,
     Corrupt,
@@ -66,6 +67,7 @@ else:
 __all__ = [
     "Agent",
     "AgentBusy",
+    "BrokenAnswer",
     "Bus",
     "BusExists",
     "BusInfo",

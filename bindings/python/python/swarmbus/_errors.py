@@ -168,5 +168,11 @@ class System(Error, OSError):
     code = -22
 
 
+class BrokenAnswer(Error):
+    """The answer to a question is not whole: it came in parts to a call, a part was lost, or it began anew."""
+
+    code = -23
+
+
 class WrongThread(Error, RuntimeError):
     """The agent belongs to the thread that attached it."""
