@@ -55,12 +55,12 @@ errors! {
         /// The bus.
         bus: String
     } = -4,
-    /// The mailbox has a living owner.
-    #[error("mailbox '{name}' is owned by process {pid}: one consumer at a time; stop that process or use another name")]
+    /// The mailbox has a living owner, or the queue somebody who taps it.
+    #[error("'{name}' is taken by process {pid}: a mailbox has one owner, and a queue one tap, at a time; stop that process or use another name")]
     AgentBusy {
-        /// The mailbox.
+        /// The mailbox, or the queue.
         name: String,
-        /// Its owner.
+        /// Its owner, or who taps it.
         pid: u32
     } = -5,
     /// The payload is over the limit.

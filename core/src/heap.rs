@@ -87,6 +87,12 @@ impl Heap {
         Err(Error::OutOfMemory { wanted: length })
     }
 
+    /// The same without waiting for anybody.
+    pub fn allocate_at_once(&mut self, segment: &Segment, length: u64) -> Option<(u32, ChunkWord)> {
+        let class = class_of(length)?;
+        self.pop(class).or_else(|| self.allocate_anew(segment, class))
+    }
+
     fn allocate_anew(&mut self, segment: &Segment, class: usize) -> Option<(u32, ChunkWord)> {
         if self.refill(segment, class) {
             return self.pop(class);

@@ -269,7 +269,7 @@ pub struct QueueControl {
     pub dead_letters: Word,
     /// Lowest bit: messages of this queue wait for room in its redelivery ring, owned by nobody living; a count above it.
     pub deferred: Word,
-    /// The mailbox (name plus 1) that gets a copy of every message sent here, or 0.
+    /// [`crate::word::RecordWord`]: the member whose mailbox gets a copy of every message sent here.
     pub tap: Word,
     /// Rung when a message comes.
     pub items: CachePadded<WakeWord>,

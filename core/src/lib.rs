@@ -55,6 +55,8 @@ mod reap;
 mod registry;
 #[cfg(not(loom))]
 mod segment;
+#[cfg(not(loom))]
+mod tap;
 
 #[cfg(not(loom))]
 pub use bus::{Bus, QueueOptions, connect};

@@ -134,7 +134,21 @@ impl Meta {
     pub(crate) fn with_flags(self, flags: u16) -> Meta {
         Meta(self.0 & ((1 << 48) - 1) | (flags as u64) << 48)
     }
+    /// With no part of an answer counted.
+    pub(crate) fn anew(self) -> Meta {
+        self.with_flags(if self.is_copy() { COPY } else { 0 })
+    }
+    /// Of a message that is no answer: whether it was made for a tap.
+    pub(crate) fn is_copy(self) -> bool {
+        self.lane() != Lane::Reply && self.flags() & COPY != 0
+    }
+    pub(crate) fn as_copy(self) -> Meta {
+        self.with_flags(COPY)
+    }
 }
+
+/// The flag of a message that was made for a tap.
+const COPY: u16 = 1 << 15;
 
 /// The number of a part of an answer. After the highest comes 1, so that the first part of an answer that begins anew is told from all others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -399,17 +413,27 @@ impl<'a> Message<'a> {
 
     /// The lane in which it was sent.
     pub fn lane(&self) -> Lane {
-        Meta(self.header_word(|header| &header.meta)).lane()
+        self.meta().lane()
     }
 
     /// What the payload is.
     pub fn content(&self) -> ContentType {
-        Meta(self.header_word(|header| &header.meta)).content()
+        self.meta().content()
     }
 
     /// How often it was taken, this time included: 1 at first.
     pub fn deliveries(&self) -> u32 {
         self.header_word(|header| &header.deliveries) as u32
+    }
+
+    /// If it is a copy of a message that a tap made ([`Agent::tap`](crate::Agent::tap)): the queue to which that was sent. It cannot be answered.
+    pub fn tapped(&self) -> Option<String> {
+        let queue = Some(self.header_word(|header| &header.deliveries) >> 32).filter(|_| self.meta().is_copy())?;
+        self.member.segment().queue_name(queue.checked_sub(1).map(Name::from_bits)?)
+    }
+
+    fn meta(&self) -> Meta {
+        Meta(self.header_word(|header| &header.meta))
     }
 
     /// The number that the sender gave it.
@@ -506,6 +530,10 @@ impl<'a> Message<'a> {
     }
 
     fn asker(&self) -> Result<Name> {
+        if self.meta().is_copy() {
+            let what = "this is a copy that a tap made: its original is answered".into();
+            return Err(Error::InvalidArgument { what });
+        }
         self.sender_name().ok_or_else(|| Error::InvalidArgument {
             what: "this message cannot be answered: its sender has no mailbox".into(),
         })
@@ -513,12 +541,12 @@ impl<'a> Message<'a> {
 
     /// Of an answer: whether it is a part and more of them follow.
     pub fn more_follows(&self) -> bool {
-        self.lane() == Lane::Reply && Meta(self.header_word(|header| &header.meta)).flags() & Part::MORE != 0
+        self.lane() == Lane::Reply && self.meta().flags() & Part::MORE != 0
     }
 
     /// Of an answer: which part it is. Of any other message: which part the next answer to it is.
     pub(crate) fn part(&self) -> Part {
-        Part::of(Meta(self.header_word(|header| &header.meta)).flags())
+        Part::of(self.meta().flags())
     }
 
     /// Takes it out of the bus' care: it will not come back if this process dies (at most once). Its payload is a loan now.
@@ -555,7 +583,8 @@ impl<'a> Message<'a> {
 
     /// The queue to which a dead letter was sent before it died.
     pub(crate) fn origin(&self) -> Option<Name> {
-        (self.header_word(|header| &header.deliveries) >> 32).checked_sub(1).map(Name::from_bits)
+        let origin = Some(self.header_word(|header| &header.deliveries) >> 32).filter(|_| !self.meta().is_copy())?;
+        origin.checked_sub(1).map(Name::from_bits)
     }
 
     /// Sends a dead letter to `origin` again, at once or not at all. Done with it then: forget it.

@@ -41,6 +41,8 @@ pub struct Queue<'a> {
     pub due: &'a Word,
     /// Lowest bit: messages of this queue are in limbo; a count above it.
     pub deferred: &'a Word,
+    /// Who gets a copy of every message: see `tap`.
+    pub tap: &'a Word,
     /// Rung when a message comes.
     pub items: &'a WakeWord,
 }

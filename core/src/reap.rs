@@ -9,6 +9,7 @@ use crate::registry;
 use crate::segment::Segment;
 use crate::span;
 use crate::sync::{S6, S8, S9, S10, window};
+use crate::tap;
 use crate::wait;
 use crate::word::{ChunkWord, ClaimState, ClaimWord, Name, RecordWord};
 use std::sync::atomic::Ordering::Relaxed;
@@ -198,6 +199,9 @@ fn give_back_records(segment: &Segment, member: Name, entry: &MemberEntry) {
                     row.queue.compare_exchange(seen.0, RecordWord::new(seen.counter(), member, state).0, S6.release());
             }
         }
+    }
+    if let Some(queue) = tap::noted(segment, member) {
+        tap::give_up(segment, member, queue);
     }
     if let Some(mailbox) = entry.mailbox.load(S8.acquire()).checked_sub(1) {
         registry::disown(segment, member, Name::from_bits(mailbox));

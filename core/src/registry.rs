@@ -178,6 +178,9 @@ fn reset_entry(segment: &Segment, member: Name) -> Result<()> {
         &entry.mailbox,
         &entry.declaring,
         &entry.sender,
+        &entry.taps,
+        &entry.key,
+        &entry.keyed_in,
     ];
     for word in words.into_iter().chain(&entry.spans) {
         if word.load(Relaxed) != 0 {

@@ -75,10 +75,14 @@ impl Member {
             return Ok(());
         };
         let (deliveries, expires_ns) = (header.deliveries.load(Relaxed), header.expires_ns.load(Relaxed));
-        header.deliveries.store(deliveries & 0xffff_ffff | (queue.bits() + 1) << 32, Relaxed);
+        let meta = Meta(header.meta.load(Relaxed));
+        if !meta.is_copy() {
+            // (A copy keeps the name of the queue that was tapped there.)
+            header.deliveries.store(deliveries & 0xffff_ffff | (queue.bits() + 1) << 32, Relaxed);
+        }
         header.expires_ns.store(0, Relaxed);
         // Sent again from there, its answer begins anew.
-        header.meta.store(Meta(header.meta.load(Relaxed)).with_flags(0).0, Relaxed);
+        header.meta.store(meta.anew().0, Relaxed);
         self.bury(&target, &mut letter).or_else(|error| {
             header.deliveries.store(deliveries, Relaxed);
             header.expires_ns.store(expires_ns, Relaxed);

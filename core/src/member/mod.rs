@@ -6,6 +6,7 @@ mod calls;
 mod dead_letters;
 mod receiving;
 mod sending;
+mod taps;
 mod thread;
 mod waiting;
 
@@ -234,6 +235,7 @@ impl Member {
         // What is ours is given back as a reaper would, by a reaper who is us: chunks kept are freed, messages in flight queued again.
         let unfinished = give_back_chunks(segment, &mut reaper, std::iter::once(entry), |member| member == self.name);
         window(37);
+        let _ = self.end_tap();
         if let Some(mailbox) = entry.mailbox.load(Relaxed).checked_sub(1) {
             registry::disown(segment, self.name, Name::from_bits(mailbox));
             window(38);

@@ -273,9 +273,9 @@ impl Member {
             self.dead_letter(queue.name, chunk, word)?;
             return Ok(None);
         }
-        if meta.flags() != 0 && claimed.ring != meta.lane().ring() {
+        if meta.flags() != meta.anew().flags() && claimed.ring != meta.lane().ring() {
             // It came back: whoever answered it in part is gone, and the answer begins anew.
-            header.meta.store(meta.with_flags(0).0, Relaxed);
+            header.meta.store(meta.anew().0, Relaxed);
         }
         let counted = deliveries & !0xffff_ffff | (deliveries as u32).saturating_add(1) as u64;
         header.deliveries.store(counted, Relaxed);

@@ -9,6 +9,7 @@ use crate::message::{BatchError, ContentType, Lane, Loan, MessageId, Meta, RawLo
 use crate::platform::clock;
 use crate::queue::{self, BATCH_MAX, NotPublished, Refusal, Route};
 use crate::registry;
+use crate::sync::window;
 use crate::wait;
 use crate::word::{ChunkState, ChunkWord, Name};
 use std::cell::Cell;
@@ -191,9 +192,13 @@ impl Member {
         let queue = self.queue(to)?;
         let room = queue.ring_for_sending(self.segment(), route.ring)?.room();
         let notes = &self.entry()?.notes;
+        let mut copies = None;
         let sent = self.wait_on(&[Source { word: room, queue: queue.name }], timeout, interrupted, || {
             for _ in 0..ROUNDS {
                 let known_head = self.known_head(queue.name, route.ring);
+                if copies.is_none() {
+                    copies = self.copy_for_tap(&queue, chunk, rest);
+                }
                 let why = match queue::publish(self.segment(), notes, &queue, route, (chunk, *word), rest, known_head) {
                     Ok(()) => return Ok(Some(())),
                     Err(NotPublished { word: back, why }) => {
@@ -220,6 +225,10 @@ impl Member {
         match sent {
             Ok(()) => {
                 wait::ring(queue.items, 1);
+                if let Some(copies) = copies {
+                    window(93);
+                    self.publish_copies(copies);
+                }
                 Ok(())
             }
             Err(Error::Timeout) if timeout == Some(Duration::ZERO) => {

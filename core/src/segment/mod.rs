@@ -360,6 +360,7 @@ impl Memory for Segment {
             limit: control.limit.load(Relaxed).max(1),
             flags: &control.flags,
             deferred: &control.deferred,
+            tap: &control.tap,
             items: &control.items,
         })
     }

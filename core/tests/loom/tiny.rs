@@ -88,6 +88,7 @@ struct Tables {
     flags: Word,
     deferred: Word,
     due: Word,
+    tap: Word,
     items: WakeWord,
 }
 
@@ -130,6 +131,7 @@ impl Memory for Segment {
             flags: &tables.flags,
             deferred: &tables.deferred,
             due: &tables.due,
+            tap: &tables.tap,
             items: &tables.items,
         })
     }
@@ -157,6 +159,7 @@ impl Segment {
             flags: constant(!shape.closes, 0),
             deferred: Word::new(0),
             due: Word::new(0),
+            tap: Word::constant(0),
             items: WakeWord::new(0),
         };
         Arc::new(Segment {

@@ -1,0 +1,149 @@
+//! Taps: an agent sees what is sent to a queue, and the queue's consumers notice nothing.
+//!
+//! Who sends makes the copy, before it publishes the message (afterwards that is the receiver's), and publishes it after the message. A copy never
+//! delays a message and is never waited for: what finds no room or no memory is counted and missed. A sender that dies in between has
+//! sent the message and not the copy.
+
+use super::{Agent, Member};
+use crate::error::{Error, Result};
+use crate::memory::Memory;
+use crate::message::{Lane, Loan, Meta, RawLoan};
+use crate::queue::{NotPublished, Queue, Route, publish};
+use crate::registry;
+use crate::sync::window;
+use crate::tap;
+use crate::wait;
+use crate::word::{ChunkWord, Name};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Copies of messages that are about to be sent.
+pub(super) struct Copies<'a> {
+    mailbox: Name,
+    loans: Vec<Loan<'a>>,
+    missed: u64,
+}
+
+impl Agent {
+    /// From now on this agent's mailbox gets a copy of every new message that is sent or forwarded to `queue`: same id, sender, correlation, content and
+    /// lane, in the order of sending; [`Message::tapped`](crate::Message::tapped) names the queue. Whoever consumes from the queue notices nothing.
+    ///
+    /// A copy that finds the mailbox full or no memory is missed, and counted among the messages that the mailbox dropped; a sender that dies just after it
+    /// sent a message may cost its copy. Messages delivered again are not copied again. Ends with [`Agent::untap`], or with the agent; it taps one queue at a time.
+    ///
+    /// # Errors
+    /// `UnknownAgent`; `AgentBusy` if another taps it already; `InvalidArgument` for its own mailbox, or if this agent taps another queue.
+    pub fn tap(&self, queue: &str) -> Result<()> {
+        let member = &self.member;
+        member.check()?;
+        let (segment, name) = (member.segment(), member.find(queue)?);
+        if name == self.mailbox {
+            let what = format!("'{queue}' is this agent's own mailbox: it gets all of it anyway");
+            return Err(Error::InvalidArgument { what });
+        }
+        if let Some(other) = tap::noted(segment, member.name()).filter(|other| *other != name) {
+            let what = format!("this agent taps '{}' already: untap that first", member.spoken_name(other));
+            return Err(Error::InvalidArgument { what });
+        }
+        while let Err(other) = tap::claim(segment, member.name(), name) {
+            if !registry::is_gone(segment, other) {
+                let pid = registry::pid_of(segment, other).unwrap_or(0);
+                return Err(Error::AgentBusy { name: queue.into(), pid });
+            }
+            member.reap_if(None);
+            tap::give_up(segment, other, name);
+        }
+        Ok(())
+    }
+
+    /// Ends the tap, if there is one. Copies that came before stay in the mailbox.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn untap(&self) -> Result<()> {
+        self.member.check()?;
+        self.member.end_tap()
+    }
+}
+
+impl Member {
+    pub(super) fn end_tap(&self) -> Result<()> {
+        if let Some(queue) = tap::noted(self.segment(), self.name) {
+            tap::give_up(self.segment(), self.name, queue);
+            // Relaxed: our own note, needless from here on.
+            self.entry()?.taps.store(0, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Copies messages of this member's that are about to be sent to `queue`, if somebody taps it.
+    pub(super) fn copy_for_tap(&self, queue: &Queue<'_>, first: u32, rest: &[(u32, ChunkWord)]) -> Option<Copies<'_>> {
+        // Relaxed: who began to tap a moment ago may miss what is on its way. The rest is looked at when there is something to look at.
+        if queue.tap.load(Relaxed) == 0 {
+            return None;
+        }
+        let mailbox = tap::mailbox(self.segment(), queue.tap).filter(|mailbox| *mailbox != queue.name)?;
+        let mut copies = Copies { mailbox, loans: Vec::new(), missed: 0 };
+        for chunk in std::iter::once(first).chain(rest.iter().map(|(chunk, _)| *chunk)) {
+            match self.copy(queue.name, chunk) {
+                Some(copy) => copies.loans.push(copy),
+                None => copies.missed += 1,
+            }
+        }
+        Some(copies)
+    }
+
+    fn copy(&self, sent_to: Name, chunk: u32) -> Option<Loan<'_>> {
+        let segment = self.segment();
+        let (header, (data, capacity)) = segment.chunk_header(chunk).zip(segment.payload(chunk))?;
+        // Relaxed, all of it: headers of our own chunks (I7); the copy's is published by S1.
+        let meta = Meta(header.meta.load(Relaxed));
+        let length = meta.length().min(capacity);
+        let (copy, word) = self.heap.borrow_mut().allocate_at_once(segment, length as u64)?;
+        let (to, (room, capacity)) = segment.chunk_header(copy).zip(segment.payload(copy))?;
+        let loan = Loan::new(self, RawLoan { data: room, capacity, chunk: copy, word });
+        if capacity < length {
+            return None;
+        }
+        // SAFETY: both chunks are this member's (I7) and hold `length` bytes, by the comparisons above.
+        unsafe { std::ptr::copy_nonoverlapping(data, room, length) };
+        // An answer is none to the agent that taps: in the lane of answers it would be late.
+        let lane = Some(meta.lane()).filter(|lane| *lane != Lane::Reply).unwrap_or_default();
+        to.meta.store(Meta::new(length, lane, meta.content()).as_copy().0, Relaxed);
+        to.home.store(header.home.load(Relaxed) & !0xffff_ffff, Relaxed);
+        to.id.store(header.id.load(Relaxed), Relaxed);
+        to.correlation.store(header.correlation.load(Relaxed), Relaxed);
+        to.sent_ns.store(header.sent_ns.load(Relaxed), Relaxed);
+        to.next.store(0, Relaxed);
+        to.expires_ns.store(0, Relaxed);
+        to.deliveries.store((sent_to.bits() + 1) << 32, Relaxed);
+        Some(loan)
+    }
+
+    /// Publishes copies of messages that have been sent, as far as there is room.
+    pub(super) fn publish_copies(&self, copies: Copies<'_>) {
+        let Copies { mailbox, loans, mut missed } = copies;
+        let segment = self.segment();
+        let found = segment.queue(mailbox).zip(segment.queue_control(mailbox.index())).zip(self.entry().ok());
+        let Some(((queue, control), entry)) = found else { return };
+        // All in one lane, whatever theirs: in the order of sending.
+        let route = Route::send(Lane::Normal.ring());
+        let known_head = self.known_head(mailbox, route.ring);
+        for loan in loans {
+            let mut raw = loan.into_raw();
+            match publish(segment, &entry.notes, &queue, route, (raw.chunk, raw.word), &mut [], known_head) {
+                Ok(()) => {}
+                Err(NotPublished { word, .. }) => {
+                    raw.word = word;
+                    drop(Loan::new(self, raw));
+                    missed += 1;
+                }
+            }
+            window(94);
+        }
+        if missed > 0 {
+            // Relaxed: a counter for people.
+            control.losses.dropped.fetch_add(missed, Relaxed);
+        }
+        wait::ring(queue.items, 1);
+    }
+}
