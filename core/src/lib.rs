@@ -26,6 +26,7 @@ mod error;
 mod name;
 
 pub mod binding;
+pub mod keys;
 pub mod layout;
 pub mod memory;
 pub mod parking;
@@ -62,7 +63,7 @@ mod tap;
 pub use bus::{Bus, QueueOptions, connect};
 pub use error::{Error, Result};
 #[cfg(not(loom))]
-pub use member::{Agent, Answers, Member, SendOptions};
+pub use member::{Agent, Answers, Member, SendOptions, key_of};
 #[cfg(not(loom))]
 pub use message::{
     BatchError, ContentType, ForwardError, Lane, Loan, Message, MessageId, PublishError, RawLoan, RawMessage,

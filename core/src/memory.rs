@@ -1,6 +1,7 @@
 //! What the algorithms see of a segment: words by index. The mapping is one carrier, the heap of a loom model the other.
 
 use crate::error::Result;
+use crate::keys::Keys;
 use crate::queue::Queue;
 use crate::sync::{S8, Word};
 use crate::word::Name;
@@ -31,7 +32,12 @@ pub trait Memory {
     /// A living queue.
     fn queue(&self, name: Name) -> Option<Queue<'_>>;
 
-    /// Commits an area of a queue (a ring, or the parking lot), so that it may be read. Idempotent.
+    /// The keys of a queue, once they are committed.
+    fn keys(&self, _queue: Name) -> Option<Keys<'_>> {
+        None
+    }
+
+    /// Commits an area of a queue (a ring, the parking lot, the keys), so that it may be read. Idempotent.
     fn commit_area(&self, queue: Name, area: usize) -> Result<()>;
 
     /// Says that a chunk may be free (a hint).

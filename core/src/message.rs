@@ -17,6 +17,16 @@ use std::time::Duration;
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct MessageId(pub u64);
 
+impl MessageId {
+    /// What sending returns when a message with the same key was sent before: the id of no message.
+    pub const DUPLICATE: MessageId = MessageId(0);
+
+    /// Whether the message was not sent, since one with the same key was sent before.
+    pub fn is_duplicate(self) -> bool {
+        self == MessageId::DUPLICATE
+    }
+}
+
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)

@@ -1,6 +1,7 @@
 //! Reaping in a segment: finds the dead, gives back what they had, frees their indices. All dead members in one pass.
 
 use crate::heap;
+use crate::keys::KeyNotes;
 use crate::layout::{MemberEntry, SPAN_BYTES, SPAN_CHUNKS, WAITS_ANYWHERE, class_spans};
 use crate::memory::Memory;
 use crate::queue::Queue;
@@ -111,6 +112,11 @@ fn find_dead(segment: &Segment, me: Name, only: Option<u32>) -> Dead<'_> {
 fn bury(segment: &Segment, dead: &Dead<'_>, reaper: &mut Reaper<'_, Segment>) {
     let entries: Vec<(Name, ClaimWord, &MemberEntry)> =
         dead.claims.iter().filter_map(|(name, claim)| Some((*name, *claim, segment.member(name.index())?))).collect();
+    for (member, claim, entry) in &entries {
+        let key_notes = KeyNotes { key: &entry.key, keyed_in: &entry.keyed_in };
+        // Of all of them before anything is done about a message of any (I29).
+        reaper.stripe(*member, &entry.notes, key_notes, || dead.still_has(member.index(), claim.0));
+    }
     for (member, claim, entry) in &entries {
         reaper.intent(&entry.notes, || dead.still_has(member.index(), claim.0));
     }

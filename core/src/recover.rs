@@ -34,6 +34,17 @@ pub enum Evidence {
         /// Whether the chunk still is as the intent says: not yet `QUEUED`, or `QUEUED` and no slot or place of the queue speaks of it.
         unpublished: bool,
     },
+    /// What a dead member that has a stripe of keys was publishing with its key.
+    Key {
+        /// The member.
+        dead: Name,
+        /// Its intent; 0: none since it claimed the stripe.
+        intent: Intent,
+        /// The word of the intent's chunk, if there is such a chunk.
+        word: Option<ChunkWord>,
+        /// Whether a slot or place of the queue speaks of it.
+        referred: bool,
+    },
     /// A span word, and whether the member that it names is dead.
     Span {
         /// The span's state.
@@ -78,6 +89,20 @@ pub fn classify(evidence: Evidence) -> Decision {
         Evidence::Intent { unpublished: true, kind: Some(IntentKind::Send | IntentKind::Batch) } => Free,
         Evidence::Intent { unpublished: true, kind: Some(IntentKind::Move) } => Redeliver,
         Evidence::Intent { .. } => Keep,
+        Evidence::Key { dead, intent, word: Some(word), referred } if intent.0 != 0 => {
+            let refused = ChunkWord::new(intent.generation() + 1, dead, ChunkState::Held);
+            let untold = match word.state() {
+                ChunkState::Held => word.name() == dead,
+                ChunkState::Queued => !referred,
+                ChunkState::Free | ChunkState::InFlight => false,
+            };
+            if word == refused && !mutated("refusal-not-known") || untold && word.generation() == intent.generation() {
+                Undo
+            } else {
+                Finish
+            }
+        }
+        Evidence::Key { .. } => Undo,
         Evidence::Span { state: SpanState::Claimed, owner_is_dead: true, .. } => Free,
         Evidence::Span { state: SpanState::Tail, owner_is_dead: true, covered: false } => Free,
         Evidence::Span { state: SpanState::Retiring, owner_is_dead: true, .. } => Undo,
@@ -155,7 +180,7 @@ impl<'a, M: Memory> Reaper<'a, M> {
         }
     }
 
-    fn is_referred(&self, queue: Name, chunk: u32) -> bool {
+    pub(crate) fn is_referred(&self, queue: Name, chunk: u32) -> bool {
         !mutated("slots-not-searched")
             && self.memory.queue(queue).is_some_and(|queue| {
                 queue.active().any(|(_, ring)| ring.refers_to(chunk))

@@ -95,6 +95,10 @@ impl Agent {
         options: &SendOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Answers<'_>> {
+        if options.key.is_some() {
+            let what = "a question has no key: who asks again wants the answer again".into();
+            return Err(Error::InvalidArgument { what });
+        }
         let id = self.send_until(to, question, options, interrupted)?;
         self.member.questions.borrow_mut().push(Question { id, next: Part::FIRST, kept: VecDeque::new() });
         Ok(Answers { agent: self, question: id })

@@ -4,6 +4,7 @@
 mod agent;
 mod calls;
 mod dead_letters;
+mod keyed;
 mod receiving;
 mod sending;
 mod taps;
@@ -12,11 +13,13 @@ mod waiting;
 
 pub use agent::Agent;
 pub use calls::Answers;
+pub use keyed::key_of;
 pub use sending::SendOptions;
 
 use crate::bus::{Bus, QueueOptions};
 use crate::error::{Error, Result};
 use crate::heap::Heap;
+use crate::keys::KeyNotes;
 use crate::layout::MemberEntry;
 use crate::memory::Memory;
 use crate::name::check_name;
@@ -232,7 +235,11 @@ impl Member {
         let segment = self.segment();
         let Ok(entry) = self.entry() else { return };
         let mut reaper = Reaper::new(segment, self.name, &entry.notes);
-        // What is ours is given back as a reaper would, by a reaper who is us: chunks kept are freed, messages in flight queued again.
+        // What is ours is given back as a reaper would, by a reaper who is us: chunks kept are freed, messages in flight queued again. (A stripe
+        // only after a panic in the midst of a send.)
+        if entry.keyed_in.load(Relaxed) != 0 {
+            reaper.stripe(self.name, &entry.notes, KeyNotes { key: &entry.key, keyed_in: &entry.keyed_in }, || true);
+        }
         let unfinished = give_back_chunks(segment, &mut reaper, std::iter::once(entry), |member| member == self.name);
         window(37);
         let _ = self.end_tap();

@@ -1,13 +1,14 @@
 //! What a member sends: a loan, written in place, published; the commit point is in [`crate::queue::publish`].
 
 use super::dead_letters::ROUNDS;
+use super::taps::Copies;
 use super::waiting::Source;
 use super::{KNOWN_HEADS, Member};
 use crate::bus::QueueOptions;
 use crate::error::{Error, Result};
 use crate::message::{BatchError, ContentType, Lane, Loan, MessageId, Meta, RawLoan};
 use crate::platform::clock;
-use crate::queue::{self, BATCH_MAX, NotPublished, Refusal, Route};
+use crate::queue::{self, BATCH_MAX, NotPublished, Queue, Refusal, Route};
 use crate::registry;
 use crate::sync::window;
 use crate::wait;
@@ -28,13 +29,18 @@ pub struct SendOptions {
     pub content: ContentType,
     /// How long the message matters; for ever if `None`. Who would take it later moves it to the dead letters instead.
     pub time_to_live: Option<Duration>,
+    /// What names the message, for who may send it again not knowing whether it was sent before: of all messages with one key the queue accepts the first,
+    /// as long as the key is among the last 960 that it accepted. Of the others `send` returns [`MessageId::DUPLICATE`]. A batch has one key.
+    /// See [`crate::key_of`].
+    pub key: Option<u64>,
 }
 
 impl Member {
     /// Copies `payload` into a message and queues it for `to`. When it returns, the message survives this process.
     ///
     /// # Errors
-    /// `Full` (at once with a zero timeout), `Timeout`, `Closed`, `UnknownAgent`, `TooLarge`, `OutOfMemory`; nothing was sent then.
+    /// `Full` (at once with a zero timeout), `Timeout`, `Closed`, `UnknownAgent`, `TooLarge`, `OutOfMemory`; nothing was sent then. With a key, `Timeout`
+    /// (at once with a zero timeout) also while another message of its stripe, one 64th of all keys, is being sent.
     pub fn send(&self, to: &str, payload: &[u8], options: &SendOptions) -> Result<MessageId> {
         self.send_until(to, payload, options, &mut || false)
     }
@@ -146,11 +152,25 @@ impl Member {
         let mut rest: Vec<_> = loans.iter().skip(1).map(|loan| (loan.chunk, loan.word)).collect();
         let Some(first) = loans.first_mut() else { return Ok(ids) };
         let route = Route::send(options.lane.ring());
-        let sent = self.enqueue(queue, route, (first.chunk, &mut first.word), &mut rest, options.timeout, interrupted);
+        let sent = match options.key {
+            Some(key) => {
+                let first = (first.chunk, &mut first.word);
+                self.enqueue_keyed(queue, key, route, first, &mut rest, options.timeout, interrupted)
+            }
+            None => self
+                .enqueue(queue, route, (first.chunk, &mut first.word), &mut rest, options.timeout, interrupted)
+                .map(|()| true),
+        };
         for (loan, (_, word)) in loans.iter_mut().skip(1).zip(rest) {
             loan.word = word;
         }
-        sent.map(|()| ids)
+        if sent? {
+            return Ok(ids);
+        }
+        for loan in loans.iter() {
+            self.give_back(loan.chunk, loan.word, ChunkState::Held);
+        }
+        Ok(vec![MessageId::DUPLICATE; ids.len()])
     }
 
     fn check_sending(&self, options: &SendOptions) -> Result<()> {
@@ -175,8 +195,17 @@ impl Member {
         self.check_sending(options)?;
         let queue = self.find(to)?;
         let id = self.write_header(chunk, length, options)?;
-        self.enqueue(queue, Route::send(options.lane.ring()), (chunk, word), &mut [], options.timeout, interrupted)
-            .map(|()| id)
+        let route = Route::send(options.lane.ring());
+        let Some(key) = options.key else {
+            self.enqueue(queue, route, (chunk, word), &mut [], options.timeout, interrupted)?;
+            return Ok(id);
+        };
+        if self.enqueue_keyed(queue, key, route, (chunk, word), &mut [], options.timeout, interrupted)? {
+            return Ok(id);
+        }
+        // What it was sent as before nobody remembers; the caller is done with it.
+        self.give_back(chunk, *word, ChunkState::Held);
+        Ok(MessageId::DUPLICATE)
     }
 
     /// Queues a chunk of this member's, waiting for room as long as `timeout` says; `word` follows what becomes of it.
@@ -208,9 +237,7 @@ impl Member {
                 };
                 match why {
                     Refusal::Full => {}
-                    Refusal::Closed => {
-                        return Err(Error::Closed { what: format!("queue '{}'", self.spoken_name(to)) });
-                    }
+                    Refusal::Closed => return Err(self.closed(to)),
                     Refusal::Failed(error) => return Err(error),
                 }
                 if route.is_part {
@@ -222,19 +249,29 @@ impl Member {
             }
             Err(Error::corrupt(format!("queue '{}'", self.spoken_name(to)), "I3"))
         });
-        match sent {
-            Ok(()) => {
-                wait::ring(queue.items, 1);
-                if let Some(copies) = copies {
-                    window(93);
-                    self.publish_copies(copies);
-                }
-                Ok(())
+        sent.map(|()| self.sent(&queue, copies)).map_err(|error| self.full_if_at_once(error, &queue, timeout))
+    }
+
+    /// A message was published: wakes who waits for it, and sees to its copies.
+    pub(super) fn sent(&self, queue: &Queue<'_>, copies: Option<Copies<'_>>) {
+        wait::ring(queue.items, 1);
+        if let Some(copies) = copies {
+            window(93);
+            self.publish_copies(copies);
+        }
+    }
+
+    pub(super) fn closed(&self, queue: Name) -> Error {
+        Error::Closed { what: format!("queue '{}'", self.spoken_name(queue)) }
+    }
+
+    /// For who did not want to wait it is not time that has run out.
+    pub(super) fn full_if_at_once(&self, error: Error, queue: &Queue<'_>, timeout: Option<Duration>) -> Error {
+        match error {
+            Error::Timeout if timeout == Some(Duration::ZERO) => {
+                Error::Full { queue: self.spoken_name(queue.name), limit: queue.limit as u32 }
             }
-            Err(Error::Timeout) if timeout == Some(Duration::ZERO) => {
-                Err(Error::Full { queue: self.spoken_name(to), limit: queue.limit as u32 })
-            }
-            Err(error) => Err(error),
+            error => error,
         }
     }
 
@@ -242,8 +279,9 @@ impl Member {
         let Some(header) = self.segment().chunk_header(chunk) else {
             return Err(Error::corrupt(format!("chunk {chunk}"), "I14"));
         };
-        self.sent.set(self.sent.get() + 1);
-        let id = MessageId(self.name.bits() << 38 | self.sent.get() & ((1 << 38) - 1));
+        self.sent.set(self.sent.get().wrapping_add(1));
+        // The count is never 0, nor is the id.
+        let id = MessageId(self.name.bits() << 38 | (self.sent.get() & ((1 << 38) - 1)).max(1));
         // Relaxed, all of it: our own chunk (I7), published by S1. `sender` is written by this member alone.
         let sender = self.entry()?.sender.load(Relaxed);
         header.meta.store(Meta::new(length, options.lane, options.content).0, Relaxed);

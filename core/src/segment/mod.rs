@@ -9,6 +9,7 @@ mod birth;
 pub use birth::{CreateOptions, unlink};
 
 use crate::error::{Error, Result};
+use crate::keys::Keys;
 use crate::layout::*;
 use crate::memory::Memory;
 use crate::name;
@@ -365,9 +366,21 @@ impl Memory for Segment {
         })
     }
 
+    fn keys(&self, queue: Name) -> Option<Keys<'_>> {
+        let lanes = self.queue(queue)?.lanes.load(S7.acquire());
+        let later = &self.queue_control(queue.index()).filter(|_| lanes & 1 << KEYED != 0)?.later;
+        let words = self.slice(self.cell_at(queue.index()) + self.geometry.keys_in_cell(), KEY_STRIPES + KEYS);
+        let (stripes, window) = words.split_at(KEY_STRIPES);
+        Some(Keys { stripes, window, count: &later.keys, given_up: &later.stripes })
+    }
+
     fn commit_area(&self, queue: Name, area: usize) -> Result<()> {
+        let cell = self.cell_at(queue.index());
+        if area == KEYED {
+            return self.commit(cell + self.geometry.keys_in_cell(), KEYS_BYTES);
+        }
         let bytes = self.geometry.ring_bytes();
-        let offset = self.cell_at(queue.index()) + SLOTS_IN_CELL + area as u64 * bytes;
+        let offset = cell + SLOTS_IN_CELL + area as u64 * bytes;
         // Rings smaller than a page share one; committing it twice does no harm.
         let first = offset / PAGE * PAGE;
         self.commit(first, pages(offset + bytes - first))

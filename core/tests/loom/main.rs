@@ -11,6 +11,7 @@ mod batch;
 mod chunk;
 mod closing;
 mod forward;
+mod keys;
 mod limbo;
 mod parking;
 mod refused;

@@ -5,12 +5,13 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use swarmbus_core::Result;
-use swarmbus_core::layout::{Notes, PARKING, REDELIVERY, RingControl};
+use swarmbus_core::keys::{self, KeyNotes, Keyed, Keys};
+use swarmbus_core::layout::{KEYED, Notes, PARKING, REDELIVERY, RingControl};
 use swarmbus_core::memory::Memory;
 use swarmbus_core::queue::{self, Claimed, LIMBO, Queue, Refusal, Route};
 use swarmbus_core::recover::Reaper;
 use swarmbus_core::ring::Ring;
-use swarmbus_core::sync::{WakeWord, Word};
+use swarmbus_core::sync::{WakeWord, Word, mutated};
 use swarmbus_core::word::{ChunkState, ChunkWord, IntentKind, Name, PlaceWord, SlotWord};
 
 /// The lane of every queue; another ring is redelivery, the one between stays unused.
@@ -65,6 +66,11 @@ impl Shape {
         Shape { areas: self.areas | 1 << PARKING, ..self }
     }
 
+    /// With keys.
+    pub const fn keyed(self) -> Shape {
+        Shape { areas: self.areas | 1 << KEYED, ..self }
+    }
+
     /// With queues that are closed and opened.
     pub const fn closing(self) -> Shape {
         Shape { closes: true, ..self }
@@ -90,6 +96,22 @@ struct Tables {
     due: Word,
     tap: Word,
     items: WakeWord,
+    keys: Option<KeyTables>,
+}
+
+/// One stripe and two places.
+struct KeyTables {
+    stripe: [Word; 1],
+    window: [Word; 2],
+    count: Word,
+    given_up: WakeWord,
+}
+
+impl KeyTables {
+    fn new() -> KeyTables {
+        let zero = || Word::new(0);
+        KeyTables { stripe: [zero()], window: [zero(), zero()], count: zero(), given_up: WakeWord::new(0) }
+    }
 }
 
 /// The segment of a model.
@@ -100,6 +122,7 @@ pub struct Segment {
     rests: Vec<Word>,
     payloads: Vec<UnsafeCell<u64>>,
     notes: Vec<Notes>,
+    keyed: Vec<(Word, Word)>,
     queues: Vec<Tables>,
 }
 
@@ -136,6 +159,12 @@ impl Memory for Segment {
         })
     }
 
+    fn keys(&self, name: Name) -> Option<Keys<'_>> {
+        let tables = self.queues.get(name.index() as usize).filter(|_| name == queue(name.index()))?.keys.as_ref()?;
+        let KeyTables { stripe, window, count, given_up } = tables;
+        Some(Keys { stripes: stripe, window, count, given_up })
+    }
+
     fn commit_area(&self, _queue: Name, _area: usize) -> Result<()> {
         Ok(())
     }
@@ -161,6 +190,7 @@ impl Segment {
             due: Word::new(0),
             tap: Word::constant(0),
             items: WakeWord::new(0),
+            keys: (shape.areas & 1 << KEYED != 0).then(KeyTables::new),
         };
         Arc::new(Segment {
             shape,
@@ -169,6 +199,9 @@ impl Segment {
             rests: (0..shape.chunks).map(|_| Word::new(0)).collect(),
             payloads: (0..shape.chunks).map(|_| UnsafeCell::new(0)).collect(),
             notes: (0..MEMBERS).map(|_| Notes::blank()).collect(),
+            keyed: (0..if shape.areas & 1 << KEYED != 0 { MEMBERS } else { 0 })
+                .map(|_| (Word::new(0), Word::new(0)))
+                .collect(),
             queues: (0..2).map(tables).collect(),
         })
     }
@@ -242,6 +275,19 @@ impl Segment {
         )
     }
 
+    /// The key notes of a member, in a shape with keys.
+    pub fn key_notes_of(&self, member: Name) -> Option<KeyNotes<'_>> {
+        let (key, keyed_in) = self.keyed.get(member.index() as usize)?;
+        Some(KeyNotes { key, keyed_in })
+    }
+
+    /// Publishes a chunk with a key.
+    pub fn publish_keyed(&self, me: Name, to: u16, key: u64, chunk: (u32, ChunkWord)) -> Keyed {
+        let (queue, keys) = (self.queue_at(to), self.keys(queue(to)).unwrap());
+        let who = (me, self.notes_of(me), self.key_notes_of(me).unwrap());
+        keys::publish_keyed(self, who, &queue, (keys, key), Route::send(LANE), chunk, &mut [], &Cell::new(0))
+    }
+
     /// Claims a free chunk and sends it.
     pub fn send(&self, me: Name, to: u16, chunk: u32, value: u64) -> std::result::Result<(), ChunkWord> {
         let word = self.loan(me, chunk, value).expect("the chunk is free");
@@ -287,6 +333,16 @@ impl Segment {
     /// and is in limbo.
     pub fn reap_if(&self, me: Name, dead: &[Name], is_still_dead: impl Fn() -> bool) -> bool {
         let mut reaper = Reaper::new(self, me, self.notes_of(me));
+        let stripes = |reaper: &Reaper<'_, Segment>| {
+            for member in dead {
+                if let Some(key_notes) = self.key_notes_of(*member) {
+                    reaper.stripe(*member, self.notes_of(*member), key_notes, &is_still_dead);
+                }
+            }
+        };
+        if !mutated("stripe-after-chunk") {
+            stripes(&reaper);
+        }
         for member in dead {
             reaper.intent(self.notes_of(*member), &is_still_dead);
         }
@@ -295,6 +351,9 @@ impl Segment {
                 !reaper.chunk(chunk, |member| member == LIMBO || dead.contains(&member)),
                 "every header can be read"
             );
+        }
+        if mutated("stripe-after-chunk") {
+            stripes(&reaper);
         }
         for member in dead {
             reaper.wakes(self.notes_of(*member));

@@ -1,0 +1,107 @@
+//! Sending with a deduplication key: of all messages with one key a queue accepts the first. How that survives a death: [`crate::keys`].
+
+use super::Member;
+use super::dead_letters::ROUNDS;
+use super::sending::nanoseconds;
+use super::waiting::Source;
+use crate::error::{Error, Result};
+use crate::keys::{KeyNotes, Keyed, key_word, publish_keyed};
+use crate::layout::{KEYED, Notes};
+use crate::memory::Memory;
+use crate::platform::clock;
+use crate::queue::{NotPublished, Queue, Refusal, Route};
+use crate::registry;
+use crate::ring::Front;
+use crate::word::{ChunkWord, Name};
+use std::time::Duration;
+
+/// The key of these bytes, for who names messages by more than a number: their 64-bit XXH3. It is the same in every process, language and release.
+///
+/// Another name among a queue's last 960 has the same key about once in 10¹⁶ messages, unless somebody looks for such names.
+pub fn key_of(name: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(name)
+}
+
+impl Member {
+    /// [`Member::enqueue`] unless a message with `key` was accepted before; `false`: it was. The stripe is held for one attempt to publish, and not
+    /// while this waits for room.
+    #[allow(clippy::too_many_arguments, reason = "those of enqueue, and the key")]
+    pub(super) fn enqueue_keyed(
+        &self,
+        to: Name,
+        key: u64,
+        route: Route,
+        (chunk, word): (u32, &mut ChunkWord),
+        rest: &mut [(u32, ChunkWord)],
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<bool> {
+        let (queue, key, segment, entry) = (self.queue(to)?, key_word(key), self.segment(), self.entry()?);
+        queue.commit(segment, KEYED)?;
+        let Some(keys) = segment.keys(to) else { return Err(Error::corrupt(format!("queue {}", to.index()), "I12")) };
+        let ring = queue.ring_for_sending(segment, route.ring)?;
+        let notes: &Notes = &entry.notes;
+        let me = (self.name, notes, KeyNotes { key: &entry.key, keyed_in: &entry.keyed_in });
+        let known_head = self.known_head(to, route.ring);
+        let deadline = timeout.map(|timeout| clock::monotonic_ns().saturating_add(nanoseconds(timeout)));
+        let left = || match (timeout, deadline) {
+            // Once more without waiting, however late it is.
+            (Some(Duration::ZERO), _) | (_, None) => timeout,
+            (_, Some(deadline)) => Some(Duration::from_nanos(deadline.saturating_sub(clock::monotonic_ns()).max(1))),
+        };
+        let mut copies = None;
+        for _ in 0..ROUNDS {
+            if copies.is_none() {
+                copies = self.copy_for_tap(&queue, chunk, rest);
+            }
+            let stripe = Source { word: keys.given_up, queue: to };
+            let (word_now, rest_now) = (&mut *word, &mut *rest);
+            let result = self.wait_on(&[stripe], left(), interrupted, || {
+                let mut attempt = || {
+                    let chunk = (chunk, *word_now);
+                    publish_keyed(segment, me, &queue, (keys, key), route, chunk, rest_now, known_head)
+                };
+                let mut result = attempt();
+                if let Keyed::Taken(holder) = result
+                    && registry::is_gone(segment, holder)
+                {
+                    self.reap_if(None);
+                    result = attempt();
+                }
+                Ok(Some(result).filter(|result| !matches!(result, Keyed::Taken(_))))
+            })?;
+            let why = match result {
+                Keyed::Sent => {
+                    self.sent(&queue, copies);
+                    return Ok(true);
+                }
+                Keyed::Duplicate | Keyed::Taken(_) => return Ok(false),
+                Keyed::Refused(NotPublished { word: back, why }) => {
+                    *word = back;
+                    why
+                }
+            };
+            match why {
+                Refusal::Full => {}
+                Refusal::Closed => return Err(self.closed(to)),
+                Refusal::Failed(error) => return Err(error),
+            }
+            if self.make_room(&queue, route.ring)? {
+                continue;
+            }
+            let room = Source { word: ring.room(), queue: to };
+            self.wait_on(&[room], left(), interrupted, || self.may_have_room(&queue, route.ring))
+                .map_err(|error| self.full_if_at_once(error, &queue, timeout))?;
+        }
+        Err(Error::corrupt(format!("queue '{}'", self.spoken_name(to)), "I3"))
+    }
+
+    /// Whether it is worth another attempt to put a message there.
+    fn may_have_room(&self, queue: &Queue<'_>, ring: usize) -> Result<Option<()>> {
+        let Some(ring) = queue.ring(ring) else { return Ok(Some(())) };
+        let (Front::Empty { position } | Front::Message { position, .. }) =
+            ring.front(queue.name, |chunk| self.segment().chunk(chunk))?;
+        let room = (ring.positions().0.wrapping_sub(position) as i64) < queue.limit as i64;
+        Ok((room || !queue.is_open()).then_some(()))
+    }
+}
