@@ -370,6 +370,30 @@ mod tests {
                 assert_eq!(classify(Evidence::Intent { kind, unpublished }), expected);
             }
         }
+        let (dead, other) = (Name::new(1, 2), Name::new(3, 4));
+        for intent in [Intent(0), Intent::new(7, 5, IntentKind::Send), Intent::new(7, 5, IntentKind::Batch)] {
+            for state in [C::Free, C::Held, C::Queued, C::InFlight] {
+                for (generation, name, referred) in [6, 7, 8, 9]
+                    .into_iter()
+                    .flat_map(|g| [(g, dead, false), (g, dead, true), (g, other, false), (g, other, true)])
+                {
+                    let unpublished = match (generation, state) {
+                        _ if intent.0 == 0 => true,
+                        (7 | 8, C::Held) => name == dead,
+                        (7, C::Queued) => !referred,
+                        _ => false,
+                    };
+                    let word = Some(ChunkWord::new(generation, name, state));
+                    let expected = if unpublished { Undo } else { Finish };
+                    assert_eq!(
+                        classify(Evidence::Key { dead, intent, word, referred }),
+                        expected,
+                        "{word:?} {referred}"
+                    );
+                }
+            }
+            assert_eq!(classify(Evidence::Key { dead, intent, word: None, referred: false }), Undo);
+        }
         use SpanState as S;
         for state in [S::Free, S::Claimed, S::Active, S::Tail, S::Retiring] {
             for (owner_is_dead, covered) in [(false, false), (false, true), (true, false), (true, true)] {
