@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::ledger::Mark::Expendable;
 use crate::scene::{Clerk, patience};
-use crate::victim::Operation;
+use crate::victim::{Operation, keyed};
 use std::time::Duration;
 use swarmbus_core::{Agent, Bus, Lane, Member};
 
@@ -75,6 +75,13 @@ impl Company {
                     }
                     _ => Ok(()),
                 }
+            }
+            _ if self.operation.is_keyed() => {
+                // Seldom, or its keys push those of its victim out of what is remembered.
+                if round.is_multiple_of(32) {
+                    keyed::send(clerk, member)?;
+                }
+                take_one(clerk, member, keyed::QUEUE, odd, Duration::ZERO)
             }
             _ => Ok(()),
         }

@@ -107,6 +107,10 @@ pub fn collect(bus: &Bus, books: &mut Books) -> Result<u64> {
                     Ok(None) | Err(Error::Closed { .. }) => break,
                     Err(error) => return Err(error.into()),
                 };
+                if message.tapped().is_some() {
+                    message.release()?;
+                    continue;
+                }
                 books.add_left(number_of(&message)?, message.deliveries());
                 message.release()?;
                 found += 1;

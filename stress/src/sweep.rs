@@ -6,7 +6,7 @@ use crate::crash::Point;
 use crate::killer::Process;
 use crate::ledger::Event;
 use crate::scene::{Clerk, Scene, collect, expect_bare, expect_capacity, file_of, patience, probe};
-use crate::victim::{Operation, Orders, make_second};
+use crate::victim::{Operation, Orders, keyed, make_second};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -52,6 +52,11 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::Answer, &[1, 2, 3, 4, 5, 6, 10, 17, 18]),
     (Operation::AnswerFull, &[1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 16, 17, 18]),
     (Operation::Call, &[1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 33, 34, 35]),
+    (Operation::SendKeyed, &[1, 2, 3, 4, 5, 6, 95, 96, 97, 98, 99]),
+    (Operation::SendKeyedAgain, &[16, 95, 96, 99]),
+    (Operation::SendKeyedFull, &[1, 2, 3, 4, 7, 8, 16, 17, 18, 95, 96, 99]),
+    (Operation::Tap, &[90, 91, 92]),
+    (Operation::SendTapped, &[1, 2, 3, 4, 5, 6, 93, 94]),
     (Operation::Join, &[24, 25, 26]),
     (Operation::Attach, &[24, 25, 26, 27, 28, 29, 30, 31, 32]),
     (Operation::AttachAgain, &[24, 26, 31, 32]),
@@ -68,6 +73,8 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::Bind, &[85]),
     (Operation::CloseLate, &[1, 2, 3, 4, 5, 6, 10, 37, 41, 87]),
     (Operation::ReapThreads, &[1, 2, 3, 4, 5, 6, 10, 39, 40, 41, 42, 44, 86]),
+    (Operation::ReapKeyed, &[39, 40, 42, 44, 97, 98, 99]),
+    (Operation::ReapTap, &[39, 40, 42, 43, 44, 92]),
     (Operation::Create, &[45, 46, 47]),
     (Operation::Destroy, &[9, 48, 49]),
 ];
@@ -200,6 +207,9 @@ impl Case<'_> {
         if let Some(peer) = &mut peer {
             peer.stop()?;
             books.add(&peer.events()?);
+        }
+        if self.operation.is_keyed() {
+            keyed::send_again(&mut clerk, &member, &victim.events()?)?;
         }
         drop(member);
         books.add(&victim.events()?);

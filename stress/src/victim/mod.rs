@@ -1,12 +1,14 @@
 //! What a victim does when it dies.
 
 mod asking;
+pub mod keyed;
 mod later;
 mod moving;
 mod names;
 mod operation;
 mod receiving;
 mod sending;
+mod tapping;
 mod threads;
 
 pub use names::make_second;
@@ -159,6 +161,11 @@ impl Victim {
             O::Answer => self.answer(0),
             O::AnswerFull => self.answer(16),
             O::Call => self.call(),
+            O::SendKeyed => self.send_keyed(false),
+            O::SendKeyedAgain => self.send_keyed(true),
+            O::SendKeyedFull => self.send_keyed_full(),
+            O::Tap => self.tap(),
+            O::SendTapped => self.send_tapped(),
             O::Join => {
                 let member = self.armed(|_| Ok(bus.join()?))?;
                 drop(member);
@@ -214,10 +221,12 @@ impl Victim {
                     Ok(())
                 })
             }
-            O::ReapMessages | O::ReapBatches | O::ReapHeap | O::ReapNames => self.reap(&bus.join()?),
             O::Bind => self.bind(),
             O::CloseLate => self.close_late(),
             O::ReapThreads => self.reap_threads(&bus.join()?),
+            O::ReapMessages | O::ReapBatches | O::ReapHeap | O::ReapNames | O::ReapKeyed | O::ReapTap => {
+                self.reap(&bus.join()?)
+            }
             O::Create => self.armed(|_| Ok(make_second(bus.name())?)).map(drop),
             O::Destroy => match rehearse_second(bus.name()) {
                 Ok(second) => self.armed(|_| Ok(second.destroy()?)),

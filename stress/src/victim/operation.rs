@@ -84,6 +84,16 @@ pub enum Operation {
     AnswerFull,
     /// Ask a question and get the answer.
     Call,
+    /// Send with a key.
+    SendKeyed,
+    /// Send with a key that was sent before.
+    SendKeyedAgain,
+    /// Send with a key to a full queue.
+    SendKeyedFull,
+    /// Tap a queue, and end it.
+    Tap,
+    /// Send to a queue that is tapped.
+    SendTapped,
     /// Take a member's index.
     Join,
     /// Attach an agent that there was not.
@@ -116,6 +126,10 @@ pub enum Operation {
     CloseLate,
     /// Reap handles whose threads have ended.
     ReapThreads,
+    /// Reap processes that died while they sent with a key.
+    ReapKeyed,
+    /// Reap a process that died while it tapped a queue.
+    ReapTap,
     /// Create a bus.
     Create,
     /// Destroy a bus.
@@ -149,6 +163,8 @@ impl Operation {
                 (CloseUnused, at(53)),
             ],
             ReapNames => vec![(Attach, at(28)), (Attach, at(30)), (Attach, at(32)), (ReceiveWait, at(34))],
+            Operation::ReapKeyed => [95, 96, 4, 97, 98].map(|number| (Operation::SendKeyed, at(number))).to_vec(),
+            Operation::ReapTap => vec![(Operation::Tap, at(91))],
             Fetch => vec![(NackFull, Point::Write(0))],
             _ => Vec::new(),
         }
@@ -172,7 +188,14 @@ impl Operation {
             }
             MakeRoom => vec![("roomy", QueueOptions { limit: Some(4), makes_room: true, ..dying })],
             Answer | AnswerFull | Call => vec![("questions", QueueOptions::default())],
+            _ if self.is_keyed() => vec![(super::keyed::QUEUE, QueueOptions::default())],
             _ => Vec::new(),
         }
+    }
+
+    /// Whether its messages have keys.
+    pub(crate) fn is_keyed(self) -> bool {
+        use Operation::{ReapKeyed, SendKeyed, SendKeyedAgain, SendKeyedFull};
+        matches!(self, SendKeyed | SendKeyedAgain | SendKeyedFull | ReapKeyed)
     }
 }
