@@ -18,8 +18,8 @@
 //! # Ok::<(), swarmbus_core::Error>(())
 //! ```
 //!
-//! Layers, each using only those below: `bus`, `member`, `observe` (what users see) · `registry`, `reap`, `heap` (a segment's tables) ·
-//! `recover`, `queue`, `parking`, `ring`, `span`, `wait` (algorithms over borrowed words; the models of `tests/loom` run these) · `layout`, `word`, `sync`,
+//! Layers, each using only those below: `bus`, `member`, `observe` (what users see) · `watcher` · `registry`, `reap`, `heap` (a segment's tables) ·
+//! `recover`, `queue`, `parking`, `ring`, `span`, `wait`, `watch` (algorithms over borrowed words; the models of `tests/loom` run these) · `layout`, `word`, `sync`,
 //! `platform` (bytes, atomics, the operating system). Invariants are numbered I#, release/acquire edges S#, crash windows W#.
 
 mod error;
@@ -36,6 +36,7 @@ pub mod ring;
 pub mod span;
 pub mod sync;
 pub mod wait;
+pub mod watch;
 pub mod word;
 
 mod platform;
@@ -58,12 +59,14 @@ mod registry;
 mod segment;
 #[cfg(not(loom))]
 mod tap;
+#[cfg(not(loom))]
+mod watcher;
 
 #[cfg(not(loom))]
 pub use bus::{Bus, QueueOptions, connect};
 pub use error::{Error, Result};
 #[cfg(not(loom))]
-pub use member::{Agent, Answers, Member, SendOptions, key_of};
+pub use member::{Agent, Answers, Descriptor, Member, RawDescriptor, SendOptions, Sources, key_of};
 #[cfg(not(loom))]
 pub use message::{
     BatchError, ContentType, ForwardError, Lane, Loan, Message, MessageId, PublishError, RawLoan, RawMessage,

@@ -45,6 +45,8 @@ pub struct Queue<'a> {
     pub tap: &'a Word,
     /// Rung when a message comes.
     pub items: &'a WakeWord,
+    /// Rung with `items`, for who waits for many queues.
+    pub group: &'a WakeWord,
 }
 
 /// The owner of messages that wait for room in their redelivery ring: a name that no member can have, so it counts as dead for ever and any reaper may
@@ -135,9 +137,20 @@ impl<'a> Queue<'a> {
             .map(move |ring| (ring, queue.ring_unchecked(ring)))
     }
 
+    /// Wakes up to `count` who wait for this queue's messages, and all who wait for those of many queues.
+    pub fn ring_items(&self, count: u32) {
+        wait::ring_with_group(self.items, count, self.group);
+    }
+
+    /// Whether there is something that a taker would find.
+    pub fn has_message(&self, memory: &impl Memory) -> bool {
+        let waiting = |front| matches!(front, Ok(Front::Message { .. }));
+        self.active().any(|(_, ring)| waiting(ring.front(self.name, |chunk| memory.chunk(chunk))))
+    }
+
     /// Wakes up to `count` who wait for messages, and all who wait for room.
     pub fn wake_all(&self, count: u32) {
-        wait::ring(self.items, count);
+        self.ring_items(count);
         for (_, ring) in self.active() {
             wait::ring(ring.room(), u32::MAX);
         }

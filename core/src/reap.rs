@@ -11,7 +11,6 @@ use crate::segment::Segment;
 use crate::span;
 use crate::sync::{S6, S8, S9, S10, window};
 use crate::tap;
-use crate::wait;
 use crate::word::{ChunkWord, ClaimState, ClaimWord, Name, RecordWord};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -133,7 +132,7 @@ fn bury(segment: &Segment, dead: &Dead<'_>, reaper: &mut Reaper<'_, Segment>) {
     }
     if entries.iter().any(|(_, _, entry)| entry.notes.waits_on.load(S8.acquire()) == WAITS_ANYWHERE) {
         // One of them slept on several queues: any of these may owe its wake to somebody else.
-        segment.queues().for_each(|queue| wait::ring(queue.items, 1));
+        segment.queues().for_each(|queue| queue.ring_items(1));
     }
     // Relaxed: who reads it treats it as a hint and asks the kernel.
     let supervisor = segment.header().supervisor.load(Relaxed);

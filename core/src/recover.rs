@@ -12,7 +12,6 @@ use crate::layout::{Notes, REDELIVERY};
 use crate::memory::Memory;
 use crate::queue::{BATCH_MAX, LIMBO, NotPublished, Queue, Route, publish, shelve};
 use crate::sync::{S2, S3, S8, S10, Word, mutated, window};
-use crate::wait;
 use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Link, Name, RecordState, SpanState};
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
@@ -280,7 +279,7 @@ impl<'a, M: Memory> Reaper<'a, M> {
         match publish(self.memory, self.notes, &queue, route, (chunk, word), &mut [], &Cell::new(0)) {
             Ok(()) => {
                 self.reaped.redelivered += 1;
-                wait::ring(queue.items, 1);
+                queue.ring_items(1);
             }
             Err(NotPublished { word, .. }) => self.shelve(&queue, chunk, word),
         }

@@ -2,10 +2,13 @@
 //!
 //! - **I8** Who sleeps has announced it (bit set, sequence moved) and then looked once more; who changes something looks at the
 //!   bit after the change. A full fence stands between the two on both sides, so at least one sees the other.
-//! - **I9** The bit is cleared only from the exact word under which nobody was found asleep: whoever announced since then changed the
+//! - **I9** The bit is cleared only from the exact word under which nobody was left asleep: whoever announced since then changed the
 //!   word. (A blind clear leaves a second sleeper asleep.)
 //! - **I10** Who leaves a wait for any reason looks once more at what it waited for and passes the wake on; a dead member's
 //!   reaper does so for it.
+//!
+//! Who waits for more queues than the kernel takes words sleeps on the words of their groups. A queue's ring is also its group's, and wakes
+//! everybody there: they may wait for different queues, so none could pass a wake on to the one for whom it was, and none has to.
 
 use crate::sync::{WakeWord, Woken, fence_after_rmw, mutated, window};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -40,8 +43,13 @@ pub fn sleep(word: &WakeWord, ticket: Ticket, timeout: Duration) -> Woken {
     word.sleep(ticket.0, timeout)
 }
 
+/// Whether nobody rang, and nobody else announced, since the ticket was drawn: the announcement still holds.
+pub fn stands(word: &WakeWord, ticket: Ticket) -> bool {
+    // Acquire: who finds the word changed looks at what the ringer did.
+    word.load(Acquire) == ticket.0
+}
+
 /// Sleeps until one of several words is rung, unless that happened since its ticket was drawn.
-#[cfg(not(loom))]
 pub fn sleep_any(words: &[(&WakeWord, Ticket)], timeout: Duration) -> Woken {
     let words: Vec<_> = words.iter().map(|(word, ticket)| (*word, ticket.0)).collect();
     WakeWord::sleep_any(&words, timeout)
@@ -51,19 +59,34 @@ pub fn sleep_any(words: &[(&WakeWord, Ticket)], timeout: Duration) -> Woken {
 /// when nobody sleeps.
 pub fn ring(word: &WakeWord, count: u32) {
     fence_after_rmw();
+    ring_fenced(word, count, || {});
+}
+
+/// [`ring`] for a word and that of its group, of which everybody is woken. One fence serves both.
+pub fn ring_with_group(word: &WakeWord, count: u32, group: &WakeWord) {
+    fence_after_rmw();
+    ring_fenced(word, count, || {});
+    if !mutated("group-not-rung") {
+        ring_fenced(group, if mutated("group-wakes-one") { 1 } else { u32::MAX }, || window(80));
+    }
+}
+
+fn ring_fenced(word: &WakeWord, count: u32, about_to_ring: impl Fn()) {
     loop {
         // Acquire: pairs with the announcement; the fence before is I8's.
         let seen = word.load(Acquire);
         if seen & SLEEPERS == 0 {
             return;
         }
+        about_to_ring();
         let rung = bump(seen, SLEEPERS);
         // AcqRel: somebody who announced and has not yet slept must find the word changed.
         if word.compare_exchange(seen, rung, AcqRel).is_err() {
             continue;
         }
         window(9);
-        if word.wake(count) == 0 {
+        // Fewer than might have been woken: nobody sleeps any more.
+        if word.wake(count) < count {
             if mutated("blind-clear") {
                 let now = word.load(Relaxed);
                 let _ = word.compare_exchange(now, bump(now, 0), AcqRel);

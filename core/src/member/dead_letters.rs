@@ -98,7 +98,7 @@ impl Member {
             let known_head = self.known_head(target.name, route.ring);
             match publish(self.segment(), notes, target, route, (letter.chunk, letter.word), &mut [], known_head) {
                 Ok(()) => {
-                    wait::ring(target.items, 1);
+                    target.ring_items(1);
                     return Ok(());
                 }
                 Err(NotPublished { word, why }) => {

@@ -4,17 +4,21 @@
 mod agent;
 mod calls;
 mod dead_letters;
+mod descriptor;
 mod keyed;
 mod receiving;
 mod sending;
+mod sources;
 mod taps;
 mod thread;
-mod waiting;
+pub(crate) mod waiting;
 
 pub use agent::Agent;
 pub use calls::Answers;
+pub use descriptor::{Descriptor, RawDescriptor};
 pub use keyed::key_of;
 pub use sending::SendOptions;
+pub use sources::Sources;
 
 use crate::bus::{Bus, QueueOptions};
 use crate::error::{Error, Result};
@@ -31,9 +35,10 @@ use crate::recover::{Reaped, Reaper};
 use crate::registry::{self, Seat};
 use crate::segment::Segment;
 use crate::sync::window;
-use crate::wait;
+use crate::watcher::Watched;
 use crate::word::{ClaimState, ClaimWord, Name, ThreadWord};
 use std::cell::{Cell, RefCell};
+use std::sync::Weak;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Recently used rings whose heads a member remembers.
@@ -58,6 +63,8 @@ pub struct Member {
     /// What it asked and waits for, see `calls`.
     questions: RefCell<Vec<calls::Question>>,
     known_heads: [(Cell<u64>, Cell<u64>); KNOWN_HEADS],
+    /// What event loops watch for it.
+    watched: RefCell<Vec<Weak<Watched>>>,
 }
 
 impl Member {
@@ -91,6 +98,7 @@ impl Member {
             rests: RefCell::default(),
             questions: RefCell::default(),
             known_heads: std::array::from_fn(|_| (Cell::new(u64::MAX), Cell::new(0))),
+            watched: RefCell::default(),
         }
     }
 
@@ -166,7 +174,7 @@ impl Member {
         }
         self.entry()?.sender.store(mailbox.bits() + 1, Relaxed);
         // Others may wait for its messages while nobody owned it: they are to find out.
-        wait::ring(self.queue(mailbox)?.items, u32::MAX);
+        self.queue(mailbox)?.ring_items(u32::MAX);
         Ok(mailbox)
     }
 
@@ -233,6 +241,11 @@ impl Member {
 
     fn leave(&self) {
         let segment = self.segment();
+        for watched in self.watched.take().iter().filter_map(Weak::upgrade) {
+            // Readable for good: who is told finds out.
+            watched.end();
+            watched.remind();
+        }
         let Ok(entry) = self.entry() else { return };
         let mut reaper = Reaper::new(segment, self.name, &entry.notes);
         // What is ours is given back as a reaper would, by a reaper who is us: chunks kept are freed, messages in flight queued again. (A stripe

@@ -7,13 +7,13 @@ use crate::layout::REDELIVERY;
 use crate::memory::Memory;
 use crate::message::{Lane, Message, Meta, RawMessage};
 use crate::platform::clock;
-use crate::platform::futex::WAIT_ANY_MAX;
 use crate::queue::{self, BY_PATIENCE, BY_PRIORITY, Claimed, NotPublished, Queue, Refusal, Route, unlink};
 use crate::reap::unshelve;
 use crate::registry;
 use crate::sync::window;
 use crate::wait;
 use crate::word::{ChunkState, ChunkWord, DELAY_MS_MAX, Name};
+use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 /// Every so many messages a member takes from the least urgent lane first, so that none starves.
@@ -70,43 +70,6 @@ impl Member {
         Some(Error::AgentBusy { name: self.spoken_name(queue), pid })
     }
 
-    /// Takes a message of any of several queues, with one sleep; which queue it was, [`Message::queue`] tells. Of queues that all have
-    /// messages, each gets its turn.
-    ///
-    /// # Errors
-    /// As [`Member::receive`]; `Closed` when all of them are closed and empty; `InvalidArgument` for none or more than 128 queues.
-    pub fn receive_any(&self, queues: &[&str], timeout: Option<Duration>) -> Result<Message<'_>> {
-        self.receive_any_until(queues, timeout, &mut || false)
-    }
-
-    /// [`Member::receive_any`] with a hook that may end the wait: asked after signals and about once a second.
-    ///
-    /// # Errors
-    /// As [`Member::receive_any`], and [`Error::Interrupted`] when the hook says so.
-    pub fn receive_any_until(
-        &self,
-        queues: &[&str],
-        timeout: Option<Duration>,
-        interrupted: &mut dyn FnMut() -> bool,
-    ) -> Result<Message<'_>> {
-        self.check()?;
-        if queues.is_empty() || queues.len() > WAIT_ANY_MAX {
-            let what = format!("{} queues; one wait takes 1 to {WAIT_ANY_MAX}", queues.len());
-            return Err(Error::InvalidArgument { what });
-        }
-        let mut names = Vec::with_capacity(queues.len());
-        for queue in queues {
-            let name = self.find(queue)?;
-            self.check_owner(name)?;
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        let queues = names.into_iter().map(|name| self.queue(name)).collect::<Result<Vec<_>>>()?;
-        let sources: Vec<_> = queues.iter().map(|queue| Source { word: queue.items, queue: queue.name }).collect();
-        self.take_among(&queues, &sources, timeout, interrupted)
-    }
-
     pub(crate) fn take_until(
         &self,
         name: Name,
@@ -115,43 +78,50 @@ impl Member {
     ) -> Result<Message<'_>> {
         self.check()?;
         let queue = self.queue(name)?;
-        self.take_among(&[queue], &[Source { word: queue.items, queue: name }], timeout, interrupted)
+        let source = Source { word: queue.items, queue: name };
+        self.take_among(&[queue], &[source], &Cell::new(0), timeout, interrupted)
     }
 
-    fn take_among(
+    pub(super) fn take_among(
         &self,
         queues: &[Queue<'_>],
         sources: &[Source<'_>],
+        next: &Cell<usize>,
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Message<'_>> {
-        self.wait_on(sources, timeout, interrupted, || {
-            loop {
-                let mut closed = 0;
-                for at in 0..queues.len() {
-                    // Where the search begins moves on with every message, so that no queue hides another.
-                    let queue = &queues[(self.taken.get() as usize).wrapping_add(at) % queues.len()];
+        self.wait_on(sources, timeout, interrupted, || self.take_any(queues, next))
+    }
+
+    /// Takes a message of any of the queues. Where the search begins moves on with every message, so that no queue hides another.
+    pub(super) fn take_any(&self, queues: &[Queue<'_>], next: &Cell<usize>) -> Result<Option<Message<'_>>> {
+        loop {
+            let mut closed = 0;
+            for at in 0..queues.len() {
+                let at = next.get().wrapping_add(at) % queues.len();
+                let queue = &queues[at];
+                if let Some(message) = self.take_one(queue)? {
+                    next.set(at + 1);
+                    return Ok(Some(message));
+                }
+                if queue.seal()? {
+                    // What came before is there now; nothing will come but what comes back.
                     if let Some(message) = self.take_one(queue)? {
+                        next.set(at + 1);
                         return Ok(Some(message));
                     }
-                    if queue.seal()? {
-                        // What came before is there now; nothing will come but what comes back.
-                        if let Some(message) = self.take_one(queue)? {
-                            return Ok(Some(message));
-                        }
-                        closed += queue.lot().is_none_or(|lot| lot.due_ms().is_none()) as usize;
-                    }
+                    closed += queue.lot().is_none_or(|lot| lot.due_ms().is_none()) as usize;
                 }
-                if queues.iter().any(|queue| unshelve(self.segment(), self.name, queue)) {
-                    continue;
-                }
-                if closed < queues.len() {
-                    return Ok(None);
-                }
-                let names = queues.iter().map(|queue| format!("queue '{}'", self.spoken_name(queue.name)));
-                return Err(Error::Closed { what: names.collect::<Vec<_>>().join(", ") });
             }
-        })
+            if queues.iter().any(|queue| unshelve(self.segment(), self.name, queue)) {
+                continue;
+            }
+            if closed < queues.len() {
+                return Ok(None);
+            }
+            let names = queues.iter().map(|queue| format!("queue '{}'", self.spoken_name(queue.name)));
+            return Err(Error::Closed { what: names.collect::<Vec<_>>().join(", ") });
+        }
     }
 
     /// The first message of a queue that is one to hand out.
@@ -338,7 +308,7 @@ impl Member {
         let entry = self.entry().map_err(|error| NotPublished { word, why: Refusal::Failed(error) })?;
         let known_head = self.known_head(queue.name, route.ring);
         queue::publish(self.segment(), &entry.notes, queue, route, (chunk, word), &mut [], known_head)?;
-        wait::ring(queue.items, 1);
+        queue.ring_items(1);
         Ok(())
     }
 }

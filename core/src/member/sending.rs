@@ -11,7 +11,6 @@ use crate::platform::clock;
 use crate::queue::{self, BATCH_MAX, NotPublished, Queue, Refusal, Route};
 use crate::registry;
 use crate::sync::window;
-use crate::wait;
 use crate::word::{ChunkState, ChunkWord, Name};
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
@@ -254,7 +253,7 @@ impl Member {
 
     /// A message was published: wakes who waits for it, and sees to its copies.
     pub(super) fn sent(&self, queue: &Queue<'_>, copies: Option<Copies<'_>>) {
-        wait::ring(queue.items, 1);
+        queue.ring_items(1);
         if let Some(copies) = copies {
             window(93);
             self.publish_copies(copies);

@@ -12,7 +12,6 @@ use crate::queue::{NotPublished, Queue, Route, publish};
 use crate::registry;
 use crate::sync::window;
 use crate::tap;
-use crate::wait;
 use crate::word::{ChunkWord, Name};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -144,6 +143,6 @@ impl Member {
             // Relaxed: a counter for people.
             control.losses.dropped.fetch_add(missed, Relaxed);
         }
-        wait::ring(queue.items, 1);
+        queue.ring_items(1);
     }
 }

@@ -3,16 +3,20 @@
 use super::Member;
 use super::sending::nanoseconds;
 use crate::error::{Error, Result};
-use crate::layout::WAITS_ANYWHERE;
+use crate::layout::{GROUPS, WAITS_ANYWHERE};
 use crate::memory::Memory;
 use crate::platform::clock;
+use crate::platform::futex::WAIT_ANY_MAX;
 use crate::recover::Reaped;
-use crate::ring::Front;
+use crate::segment::Segment;
 use crate::sync::{S8, WakeWord, Woken, window};
 use crate::wait;
 use crate::word::Name;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+
+/// Most queues on whose own words one sleep waits; for more, it is on the words of their groups. A watcher needs one more word.
+pub(crate) const DIRECT_MAX: usize = if cfg!(crash) { 1 } else { WAIT_ANY_MAX - 1 };
 /// A sleep ends after this long at the latest, to see whether a peer has died: without a supervisor the bus heals too.
 const NAP: Duration = Duration::from_secs(1);
 /// The same while a supervisor reaps.
@@ -28,7 +32,8 @@ pub(super) struct Source<'a> {
 }
 
 impl Member {
-    /// Tries until `attempt` succeeds, sleeping on all sources at once in between. `Timeout` after the last attempt failed.
+    /// Tries until `attempt` succeeds, sleeping on all sources at once in between; several are always the messages of queues. `Timeout` after the
+    /// last attempt failed.
     pub(super) fn wait_on<T>(
         &self,
         sources: &[Source<'_>],
@@ -43,15 +48,18 @@ impl Member {
             return Err(Error::Timeout);
         }
         let waits_on = &self.entry()?.notes.waits_on;
-        let note = if let [source] = sources { source.queue.bits() + 1 } else { WAITS_ANYWHERE };
         // S8: noted before the announcement, so a reaper knows whose wake we may have swallowed. A signal handler may wait inside
-        // a wait, hence the note before is put back.
+        // a wait, and a descriptor waits all the time, hence the note before is put back.
         let before = waits_on.load(Relaxed);
+        let note = match sources {
+            [source] if before != WAITS_ANYWHERE => source.queue.bits() + 1,
+            _ => WAITS_ANYWHERE,
+        };
         waits_on.store(note, S8.release());
         window(33);
         let result = self.sleep_until(sources, timeout, interrupted, &mut attempt);
-        if !matches!(result, Err(Error::Timeout)) {
-            // I10: others may wait for what is left of what woke us.
+        if !matches!(result, Err(Error::Timeout)) && sources.len() <= DIRECT_MAX {
+            // I10: others may wait for what is left of what woke us. (Of a group, everybody was woken.)
             sources.iter().for_each(|source| self.pass_on(*source));
         }
         waits_on.store(before, S8.release());
@@ -66,10 +74,11 @@ impl Member {
         attempt: &mut impl FnMut() -> Result<Option<T>>,
     ) -> Result<T> {
         let deadline = timeout.map(|timeout| clock::monotonic_ns().saturating_add(nanoseconds(timeout)));
-        let mut tickets = Vec::with_capacity(sources.len());
+        let words = self.words_of(sources);
+        let mut tickets = Vec::with_capacity(words.len());
         loop {
             tickets.clear();
-            tickets.extend(sources.iter().map(|source| (source.word, wait::announce(source.word))));
+            tickets.extend(words.iter().map(|word| (*word, wait::announce(word))));
             window(34);
             if let Some(value) = attempt()? {
                 return Ok(value);
@@ -108,18 +117,26 @@ impl Member {
     /// Wakes one more if there still is something to take, now or when its time comes; a mailbox has no one else to wake, and pays a look.
     fn pass_on(&self, source: Source<'_>) {
         let Some(queue) = self.segment().queue(source.queue) else { return };
-        let waiting = |front| matches!(front, Ok(Front::Message { .. }));
         let more = !std::ptr::eq(source.word, queue.items)
             || queue.lot().is_some_and(|lot| lot.due_ms().is_some())
-            || queue.active().any(|(_, ring)| waiting(ring.front(queue.name, |chunk| self.segment().chunk(chunk))));
+            || queue.has_message(self.segment());
         if more {
             wait::ring(source.word, 1);
         }
     }
 
+    /// The words on which a sleep waits for all sources: their own, or those of their groups.
+    fn words_of<'a>(&'a self, sources: &[Source<'a>]) -> Vec<&'a WakeWord> {
+        if sources.len() <= DIRECT_MAX {
+            return sources.iter().map(|source| source.word).collect();
+        }
+        let mut used = [false; GROUPS];
+        sources.iter().for_each(|source| used[source.queue.index() as usize % GROUPS] = true);
+        self.segment().header().groups.iter().zip(used).filter(|(_, used)| *used).map(|(word, _)| word).collect()
+    }
+
     pub(super) fn nap(&self) -> Duration {
-        // Relaxed: a hint about how soon somebody else will look.
-        if self.segment().header().supervisor.load(Relaxed) == 0 { NAP } else { NAP_SUPERVISED }
+        nap(self.segment())
     }
 
     /// Reaps if nobody has looked for the dead lately. `true` if something was given back.
@@ -127,11 +144,25 @@ impl Member {
         let looked = &self.segment().header().looked_ns;
         // Relaxed: only keeps the looks of a thousand sleepers apart.
         let (now, last) = (clock::monotonic_ns(), looked.load(Relaxed));
-        if now.wrapping_sub(last) < self.nap().as_nanos() as u64 * 9 / 10
-            || looked.compare_exchange(last, now, Relaxed).is_err()
-        {
+        if !is_due(self.segment(), now, last) || looked.compare_exchange(last, now, Relaxed).is_err() {
             return false;
         }
         self.reap_if(None) != Reaped::default()
     }
+}
+
+/// How long to sleep at most.
+pub(crate) fn nap(segment: &Segment) -> Duration {
+    // Relaxed: a hint about how soon somebody else will look.
+    if segment.header().supervisor.load(Relaxed) == 0 { NAP } else { NAP_SUPERVISED }
+}
+
+fn is_due(segment: &Segment, now_ns: u64, looked_ns: u64) -> bool {
+    now_ns.wrapping_sub(looked_ns) >= nap(segment).as_nanos() as u64 * 9 / 10
+}
+
+/// Whether nobody has looked for the dead lately.
+pub(crate) fn look_is_due(segment: &Segment) -> bool {
+    // Relaxed: a reason to look, nothing else.
+    is_due(segment, clock::monotonic_ns(), segment.header().looked_ns.load(Relaxed))
 }

@@ -3,6 +3,8 @@
 #[cfg(not(loom))]
 pub mod clock;
 #[cfg(not(loom))]
+pub mod event;
+#[cfg(not(loom))]
 pub mod file;
 #[cfg(not(loom))]
 pub mod fork;

@@ -363,6 +363,7 @@ impl Memory for Segment {
             deferred: &control.deferred,
             tap: &control.tap,
             items: &control.items,
+            group: &self.header().groups[queue.index() as usize % GROUPS],
         })
     }
 

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where this thread is to be killed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +33,25 @@ pub struct Trace {
 thread_local! {
     static ARMED: Cell<At> = const { Cell::new(At::Never) };
     static TRACE: RefCell<Option<Trace>> = const { RefCell::new(None) };
+    static BORROWS: Cell<bool> = const { Cell::new(false) };
+    static ASIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The crash point of a thread for which another one works, and the windows that this other one passed: each once, since how often is chance.
+static LENT: Mutex<(At, Vec<u32>)> = Mutex::new((At::Never, Vec::new()));
+
+fn lent() -> MutexGuard<'static, (At, Vec<u32>)> {
+    LENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lends the crash point of this thread to the one that works for it, if it is a window.
+pub fn lend() {
+    lent().0 = ARMED.get();
+}
+
+/// Says that this thread works for the one that lends, and dies in its stead.
+pub fn borrow() {
+    BORROWS.set(true);
 }
 
 /// Arms a crash point of this thread and starts a new trace.
@@ -43,10 +63,25 @@ pub fn arm(at: At) {
 /// Disarms; returns what was passed since [`arm`].
 pub fn disarm() -> Trace {
     ARMED.set(At::Never);
-    TRACE.with(|trace| trace.borrow_mut().take().unwrap_or_default())
+    let (_, passed) = std::mem::replace(&mut *lent(), (At::Never, Vec::new()));
+    let mut trace = TRACE.with(|trace| trace.borrow_mut().take().unwrap_or_default());
+    let own = trace.windows.clone();
+    trace.windows.extend(passed.into_iter().filter(|window| !own.contains(window)));
+    trace
+}
+
+/// Does something with words of this process alone: nobody else sees those writes, and how many they are is chance.
+pub(super) fn aside<R>(body: impl FnOnce() -> R) -> R {
+    let before = ASIDE.replace(true);
+    let result = body();
+    ASIDE.set(before);
+    result
 }
 
 pub(super) fn before_write(place: &'static Location<'static>) {
+    if ASIDE.get() {
+        return;
+    }
     if let At::Write(left) = ARMED.get() {
         if left == 0 {
             die();
@@ -61,6 +96,19 @@ pub(super) fn before_write(place: &'static Location<'static>) {
 }
 
 pub(super) fn at_window(number: u32) {
+    if ASIDE.get() {
+        return;
+    }
+    if BORROWS.get() {
+        let (armed, passed) = &mut *lent();
+        if matches!(armed, At::Window { number: armed, .. } if *armed == number) {
+            die();
+        }
+        if !passed.contains(&number) {
+            passed.push(number);
+        }
+        return;
+    }
     if let At::Window { number: armed, nth } = ARMED.get() {
         if armed == number {
             if nth == 0 {

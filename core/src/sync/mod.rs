@@ -45,6 +45,15 @@ pub fn window(_number: u32) {
     crash::at_window(_number);
 }
 
+/// Does something with words that are this process' alone: no crash points there. Nothing but `body` in production.
+#[inline(always)]
+pub fn aside<R>(body: impl FnOnce() -> R) -> R {
+    #[cfg(crash)]
+    return crash::aside(body);
+    #[cfg(not(crash))]
+    body()
+}
+
 /// True if the models run with the named mutant. Always false, and compiled away, in production.
 #[inline(always)]
 pub fn mutated(_name: &'static str) -> bool {

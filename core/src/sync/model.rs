@@ -125,6 +125,30 @@ impl WakeWord {
         Woken::Look
     }
 
+    /// Sleeps while every word is what is expected of it. As in the kernel, the words are looked at one after the other, and a sleeper
+    /// may be woken by several of them, of which it is told one.
+    pub fn sleep_any(words: &[(&WakeWord, u32)], _timeout: Duration) -> Woken {
+        let me = thread::current().id();
+        let mut asleep = true;
+        let mut entered = 0;
+        for (word, expected) in words {
+            word.order.matters();
+            asleep = word.value.compare_exchange(*expected, *expected, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            if !asleep {
+                break;
+            }
+            word.sleepers().push_back(thread::current());
+            entered += 1;
+        }
+        if asleep {
+            thread::park();
+        }
+        for (word, _) in &words[..entered] {
+            word.sleepers().retain(|sleeper| sleeper.id() != me);
+        }
+        Woken::Look
+    }
+
     /// Wakes at most `count` sleepers; returns how many there were.
     pub fn wake(&self, count: u32) -> u32 {
         // Others see a wake as they see a write, so one may die before it.

@@ -22,4 +22,5 @@ mod take;
 mod taker;
 mod thread;
 mod wake;
+mod watch;
 mod wrap;

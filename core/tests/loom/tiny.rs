@@ -124,6 +124,7 @@ pub struct Segment {
     notes: Vec<Notes>,
     keyed: Vec<(Word, Word)>,
     queues: Vec<Tables>,
+    group: WakeWord,
 }
 
 // SAFETY: the payloads alone are not `Sync`; that nobody touches one without owning its chunk (I7) is what loom checks here.
@@ -156,6 +157,7 @@ impl Memory for Segment {
             due: &tables.due,
             tap: &tables.tap,
             items: &tables.items,
+            group: &self.group,
         })
     }
 
@@ -203,6 +205,7 @@ impl Segment {
                 .map(|_| (Word::new(0), Word::new(0)))
                 .collect(),
             queues: (0..2).map(tables).collect(),
+            group: WakeWord::new(0),
         })
     }
 

@@ -6,7 +6,7 @@ use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::time::Duration;
-use swarmbus_core::queue::note_wake;
+use swarmbus_core::queue::{Queue, note_wake};
 use swarmbus_core::sync::{WakeWord, Word};
 use swarmbus_core::wait;
 
@@ -52,6 +52,11 @@ impl Count {
     fn send(&self) {
         self.messages.fetch_add(1, AcqRel);
         wait::ring(&self.items, 1);
+    }
+
+    fn send_to_group(&self, group: &WakeWord) {
+        self.messages.fetch_add(1, AcqRel);
+        wait::ring_with_group(&self.items, 1, group);
     }
 
     fn receive(&self) {
@@ -103,6 +108,42 @@ fn two_sleepers_and_two_messages() {
     });
 }
 
+/// A sleeper on the word of the queue beside one on the word of its group, a message for each.
+fn a_sleeper_and_a_group_sleeper() {
+    explore(ORDINARY, || {
+        let (count, group) = (Count::new(), Arc::new(WakeWord::new(0)));
+        let direct = thread::spawn({
+            let count = count.clone();
+            move || count.receive()
+        });
+        let grouped = thread::spawn({
+            let (count, group) = (count.clone(), group.clone());
+            move || take_one(&count.messages, &group)
+        });
+        count.send_to_group(&group);
+        count.send_to_group(&group);
+        direct.join().unwrap();
+        grouped.join().unwrap();
+    });
+}
+
+/// Two queues of one group, and one who sleeps for each of them: a wake for the one is of no use to the other.
+fn two_group_sleepers() {
+    explore(ORDINARY, || {
+        let (counts, group) = ([Count::new(), Count::new()], Arc::new(WakeWord::new(0)));
+        let sleepers = counts.clone().map(|count| {
+            let group = group.clone();
+            thread::spawn(move || take_one(&count.messages, &group))
+        });
+        for count in &counts {
+            count.send_to_group(&group);
+        }
+        for sleeper in sleepers {
+            sleeper.join().unwrap();
+        }
+    });
+}
+
 fn receive(segment: &Segment, me: u16) -> u64 {
     wait_until(segment.queue_at(0).items, || segment.receive(member(me), 0))
 }
@@ -143,17 +184,17 @@ fn a_full_queue_wakes_its_sender() {
     });
 }
 
-/// The sender dies, perhaps between its message and the wake that it owed; the reaper pays.
-fn a_dead_sender_owes_a_wake() {
-    every_death(ORDINARY, |budget| {
+/// The sender dies, perhaps between its message and the wake that it owed, to who sleeps on the queue or on its group; the reaper pays.
+fn a_dead_sender_owes_a_wake(word: impl Fn(Queue<'_>) -> &WakeWord + Copy + Send + Sync + 'static) {
+    every_death(ORDINARY, move |budget| {
         let segment = Segment::new(Shape::of(0, 2));
         let receiver = thread::spawn({
             let segment = segment.clone();
-            move || receive(&segment, 1)
+            move || wait_until(word(segment.queue_at(0)), || segment.receive(member(1), 0))
         });
         let send = || {
             segment.send(member(0), 0, 0, 7).unwrap();
-            wait::ring(segment.queue_at(0).items, 1);
+            segment.queue_at(0).ring_items(1);
         };
         let sent = mortal(Mortal::Victim, budget, send).is_some();
         let was_sent = sent || segment.references(0, 0) == 1;
@@ -161,7 +202,7 @@ fn a_dead_sender_owes_a_wake() {
         if !was_sent {
             // Nothing was sent, or it is received already: one more for the receiver, who may have left.
             segment.send(member(3), 0, 1, 8).unwrap();
-            wait::ring(segment.queue_at(0).items, 1);
+            segment.queue_at(0).ring_items(1);
         }
         let received = receiver.join().unwrap();
         assert!(received == 7 || !sent);
@@ -233,12 +274,27 @@ fn room_wakes_a_sender() {
 
 #[test]
 fn a_dead_senders_wake_is_paid_by_its_reaper() {
-    a_dead_sender_owes_a_wake();
-    caught(&["debts-forgotten"], a_dead_sender_owes_a_wake);
+    a_dead_sender_owes_a_wake(|queue| queue.items);
+    a_dead_sender_owes_a_wake(|queue| queue.group);
+    caught(&["debts-forgotten"], || a_dead_sender_owes_a_wake(|queue| queue.items));
+    caught(&["debts-forgotten"], || a_dead_sender_owes_a_wake(|queue| queue.group));
 }
 
 #[test]
 fn a_wake_that_a_dead_receiver_swallowed_is_passed_on() {
     a_dead_receiver_swallows_a_wake();
     caught(&["debts-forgotten"], a_dead_receiver_swallows_a_wake);
+}
+
+#[test]
+fn a_message_wakes_who_sleeps_on_its_queue_and_who_sleeps_on_its_group() {
+    a_sleeper_and_a_group_sleeper();
+    caught(&["group-not-rung"], a_sleeper_and_a_group_sleeper);
+    caught(&["fence-after-rmw"], a_sleeper_and_a_group_sleeper);
+}
+
+#[test]
+fn everybody_of_a_group_is_woken() {
+    two_group_sleepers();
+    caught(&["group-wakes-one"], two_group_sleepers);
 }
