@@ -4,7 +4,7 @@ use crate::Result;
 use crate::ledger::{Event, Mark};
 use crate::scene::{number_of, patience, payload};
 use std::time::Duration;
-use swarmbus_core::{Agent, ContentType, Error, Lane, Member, Message, SendOptions};
+use swarmbus_core::{Agent, ContentType, Descriptor, Error, Lane, Member, Message, SendOptions};
 
 /// Who does things with messages, and writes them down.
 pub struct Clerk {
@@ -115,6 +115,16 @@ impl Clerk {
     ) -> Result<Option<(u64, Message<'m>)>> {
         self.say(Event::Taking);
         self.got(member.receive_any(from, Some(timeout)))
+    }
+
+    /// Takes a message by a descriptor.
+    ///
+    /// # Errors
+    /// As [`Clerk::take`].
+    pub fn next<'m>(&mut self, descriptor: &Descriptor<'m>) -> Result<Option<(u64, Message<'m>)>> {
+        self.say(Event::Taking);
+        let taken = descriptor.try_next().transpose();
+        self.got(taken.unwrap_or(Err(Error::Timeout)))
     }
 
     fn got<'m>(&mut self, taken: swarmbus_core::Result<Message<'m>>) -> Result<Option<(u64, Message<'m>)>> {

@@ -10,6 +10,7 @@ mod receiving;
 mod sending;
 mod tapping;
 mod threads;
+mod watching;
 
 pub use names::make_second;
 pub use operation::Operation;
@@ -99,6 +100,8 @@ impl Victim {
             O::Park => self.park(&bus.join()?),
             O::ReceiveParked => self.receive_parked(&bus.join()?),
             O::ReceiveBatch => self.receive_batch(&bus.join()?),
+            O::SendGroup => self.send_group(&bus.join()?),
+            O::Watch => self.watch(&bus.join()?),
             O::Loan => {
                 let member = bus.join()?;
                 self.armed(|_| {

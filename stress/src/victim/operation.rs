@@ -20,6 +20,8 @@ pub enum Operation {
     SendLane,
     /// Send and ring for a sleeper.
     SendWaking,
+    /// Send and ring for one who sleeps on several queues.
+    SendGroup,
     /// Send to a full queue without patience.
     SendFull,
     /// Send to a full queue with a little patience.
@@ -94,6 +96,8 @@ pub enum Operation {
     Tap,
     /// Send to a queue that is tapped.
     SendTapped,
+    /// Have a descriptor watch a queue, and take what it tells of.
+    Watch,
     /// Take a member's index.
     Join,
     /// Attach an agent that there was not.
