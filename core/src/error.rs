@@ -179,6 +179,7 @@ errors! {
 }
 
 impl Error {
+    #[cfg(not(loom))]
     pub(crate) fn system(what: impl Into<String>, errno: nix::errno::Errno) -> Error {
         Error::System { what: what.into(), errno: errno as i32 }
     }

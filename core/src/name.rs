@@ -48,6 +48,7 @@ impl Address {
 }
 
 /// A name as the segment keeps it: zero-padded words.
+#[cfg(not(loom))]
 pub(crate) fn to_words(name: &str) -> [u64; 8] {
     let mut bytes = [0u8; 64];
     bytes[..name.len()].copy_from_slice(name.as_bytes());
@@ -55,6 +56,7 @@ pub(crate) fn to_words(name: &str) -> [u64; 8] {
 }
 
 /// The reverse of [`to_words`]; `None` if the words hold no valid name.
+#[cfg(not(loom))]
 pub(crate) fn from_words(words: &[u64; 8]) -> Option<String> {
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).take_while(|byte| *byte != 0).collect();
     let name = String::from_utf8(bytes).ok()?;
@@ -62,11 +64,12 @@ pub(crate) fn from_words(words: &[u64; 8]) -> Option<String> {
 }
 
 /// FNV-1a (Fowler, Noll, Vo), 64 bits: names are short, and a bad distribution only costs probes.
+#[cfg(not(loom))]
 pub(crate) fn hash(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ byte as u64).wrapping_mul(0x100_0000_01b3))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -101,7 +101,7 @@ impl WakeWord {
         futex::wait(&self.0, expected, timeout)
     }
 
-    /// Sleeps while every word is what is expected of it, for `timeout` at most. At most [`futex::WAIT_ANY_MAX`] words.
+    /// Sleeps while every word is what is expected of it, for `timeout` at most. At most `futex::WAIT_ANY_MAX` words.
     pub fn sleep_any(words: &[(&WakeWord, u32)], timeout: Duration) -> Woken {
         match words {
             [(word, expected)] => word.sleep(*expected, timeout),
