@@ -12,6 +12,11 @@ pub trait Memory {
     /// The word of a chunk of committed memory.
     fn chunk(&self, chunk: u32) -> Option<&Word>;
 
+    /// The same for a chunk that a slot or place of a queue names: one that there is not has to be counted, for its slot is emptied.
+    fn chunk_in_slot(&self, chunk: u32) -> Option<&Word> {
+        self.chunk(chunk)
+    }
+
     /// The word of a chunk's header that names its home queue (26 bits at the bottom).
     fn home(&self, chunk: u32) -> Option<&Word>;
 

@@ -125,7 +125,9 @@ pub fn take_due(
         if !seen.is_taken() {
             continue;
         }
-        let Some((shared, word)) = message_at(place, seen, queue.name, |chunk| memory.chunk(chunk)) else { continue };
+        let Some((shared, word)) = message_at(place, seen, queue.name, |chunk| memory.chunk_in_slot(chunk)) else {
+            continue;
+        };
         if let Some(now_ms) = now_ms
             && let due_ms = seen.due_ms(now_ms)
             && due_ms > now_ms

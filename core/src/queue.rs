@@ -145,7 +145,7 @@ impl<'a> Queue<'a> {
     /// Whether there is something that a taker would find.
     pub fn has_message(&self, memory: &impl Memory) -> bool {
         let waiting = |front| matches!(front, Ok(Front::Message { .. }));
-        self.active().any(|(_, ring)| waiting(ring.front(self.name, |chunk| memory.chunk(chunk))))
+        self.active().any(|(_, ring)| waiting(ring.front(self.name, |chunk| memory.chunk_in_slot(chunk))))
     }
 
     /// Wakes up to `count` who wait for messages, and all who wait for room.
@@ -329,7 +329,7 @@ fn push(memory: &impl Memory, queue: &Queue<'_>, route: Route, chunk: u32, known
     };
     let ring = queue.ring_for_sending(memory, route.ring)?;
     let is_open = || route.past_closing || queue.is_open();
-    ring.push(chunk, limit, queue.name, known_head, is_open, |chunk| memory.chunk(chunk))
+    ring.push(chunk, limit, queue.name, known_head, is_open, |chunk| memory.chunk_in_slot(chunk))
 }
 
 fn set_word(memory: &impl Memory, chunk: u32, word: ChunkWord) {
@@ -393,7 +393,7 @@ pub fn take_from(
     me: Name,
 ) -> Result<Option<Claimed>> {
     loop {
-        let (position, slot, word) = match ring.front(queue.name, |chunk| memory.chunk(chunk))? {
+        let (position, slot, word) = match ring.front(queue.name, |chunk| memory.chunk_in_slot(chunk))? {
             Front::Empty { .. } => return Ok(None),
             Front::Message { position, slot, word } => (position, slot, word),
         };

@@ -62,8 +62,24 @@ pub fn reap(segment: &Segment, me: Name, only: Option<u32>) -> Reaped {
     if reserve || !dead.claims.is_empty() {
         bury(segment, &dead, &mut reaper);
     }
+    if only.is_none() {
+        mend_rings(segment);
+    }
     heap::sweep_if_due(segment, me);
     reaper.reaped
+}
+
+/// Puts rings right that somebody has scribbled over.
+fn mend_rings(segment: &Segment) {
+    for queue in segment.queues() {
+        for (_, ring) in queue.active() {
+            if ring.mend() {
+                // Relaxed: a counter for people.
+                segment.header().corrupt.fetch_add(1, Relaxed);
+                queue.wake_all(u32::MAX);
+            }
+        }
+    }
 }
 
 /// Fetches the messages of a queue from limbo, as far as there is room. `true` if some came.
@@ -127,7 +143,7 @@ fn bury(segment: &Segment, dead: &Dead<'_>, reaper: &mut Reaper<'_, Segment>) {
         if !dead.still_has(member.index(), claim.0) {
             continue;
         }
-        give_back_records(segment, *member, entry);
+        give_back_records(segment, *member, entry, || dead.still_has(member.index(), claim.0));
         reaper.wakes(&entry.notes);
     }
     if entries.iter().any(|(_, _, entry)| entry.notes.waits_on.load(S8.acquire()) == WAITS_ANYWHERE) {
@@ -186,8 +202,9 @@ fn is_covered(segment: &Segment, span: u32) -> bool {
         .any(|head| segment.span_class(head).is_some_and(|class| head as u64 + class_spans(class) > span as u64))
 }
 
-/// The queue that a dead member was declaring, and the mailbox that it owned.
-fn give_back_records(segment: &Segment, member: Name, entry: &MemberEntry) {
+/// The queue that a dead member was declaring, and the mailbox that it owned. `is_still_dead` is asked after each was read: a reaper that was paused
+/// for a thousand lives of the index meets a living member of the same name.
+fn give_back_records(segment: &Segment, member: Name, entry: &MemberEntry, is_still_dead: impl Fn() -> bool) {
     if let Some(index) = entry.declaring.load(S8.acquire()).checked_sub(1)
         && let Some(row) = segment.roster().get(index as usize)
     {
@@ -199,7 +216,9 @@ fn give_back_records(segment: &Segment, member: Name, entry: &MemberEntry) {
                 Decision::Free => Some(crate::word::RecordState::Free),
                 Decision::Keep | Decision::Redeliver | Decision::Undo => None,
             };
-            if let Some(state) = state {
+            if let Some(state) = state
+                && is_still_dead()
+            {
                 let _ =
                     row.queue.compare_exchange(seen.0, RecordWord::new(seen.counter(), member, state).0, S6.release());
             }
@@ -209,7 +228,62 @@ fn give_back_records(segment: &Segment, member: Name, entry: &MemberEntry) {
         tap::give_up(segment, member, queue);
     }
     if let Some(mailbox) = entry.mailbox.load(S8.acquire()).checked_sub(1) {
-        registry::disown(segment, member, Name::from_bits(mailbox));
+        registry::disown(segment, member, Name::from_bits(mailbox), is_still_dead);
         window(43);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::{Bus, QueueOptions};
+    use crate::word::RecordState;
+
+    struct Removed(Bus);
+
+    impl Drop for Removed {
+        fn drop(&mut self) {
+            let _ = self.0.destroy();
+        }
+    }
+
+    /// The name of a member comes round after 1024 lives of its index.
+    #[test]
+    fn a_reaper_that_slept_for_a_thousand_lives_spares_the_namesake() {
+        let name = format!("test-{}-namesake", std::process::id());
+        let removed = Removed(Bus::create(&name, &crate::CreateOptions { agents: 4, ..Default::default() }).unwrap());
+        let (bus, segment) = (&removed.0, removed.0.segment());
+        let first = crate::Member::name(&bus.attach("box").unwrap());
+        let mut lives = 1;
+        let namesake = loop {
+            let agent = bus.attach("box").unwrap();
+            if crate::Member::name(&agent) == first {
+                break agent;
+            }
+            lives += 1;
+        };
+        assert_eq!(lives, 1024);
+        // What the reaper saw before: the first of that name, in a process that is dead.
+        let marked = ClaimWord::new(7, 7, first.incarnation(), ClaimState::Dead);
+        let mut by_index = vec![0; segment.roster().len()];
+        by_index[first.index() as usize] = marked.0;
+        let dead = Dead { segment, claims: vec![(first, marked)], by_index };
+        let entry = segment.member(first.index()).unwrap();
+        // The namesake is about to declare a queue.
+        let record = segment.roster().iter().position(|row| row.queue.load(S6.acquire()) == 0).unwrap();
+        let claimed = RecordWord::new(1, first, RecordState::Claimed);
+        segment.roster()[record].queue.store(claimed.0, S6.release());
+        entry.declaring.store(record as u64 + 1, S8.release());
+
+        give_back_records(segment, first, entry, || dead.still_has(first.index(), marked.0));
+        let mut reaper = Reaper::new(segment, first, &entry.notes);
+        bury(segment, &dead, &mut reaper);
+        assert_eq!(reaper.reaped, Reaped::default());
+        assert_eq!(segment.roster()[record].queue.load(S6.acquire()), claimed.0);
+        let mailbox = registry::look_up(segment, "box").unwrap();
+        assert_eq!(registry::owner_of(segment, mailbox), Some(first), "it keeps its mailbox");
+        segment.roster()[record].queue.store(0, S6.release());
+        drop(namesake);
+        bus.declare("other", &QueueOptions::default()).unwrap();
     }
 }

@@ -246,10 +246,10 @@ impl<'a, M: Memory> Reaper<'a, M> {
     fn empty_stale_slots(&self, queue: &Queue<'_>) {
         for (_, ring) in queue.active() {
             // An insane ring is left to its users, who get the error; what counts here is the chunk.
-            let _ = ring.front(queue.name, |chunk| self.memory.chunk(chunk));
+            let _ = ring.front(queue.name, |chunk| self.memory.chunk_in_slot(chunk));
         }
         if let Some(lot) = queue.lot() {
-            lot.empty_stale(queue.name, |chunk| self.memory.chunk(chunk));
+            lot.empty_stale(queue.name, |chunk| self.memory.chunk_in_slot(chunk));
         }
     }
 

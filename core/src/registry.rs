@@ -403,11 +403,11 @@ pub fn own(segment: &Segment, me: Name, queue: Name) -> std::result::Result<(), 
     }
 }
 
-/// Takes a mailbox from `owner`, who is the caller or whose index is no longer its own.
-pub fn disown(segment: &Segment, owner: Name, queue: Name) {
+/// Takes a mailbox from `owner`, who is the caller or gone. `is_so`: asked after the word was read, for names come round again.
+pub fn disown(segment: &Segment, owner: Name, queue: Name, is_so: impl Fn() -> bool) {
     let Some(control) = segment.queue_control(queue.index()) else { return };
     let seen = RecordWord(control.owner.load(S9.acquire()));
-    if seen.state() == RecordState::Live && seen.member() == owner {
+    if seen.state() == RecordState::Live && seen.member() == owner && is_so() {
         let free = seen.next(owner, RecordState::Free);
         let _ = control.owner.compare_exchange(seen.0, free.0, S9.acquire_then(S9));
     }

@@ -26,7 +26,7 @@ use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Most retries of a loop that makes progress unless others do: beyond, the memory is not sane.
-const TRIES: u32 = 1 << 24;
+const TRIES: u32 = 1 << 20;
 
 /// A ring, borrowed from wherever its words are.
 #[derive(Clone, Copy)]
@@ -197,6 +197,61 @@ impl<'a> Ring<'a> {
         let _ = self.slot(position).compare_exchange(seen.0, emptied.0, S1.acquire_then(S4));
         window(13);
         let _ = self.control.front.head.compare_exchange(position, position.wrapping_add(1), S5.release());
+    }
+
+    /// Puts hints and slots right that nobody could have left so (somebody scribbled over them). `true`: it did. Right ones are left alone, whoever is
+    /// at work there.
+    ///
+    /// By I3 and since only the place at `tail` is filled and only the one at `head` emptied, `head` is one ahead of `tail` at most and `tail` no more
+    /// than a lap and one ahead of `head`; the slot before `head` was emptied, the one before `tail` filled; and the one at `head` does not wait to be
+    /// filled while `tail` is beyond.
+    pub fn mend(&self) -> bool {
+        let head = self.control.front.head.load(S5.acquire());
+        let tail = self.control.tail.load(S5.acquire());
+        if !mutated("head-not-read-again") && self.control.front.head.load(S5.acquire()) != head {
+            return false;
+        }
+        let (count, lap) = (self.slots.len() as i64, head >> self.shift);
+        let slot_at = |position: u64| SlotWord(self.slot(position).load(S1.acquire()));
+        let (front, before, last) = (slot_at(head), slot_at(head.wrapping_sub(1)), slot_at(tail.wrapping_sub(1)));
+        let waiting = tail.wrapping_sub(head) as i64;
+        let in_gap = waiting > 0 && front == SlotWord::empty(lap);
+        let head_leads = front.ahead_of(lap) < 0 || before.ahead_of(head.wrapping_sub(1) >> self.shift) < 1;
+        let behind_tail = last.ahead_of(tail.wrapping_sub(1) >> self.shift);
+        let tail_leads = behind_tail < 0 || behind_tail == 0 && !last.is_ready();
+        if (-1..=count + 1).contains(&waiting) && !in_gap && !head_leads && !tail_leads {
+            return false;
+        }
+        // Where each slot is filled next, in laps after the first slot's. Most slots are right, and those are a lap apart at most.
+        let seen: Vec<SlotWord> = self.slots.iter().map(|slot| SlotWord(slot.load(S1.acquire()))).collect();
+        let base = seen[0].lap();
+        let next = |slot: SlotWord| slot.ahead_of(base) + slot.is_ready() as i64;
+        let mut laps: Vec<i64> = seen.iter().map(|slot| next(*slot)).collect();
+        laps.sort_unstable();
+        let usual = laps[laps.len() / 2];
+        let right = || seen.iter().enumerate().filter(|(_, slot)| (next(**slot) - usual).abs() <= 1);
+        let place = |at: usize, lap: i64| lap * count + at as i64;
+        let end = right().map(|(at, slot)| place(at, next(*slot))).min().unwrap_or(0);
+        let ready = || right().filter(|(_, slot)| slot.is_ready()).map(|(at, slot)| place(at, next(*slot) - 1));
+        let start = ready().min().unwrap_or(end);
+        let last = ready().filter(|place| *place < start + count).max().map_or(end, |place| end.max(place + 1));
+        let set = |place: i64, seen: SlotWord, ahead: u64| {
+            let lap = base.wrapping_add(place.div_euclid(count) as u64).wrapping_add(ahead);
+            let slot = &self.slots[place.rem_euclid(count) as usize];
+            let _ = slot.compare_exchange(seen.0, SlotWord::empty(lap).0, S1.acquire_then(S4));
+        };
+        for (at, slot) in seen.iter().enumerate().filter(|(_, slot)| (next(**slot) - usual).abs() > 1) {
+            set(end + (at as i64 - end).rem_euclid(count), *slot, 0);
+        }
+        // Sent beyond where it could have been: the places before are used up, so that takers get there.
+        for place in end..last {
+            set(place, SlotWord::empty(base.wrapping_add(place.div_euclid(count) as u64)), 1);
+        }
+        // Neither can lead: what has happened since has only moved the slots on.
+        let position = |place: i64| (base << self.shift).wrapping_add(place as u64);
+        let _ = self.control.front.head.compare_exchange(head, position(start), S5.release());
+        let _ = self.control.tail.compare_exchange(tail, position(last), S5.release());
+        true
     }
 
     /// Rung when room comes.

@@ -100,7 +100,7 @@ impl Member {
     fn may_have_room(&self, queue: &Queue<'_>, ring: usize) -> Result<Option<()>> {
         let Some(ring) = queue.ring(ring) else { return Ok(Some(())) };
         let (Front::Empty { position } | Front::Message { position, .. }) =
-            ring.front(queue.name, |chunk| self.segment().chunk(chunk))?;
+            ring.front(queue.name, |chunk| self.segment().chunk_in_slot(chunk))?;
         let room = (ring.positions().0.wrapping_sub(position) as i64) < queue.limit as i64;
         Ok((room || !queue.is_open()).then_some(()))
     }

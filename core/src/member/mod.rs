@@ -170,7 +170,7 @@ impl Member {
                 return Err(Error::AgentBusy { name: name.into(), pid });
             }
             self.reap_if(None);
-            registry::disown(self.segment(), owner, mailbox);
+            registry::disown(self.segment(), owner, mailbox, || registry::is_gone(self.segment(), owner));
         }
         self.entry()?.sender.store(mailbox.bits() + 1, Relaxed);
         // Others may wait for its messages while nobody owned it: they are to find out.
@@ -257,7 +257,7 @@ impl Member {
         window(37);
         let _ = self.end_tap();
         if let Some(mailbox) = entry.mailbox.load(Relaxed).checked_sub(1) {
-            registry::disown(segment, self.name, Name::from_bits(mailbox));
+            registry::disown(segment, self.name, Name::from_bits(mailbox), || true);
             window(38);
         }
         let supervisor = &segment.header().supervisor;

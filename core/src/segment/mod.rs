@@ -322,6 +322,15 @@ impl Memory for Segment {
         (chunk as u64 % SPAN_CHUNKS < committed).then(|| self.at(self.geometry.chunks_at() + chunk as u64 * 8))
     }
 
+    fn chunk_in_slot(&self, chunk: u32) -> Option<&Word> {
+        let found = self.chunk(chunk);
+        if found.is_none() {
+            // Relaxed: a counter for people.
+            self.header().corrupt.fetch_add(1, Relaxed);
+        }
+        found
+    }
+
     fn home(&self, chunk: u32) -> Option<&Word> {
         Some(&self.chunk_header(chunk)?.home)
     }
