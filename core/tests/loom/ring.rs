@@ -145,3 +145,52 @@ fn a_sender_that_dies_in_a_push_stops_nobody() {
     a_dead_sender_is_stepped_over();
     caught(&["tail-not-helped"], a_dead_sender_is_stepped_over);
 }
+
+/// Who puts scribbled rings right leaves a sound one alone, whatever goes on there.
+fn a_ring_at_work_is_left_alone(shape: Shape, rounds: u32) {
+    explore(ORDINARY, move || {
+        let segment = queued(shape);
+        let sender = thread::spawn({
+            let segment = segment.clone();
+            move || (0..rounds).for_each(|chunk| assert!(push(&segment, shape, chunk, &Cell::new(0)) || chunk > 0))
+        });
+        let taker = thread::spawn({
+            let segment = segment.clone();
+            move || (0..rounds).for_each(|_| assert!(take(&segment).is_none_or(|chunk| chunk < rounds)))
+        });
+        assert!(!segment.lane(0).mend());
+        sender.join().unwrap();
+        taker.join().unwrap();
+        assert!(!segment.lane(0).mend());
+    });
+}
+
+/// The same when it is more than a lap further on at the second look.
+fn a_ring_that_has_moved_on_is_left_alone() {
+    let shape = Shape::of(0, 3);
+    explore(ORDINARY, move || {
+        let segment = queued(shape);
+        let other = thread::spawn({
+            let segment = segment.clone();
+            move || {
+                for chunk in 0..3 {
+                    push(&segment, shape, chunk, &Cell::new(0));
+                    if chunk < 2 {
+                        take(&segment);
+                    }
+                }
+            }
+        });
+        assert!(!segment.lane(0).mend());
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_sound_ring_is_not_mended() {
+    a_ring_at_work_is_left_alone(Shape::of(0, 2), 2);
+    a_ring_at_work_is_left_alone(Shape::of(1, 3), 2);
+    a_ring_at_work_is_left_alone(Shape::of(0, 2).ancient(), 2);
+    a_ring_that_has_moved_on_is_left_alone();
+    caught(&["head-not-read-again"], a_ring_that_has_moved_on_is_left_alone);
+}

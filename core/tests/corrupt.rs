@@ -1,0 +1,347 @@
+//! A process that scribbles over the segment can make others fail, and lose or repeat messages; it cannot make them crash or hang.
+//!
+//! Seeds are printed; `SWARMBUS_CORRUPT_SEED` runs one again, `SWARMBUS_CORRUPT_ROUNDS` more of them.
+mod common;
+
+use common::TestBus;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc;
+use std::time::{Duration, SystemTime};
+use swarmbus_core::layout::{
+    CHUNK_HEADER, Geometry, QUEUE_IN_CELL, RINGS, SLOTS_IN_CELL, SPAN_BYTES, SPAN_CHUNKS, class_stride,
+};
+use swarmbus_core::{Bus, CreateOptions, Error, Lane, Member, QueueOptions, SendOptions};
+
+/// No call takes so long on any machine: it guards against hanging only.
+const PATIENCE: Duration = Duration::from_secs(100);
+
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        (self.next() >> 11) % limit
+    }
+}
+
+/// The bus' file, and where things are in it.
+struct Scribbler {
+    file: File,
+    geometry: Geometry,
+}
+
+impl Scribbler {
+    fn new(bus: &Bus) -> Scribbler {
+        let file = File::options().read(true).write(true).open(format!("/dev/shm/swarmbus.{}", bus.name())).unwrap();
+        let mut scribbler = Scribbler { file, geometry: Geometry { agents: 0, ring_shift: 0, spans: 0 } };
+        scribbler.geometry =
+            Geometry { agents: scribbler.read(80), ring_shift: scribbler.read(88) as u32, spans: scribbler.read(104) };
+        scribbler
+    }
+
+    fn read(&self, at: u64) -> u64 {
+        let mut word = [0; 8];
+        self.file.read_exact_at(&mut word, at).unwrap();
+        u64::from_ne_bytes(word)
+    }
+
+    fn write(&self, at: u64, word: u64) {
+        self.file.write_all_at(&word.to_ne_bytes(), at).unwrap();
+    }
+
+    fn cell(&self, index: u64) -> u64 {
+        self.geometry.cells_at() + index * self.geometry.cell_bytes()
+    }
+
+    /// The index of a queue with messages on its normal lane, or of any.
+    fn queue(&self, dice: &mut Dice) -> u64 {
+        let rows: Vec<u64> = (0..self.geometry.agents)
+            .filter(|index| self.read(self.geometry.roster_at() + index * 32 + 8) & 3 == 2)
+            .collect();
+        if rows.is_empty() { 0 } else { rows[dice.below(rows.len() as u64) as usize] }
+    }
+
+    fn ring(&self, dice: &mut Dice) -> u64 {
+        let (queue, ring) = (self.queue(dice), if dice.below(4) == 0 { dice.below(RINGS as u64) } else { 4 });
+        self.cell(queue) + QUEUE_IN_CELL + 384 + ring * 256
+    }
+
+    fn chunk(&self, dice: &mut Dice) -> u64 {
+        // The first span, most often of the class that messages are of.
+        self.geometry.heap_at() + dice.below(64) * class_stride(dice.below(2) as usize)
+    }
+
+    fn scribble(&self, what: &str, dice: &mut Dice) {
+        let at = match what {
+            "tail" => self.ring(dice),
+            "head" => self.ring(dice) + 128,
+            "limit" => self.cell(self.queue(dice)) + QUEUE_IN_CELL + 80,
+            "flags" => self.cell(self.queue(dice)) + QUEUE_IN_CELL + 72,
+            "lanes" => self.cell(self.queue(dice)) + QUEUE_IN_CELL + 88,
+            "dead letters" => self.cell(self.queue(dice)) + QUEUE_IN_CELL + 96 + dice.below(2) * 8,
+            "deferred" => self.cell(self.queue(dice)) + QUEUE_IN_CELL + 112,
+            "due" => self.cell(self.queue(dice)) + QUEUE_IN_CELL + 1920,
+            "name" => self.cell(self.queue(dice)) + QUEUE_IN_CELL + dice.below(9) * 8,
+            "record" => self.geometry.roster_at() + dice.below(8) * 32 + 8,
+            "claim" => self.geometry.roster_at() + dice.below(8) * 32,
+            "directory" => self.geometry.directory_at() + dice.below(self.geometry.directory_words()) * 8,
+            "span" => self.geometry.spans_at() + dice.below(self.geometry.spans.min(4)) * 64 + dice.below(4) * 8,
+            "chunk word" => self.geometry.chunks_at() + dice.below(128) * 8,
+            "chunk header" => self.chunk(dice) + dice.below(CHUNK_HEADER / 8) * 8,
+            "notes" => self.cell(dice.below(8)) + dice.below(4) * 8,
+            "entry" => self.cell(dice.below(8)) + 128 + dice.below(64) * 8,
+            "slot" => {
+                let slots = ((RINGS as u64) + 1) << self.geometry.ring_shift;
+                self.cell(self.queue(dice)) + SLOTS_IN_CELL + dice.below(slots) * 8
+            }
+            "header" => [384, 512, 640, 768, 256][dice.below(5) as usize],
+            _ => unreachable!("{what}"),
+        };
+        let seen = self.read(at);
+        let word = match dice.below(6) {
+            0 => 0,
+            1 => u64::MAX,
+            2 => seen ^ 1 << dice.below(64),
+            3 => seen.wrapping_add(dice.below(40)).wrapping_sub(20),
+            4 => seen.wrapping_add(1 << dice.below(64)),
+            _ => dice.next(),
+        };
+        self.write(at, word);
+    }
+}
+
+const FIELDS: &[&str] = &[
+    "tail",
+    "head",
+    "limit",
+    "flags",
+    "lanes",
+    "dead letters",
+    "deferred",
+    "due",
+    "name",
+    "record",
+    "claim",
+    "directory",
+    "span",
+    "chunk word",
+    "chunk header",
+    "notes",
+    "entry",
+    "slot",
+    "header",
+];
+
+fn small() -> CreateOptions {
+    CreateOptions { agents: 8, heap: 16 << 20, limit: 16, ..CreateOptions::default() }
+}
+
+fn options(dice: &mut Dice) -> SendOptions {
+    let lane = [Lane::Normal, Lane::Normal, Lane::Low, Lane::Urgent][dice.below(4) as usize];
+    SendOptions { lane, timeout: Some(Duration::from_micros(dice.below(200))), ..SendOptions::default() }
+}
+
+/// One thing that somebody does with a bus; whatever error it says is its right.
+fn act(bus: &Bus, member: &Member, dice: &mut Dice) {
+    let queue = ["q", "r"][dice.below(2) as usize];
+    let soon = Some(Duration::from_micros(dice.below(200)));
+    match dice.below(16) {
+        0..5 => drop(member.send(queue, &vec![7; dice.below(120) as usize], &options(dice))),
+        5..9 => drop(member.receive(queue, soon).map(|message| {
+            let sum: u64 = message.iter().map(|byte| *byte as u64).sum();
+            assert!(sum < u64::MAX);
+            match dice.below(4) {
+                0 => drop(message.nack()),
+                1 => drop(message.forward("r", soon).map_err(|refused| drop(refused.message))),
+                _ => drop(message.release()),
+            }
+        })),
+        9 => drop(member.reap()),
+        10 => drop(bus.attach("q").map(|agent| drop(agent.try_recv()))),
+        11 => drop(bus.join().map(|other| drop(other.loan(dice.below(9000) as usize)))),
+        12 => drop(bus.declare("s", &QueueOptions::default())),
+        13 => drop(member.close_queue(queue).and_then(|()| member.reopen_queue(queue))),
+        14 => drop(member.purge(queue)),
+        _ => drop(bus.observer().map(|observer| {
+            let _ = (observer.bus(), observer.queues(), observer.members(), observer.peek(queue, 5));
+        })),
+    }
+}
+
+/// Members at work while `what` is scribbled over.
+fn round(what: &'static str, seed: u64) {
+    let bus = TestBus::with(&format!("corrupt-{}-{seed:x}", what.replace(' ', "-")), small());
+    let letters = QueueOptions { max_deliveries: Some(3), dead_letters: Some("r".into()), ..QueueOptions::default() };
+    bus.declare("q", &letters).unwrap();
+    let scribbler = Scribbler::new(&bus);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        let mut workers = Vec::new();
+        for number in 1..=3 {
+            let (bus, done) = (&*bus, &done);
+            workers.push(threads.spawn(move || {
+                let mut dice = Dice(seed.wrapping_mul(number * 2 + 1) | 1);
+                let mut member = bus.join();
+                while !done.load(Relaxed) {
+                    match &member {
+                        Ok(member) => (0..20).for_each(|_| act(bus, member, &mut dice)),
+                        Err(_) => member = bus.join(),
+                    }
+                }
+            }));
+        }
+        let mut dice = Dice(seed | 1);
+        for _ in 0..30 {
+            std::thread::sleep(Duration::from_micros(dice.below(500)));
+            scribbler.scribble(what, &mut dice);
+        }
+        done.store(true, Relaxed);
+        for worker in workers {
+            assert!(worker.join().is_ok(), "{what}, seed {seed}: a panic");
+        }
+    });
+}
+
+/// Runs in a thread of its own, so that a hang is a failure.
+fn bounded(label: String, what: impl FnOnce() + Send + 'static) {
+    let (tell, told) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        what();
+        let _ = tell.send(());
+    });
+    if told.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+        eprintln!("{label}: somebody hangs");
+        std::process::abort();
+    }
+    thread.join().unwrap_or_else(|_| panic!("{label} failed"));
+}
+
+#[test]
+fn nobody_crashes_or_hangs_whatever_is_scribbled_over() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let seed = number("SWARMBUS_CORRUPT_SEED").unwrap_or(now);
+    for round_number in 0..number("SWARMBUS_CORRUPT_ROUNDS").unwrap_or(2) {
+        for what in FIELDS {
+            let seed = seed.wrapping_add(round_number) | 1;
+            println!("{what}: SWARMBUS_CORRUPT_SEED={seed}");
+            bounded(format!("{what}, seed {seed}"), move || round(what, seed));
+        }
+    }
+}
+
+/// A queue with ten messages, of which three were taken.
+fn with_seven(test: &str) -> (TestBus, Member, u64) {
+    let bus = TestBus::with(test, small());
+    bus.declare("q", &QueueOptions::default()).unwrap();
+    let member = bus.join().unwrap();
+    // Some laps first.
+    for number in 0..70u64 {
+        send(&member, number).unwrap();
+        if number >= 7 {
+            assert_eq!(receive(&member).unwrap(), number - 7);
+        }
+    }
+    let scribbler = Scribbler::new(&bus);
+    let ring = scribbler.cell(scribbler.queue(&mut Dice(1))) + QUEUE_IN_CELL + 384 + 4 * 256;
+    assert_eq!((scribbler.read(ring), scribbler.read(ring + 128)), (70, 63), "the hints of its normal lane");
+    (bus, member, ring)
+}
+
+fn send(member: &Member, number: u64) -> Result<(), Error> {
+    let at_once = SendOptions { timeout: Some(Duration::ZERO), ..SendOptions::default() };
+    member.send("q", &number.to_le_bytes(), &at_once).map(drop)
+}
+
+fn receive(member: &Member) -> Result<u64, Error> {
+    let message = member.receive("q", Some(Duration::ZERO))?;
+    let number = u64::from_le_bytes(message.data().try_into().unwrap());
+    message.release()?;
+    Ok(number)
+}
+
+#[test]
+fn hints_that_lead_or_lag_are_mended_by_a_reap_and_no_message_is_lost() {
+    for (place, name) in [(128, "head"), (0, "tail")] {
+        for off in [1i64, 2, 3, 5, 8, 9, 15, 16, 17, 33, 1000, 1 << 30, 1 << 40, 1 << 62, i64::MAX] {
+            for off in [off, off.wrapping_neg()] {
+                let (bus, member, ring) = with_seven(&format!("hints-{name}-{off}"));
+                let scribbler = Scribbler::new(&bus);
+                let right = scribbler.read(ring + place);
+                scribbler.write(ring + place, right.wrapping_add(off as u64));
+                // Whatever happens before somebody reaps: an error, or nothing.
+                let early = send(&member, 70).is_ok();
+                member.reap().unwrap();
+                let mut expected: Vec<u64> = (63..70).collect();
+                if early {
+                    expected.push(70);
+                }
+                let mut seen: Vec<u64> = std::iter::from_fn(|| receive(&member).ok()).collect();
+                // One that was sent beyond where it could have been is found when what stands before it is taken.
+                member.reap().unwrap();
+                seen.extend(std::iter::from_fn(|| receive(&member).ok()));
+                assert_eq!(seen, expected, "{name} off by {off}");
+                for number in 100..200 {
+                    send(&member, number).unwrap_or_else(|error| panic!("{name} off by {off}: {error}"));
+                    assert_eq!(receive(&member), Ok(number), "{name} off by {off}");
+                }
+                for number in 0..16 {
+                    send(&member, number).unwrap();
+                }
+                assert!(matches!(send(&member, 16), Err(Error::Full { .. })), "{name} off by {off}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_slot_that_names_no_chunk_is_passed_over_and_counted() {
+    let (bus, member, ring) = with_seven("bad-slot");
+    let scribbler = Scribbler::new(&bus);
+    let slots = ring - QUEUE_IN_CELL - 384 - 4 * 256 + SLOTS_IN_CELL + 4 * scribbler.geometry.ring_bytes();
+    let count = 1 << scribbler.geometry.ring_shift;
+    let at = slots + 64 % count * 8;
+    scribbler.write(at, scribbler.read(at) | ((1 << 26) - 1) << 2);
+    assert_eq!(bus.observer().unwrap().bus().corrupt, 0);
+    let seen: Vec<u64> = std::iter::from_fn(|| receive(&member).ok()).collect();
+    assert_eq!(seen, [63, 65, 66, 67, 68, 69]);
+    assert_eq!(bus.observer().unwrap().bus().corrupt, 1);
+}
+
+#[test]
+fn slots_of_impossible_laps_are_mended_by_a_reap() {
+    for lap in [0u64, 1, 1 << 20, 1 << 35, (1 << 36) - 1] {
+        for state in [0u64, 1] {
+            let (bus, member, ring) = with_seven(&format!("laps-{lap}-{state}"));
+            let scribbler = Scribbler::new(&bus);
+            let slots = ring - QUEUE_IN_CELL - 384 - 4 * 256 + SLOTS_IN_CELL + 4 * scribbler.geometry.ring_bytes();
+            let count = 1 << scribbler.geometry.ring_shift;
+            // That of a message, and the next that is to be used.
+            scribbler.write(slots + 65 % count * 8, lap << 28 | state);
+            scribbler.write(slots + 70 % count * 8, lap << 28 | state);
+            let mut seen = Vec::new();
+            for _ in 0..3 {
+                member.reap().unwrap();
+                seen.extend(std::iter::from_fn(|| receive(&member).ok()));
+            }
+            assert_eq!(seen, [63, 64, 66, 67, 68, 69], "lap {lap}, state {state}");
+            for number in 0..100 {
+                if send(&member, number).is_err() {
+                    member.reap().unwrap();
+                    send(&member, number).unwrap();
+                }
+                assert_eq!(receive(&member), Ok(number), "lap {lap}, state {state}");
+            }
+        }
+    }
+}
+
+const _: () = assert!(SPAN_CHUNKS > 128 && SPAN_BYTES > 64 * 192);
