@@ -99,6 +99,7 @@ pub fn run_out() -> Result<()> {
         report.push(format!("{name} {}", run_out_doing(name, *deed)?));
     }
     report.push(format!("nack {}", run_out_giving_back()?));
+    report.push(format!("dead letters {}", run_out_burying()?));
     report.push(format!("redelivery of the dead {}", run_out_reaping()?));
     eprintln!("no space, then space again; refusals of each: {}; {}", report.join(", "), fill_up()?);
     Ok(())
@@ -183,6 +184,52 @@ fn run_out_giving_back() -> Result<u32> {
         return Err(format!("deliveries {} after a nack without memory", again.deliveries()).into());
     }
     again.release()?;
+    drop(member);
+    expect_bare(&scene)?;
+    Ok(1)
+}
+
+/// Messages that are worn out, or are given back where there is no memory for a redelivery ring: each is a dead letter in the end, and those behind
+/// them are taken meanwhile.
+fn run_out_burying() -> Result<u32> {
+    let scene = scene()?;
+    let options =
+        QueueOptions { max_deliveries: Some(1), dead_letters: Some("dead".into()), ..QueueOptions::default() };
+    for queue in ["q", "warm"] {
+        scene.declare(queue, &options)?;
+        scene.join()?.send(queue, b"worn", &SendOptions::default())?;
+        scene.join()?.send(queue, b"fresh", &SendOptions::default())?;
+    }
+    let member = scene.join()?;
+    // Only of this queue is the redelivery ring there.
+    member.try_receive("warm")?.ok_or("nothing to take")?.nack()?;
+    let cold = member.try_receive("q")?.ok_or("nothing to take")?;
+    let filler = Filler::leave(0)?;
+    match cold.nack() {
+        Err(Error::OutOfMemory { .. }) => {}
+        other => return Err(format!("nack without memory: {other:?}").into()),
+    }
+    for queue in ["q", "warm"] {
+        let fresh = member.try_receive(queue)?.ok_or("what stands behind a worn-out message is not reached")?;
+        if &*fresh != b"fresh" {
+            return Err(format!("a worn-out message of '{queue}' was handed out").into());
+        }
+        fresh.release()?;
+        if member.try_receive(queue)?.is_some() {
+            return Err(format!("'{queue}' had two messages").into());
+        }
+    }
+    drop(filler);
+    if member.try_receive("q")?.is_some() {
+        return Err("the message that waited for memory was handed out once too often".into());
+    }
+    for _ in 0..2 {
+        let letter = member.try_receive("dead")?.ok_or("a dead letter is lost")?;
+        if &*letter != b"worn" {
+            return Err("another dead letter than the one that was worn out".into());
+        }
+        letter.release()?;
+    }
     drop(member);
     expect_bare(&scene)?;
     Ok(1)
