@@ -210,6 +210,35 @@ fn a_sleeping_receiver_hears_of_a_message_that_is_parked() {
 }
 
 #[test]
+fn who_waits_no_longer_tells_another_sleeper_of_the_time() {
+    let bus = TestBus::new("parked-alarm");
+    bus.declare("work", &QueueOptions::default()).unwrap();
+    let member = bus.join().unwrap();
+    // Naps of 5 s, so long that they cannot be what wakes the second sleeper.
+    member.supervise().unwrap();
+    member.send("work", b"later", &at_once()).unwrap();
+    let held = member.receive("work", None).unwrap();
+    std::thread::scope(|scope| {
+        // The kernel wakes who slept first; that one leaves before the message is due.
+        let impatient = scope.spawn(|| {
+            let taker = bus.join().unwrap();
+            assert_eq!(taker.receive("work", Some(Duration::from_millis(400))).err(), Some(Error::Timeout));
+        });
+        std::thread::sleep(Duration::from_millis(50));
+        let patient = scope.spawn(|| {
+            let taker = bus.join().unwrap();
+            // Less than a nap.
+            let message = taker.receive("work", Some(Duration::from_secs(4))).unwrap();
+            message.release().unwrap();
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        held.nack_after(Duration::from_millis(1000)).unwrap();
+        impatient.join().unwrap();
+        patient.join().unwrap();
+    });
+}
+
+#[test]
 fn a_full_parking_lot_and_a_mad_delay_leave_the_message_in_flight() {
     let bus = TestBus::with("parked-full", CreateOptions { agents: 4, ..CreateOptions::default() });
     bus.declare("work", &QueueOptions { limit: Some(2), ..QueueOptions::default() }).unwrap();

@@ -58,9 +58,10 @@ impl Member {
         waits_on.store(note, S8.release());
         window(33);
         let result = self.sleep_until(sources, timeout, interrupted, &mut attempt);
-        if !matches!(result, Err(Error::Timeout)) && sources.len() <= DIRECT_MAX {
+        if sources.len() <= DIRECT_MAX {
             // I10: others may wait for what is left of what woke us. (Of a group, everybody was woken.)
-            sources.iter().for_each(|source| self.pass_on(*source));
+            let nothing_came = matches!(result, Err(Error::Timeout));
+            sources.iter().for_each(|source| self.pass_on(*source, nothing_came));
         }
         waits_on.store(before, S8.release());
         result
@@ -114,12 +115,17 @@ impl Member {
         due_ms.map_or(Duration::MAX, |due| Duration::from_millis(due.saturating_sub(clock::monotonic_ms())))
     }
 
-    /// Wakes one more if there still is something to take, now or when its time comes; a mailbox has no one else to wake, and pays a look.
-    fn pass_on(&self, source: Source<'_>) {
+    /// Wakes one more if there still is something to take, now or when its time comes; a mailbox has no one else to wake, and pays a look. If
+    /// nothing came, others need not be told, but that something is parked: of that, one sleeper was told.
+    fn pass_on(&self, source: Source<'_>, nothing_came: bool) {
         let Some(queue) = self.segment().queue(source.queue) else { return };
-        let more = !std::ptr::eq(source.word, queue.items)
-            || queue.lot().is_some_and(|lot| lot.due_ms().is_some())
-            || queue.has_message(self.segment());
+        let is_for_room = !std::ptr::eq(source.word, queue.items);
+        let is_parked = || queue.lot().is_some_and(|lot| lot.due_ms().is_some());
+        let more = if nothing_came {
+            !is_for_room && is_parked()
+        } else {
+            is_for_room || is_parked() || queue.has_message(self.segment())
+        };
         if more {
             wait::ring(source.word, 1);
         }
