@@ -17,7 +17,7 @@ use crate::word::{ClaimWord, ThreadWord};
 
 /// Binds an unbound handle: done by its thread.
 pub fn bind(word: &Word, thread: ThreadWord) {
-    window(85);
+    window(78);
     // S8: what the handle has noted so far is there for who judges it by its thread.
     let _ = word.compare_exchange(0, thread.0, S8.acquire_then(S8));
 }
@@ -39,7 +39,7 @@ pub fn take_over(word: &Word, thread: ThreadWord, claim: &Word, mine: ClaimWord)
     }
     // Unbound already: no reaper judges it by its thread.
     let taken = seen == 0 || word.compare_exchange(thread.0, 0, S8.acquire_then(S8)).is_ok();
-    window(87);
+    window(80);
     taken
 }
 
@@ -55,6 +55,6 @@ pub fn condemn(word: &Word, claim: ClaimWord, has_ended: impl Fn(ThreadWord) -> 
         return true;
     }
     let changed = word.compare_exchange(seen.0, condemned.0, S8.acquire_then(S8));
-    window(86);
+    window(79);
     changed.is_ok() || changed == Err(condemned.0)
 }

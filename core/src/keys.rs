@@ -86,12 +86,12 @@ impl Keys<'_> {
             if self.count.compare_exchange(count, count.wrapping_add(1), Relaxed).is_err() {
                 continue;
             }
-            window(97);
+            window(88);
             if place.compare_exchange(oldest, key, Relaxed).is_ok() {
                 break;
             }
         }
-        window(98);
+        window(89);
     }
 
     /// Claims the key's stripe. `Err`: who has it.
@@ -113,11 +113,11 @@ impl Keys<'_> {
         }
         key_notes.key.store(key, Relaxed);
         key_notes.keyed_in.store(queue.bits() + 1, S8.release());
-        window(95);
+        window(86);
         let claimed = seen.next(me, RecordState::Live);
         match stripe.compare_exchange(seen.0, claimed.0, S9.acquire_then(S9)) {
             Ok(_) => {
-                window(96);
+                window(87);
                 Ok(claimed)
             }
             Err(other) => Err(RecordWord(other).member()),
@@ -128,7 +128,7 @@ impl Keys<'_> {
     fn give_up(&self, key: u64, seen: RecordWord) {
         let free = seen.next(seen.member(), RecordState::Free);
         let _ = self.stripe(key).compare_exchange(seen.0, free.0, S9.acquire_then(S9));
-        window(99);
+        window(90);
         wait::ring(self.given_up, u32::MAX);
     }
 }

@@ -19,10 +19,10 @@ pub fn claim(segment: &Segment, me: Name, queue: Name) -> std::result::Result<()
             return if seen.member() == me { Ok(()) } else { Err(seen.member()) };
         }
         entry.taps.store(queue.bits() + 1, S8.release());
-        window(90);
+        window(81);
         let claimed = seen.next(me, RecordState::Live);
         if shared.compare_exchange(seen.0, claimed.0, S9.acquire_then(S9)).is_ok() {
-            window(91);
+            window(82);
             return Ok(());
         }
     }
@@ -42,7 +42,7 @@ pub fn give_up(segment: &Segment, tapper: Name, queue: Name) {
         let free = seen.next(tapper, RecordState::Free);
         let _ = shared.compare_exchange(seen.0, free.0, S9.acquire_then(S9));
     }
-    window(92);
+    window(83);
 }
 
 /// The mailbox to which copies go of what is sent to a queue with this word.

@@ -67,7 +67,7 @@ pub fn ring_with_group(word: &WakeWord, count: u32, group: &WakeWord) {
     fence_after_rmw();
     ring_fenced(word, count, || {});
     if !mutated("group-not-rung") {
-        ring_fenced(group, if mutated("group-wakes-one") { 1 } else { u32::MAX }, || window(80));
+        ring_fenced(group, if mutated("group-wakes-one") { 1 } else { u32::MAX }, || window(74));
     }
 }
 

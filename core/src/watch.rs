@@ -134,7 +134,7 @@ impl<K: Ord + Copy, B: Bell> Bells<K, B> {
         self.0.retain(|key, (bell, _)| {
             let wanted = wanted(key);
             if !wanted {
-                window(83);
+                window(77);
                 if !mutated("watcher-keeps-wake") {
                     bell.pass_on();
                 }

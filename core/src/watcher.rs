@@ -200,7 +200,7 @@ impl Watcher {
             }
             let Some(bus) = watches.first().map(|watch| watch.bus.clone()) else { return bells.leave() };
             let announced = bells.cover(&wanted, |at| Spot { bus: bus.clone(), at });
-            window(82);
+            window(76);
             let mut fired = false;
             for (watch, _) in &armed {
                 if watch.is_ready(|queue| napped || announced.contains(&at(queue)), napped, &mut dues) {

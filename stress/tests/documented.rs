@@ -44,6 +44,7 @@ fn every_window_has_a_number_of_its_own_a_row_and_a_kill() {
     let twice: Vec<_> = source.iter().filter(|(_, times)| **times > 1).collect();
     assert!(twice.is_empty(), "windows with the same number: {twice:?}");
     let numbers: Vec<u32> = source.into_keys().collect();
+    assert_eq!(numbers, (1..=numbers.len() as u32).collect::<Vec<_>>(), "windows are numbered without holes");
 
     let document = in_document();
     assert_eq!(document.keys().copied().collect::<Vec<_>>(), numbers, "rows of docs/crash-windows.md");

@@ -57,7 +57,7 @@ impl Member {
         // S8: noted before the watcher announces itself: it may swallow a wake of any queue. It stays so, since the watcher may be at work
         // after the descriptor has gone.
         self.entry()?.notes.waits_on.store(WAITS_ANYWHERE, S8.release());
-        window(81);
+        window(75);
         let watched = Arc::new(watch(self.bus(), self.name, queues)?);
         let mut known = self.watched.borrow_mut();
         known.retain(|other| other.strong_count() > 0);

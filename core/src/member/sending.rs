@@ -255,7 +255,7 @@ impl Member {
     pub(super) fn sent(&self, queue: &Queue<'_>, copies: Option<Copies<'_>>) {
         queue.ring_items(1);
         if let Some(copies) = copies {
-            window(93);
+            window(84);
             self.publish_copies(copies);
         }
     }

@@ -137,7 +137,7 @@ impl Member {
                     missed += 1;
                 }
             }
-            window(94);
+            window(85);
         }
         if missed > 0 {
             // Relaxed: a counter for people.
