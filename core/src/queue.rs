@@ -146,6 +146,7 @@ impl<'a> Queue<'a> {
     pub fn has_message(&self, memory: &impl Memory) -> bool {
         let waiting = |front| matches!(front, Ok(Front::Message { .. }));
         self.active().any(|(_, ring)| waiting(ring.front(self.name, |chunk| memory.chunk_in_slot(chunk))))
+            || self.deferred.load(S10.acquire()) & 1 != 0
     }
 
     /// Wakes up to `count` who wait for messages, and all who wait for room.
@@ -476,6 +477,8 @@ pub fn shelve(memory: &impl Memory, queue: &Queue<'_>, chunk: u32, word: ChunkWo
     if !mutated("limbo-noted-once") {
         queue.note_deferred();
     }
+    // The ring may have been emptied since it was full, and all who take from it be asleep.
+    queue.ring_items(1);
 }
 
 /// Claims a chunk if it is free.
