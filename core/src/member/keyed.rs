@@ -49,8 +49,8 @@ impl Member {
             (Some(Duration::ZERO), _) | (_, None) => timeout,
             (_, Some(deadline)) => Some(Duration::from_nanos(deadline.saturating_sub(clock::monotonic_ns()).max(1))),
         };
-        let mut copies = None;
-        for _ in 0..ROUNDS {
+        let (mut copies, mut rounds) = (None, 0);
+        while rounds < ROUNDS {
             if copies.is_none() {
                 copies = self.copy_for_tap(&queue, chunk, rest);
             }
@@ -87,8 +87,10 @@ impl Member {
                 Refusal::Failed(error) => return Err(error),
             }
             if self.make_room(&queue, route.ring)? {
+                rounds += 1;
                 continue;
             }
+            rounds = 0;
             let room = Source { word: ring.room(), queue: to };
             self.wait_on(&[room], left(), interrupted, || self.may_have_room(&queue, route.ring))
                 .map_err(|error| self.full_if_at_once(error, &queue, timeout))?;
