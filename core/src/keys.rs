@@ -64,10 +64,14 @@ impl Keys<'_> {
         &self.stripes[(key % self.stripes.len() as u64) as usize]
     }
 
-    /// Who has a key's stripe.
-    pub fn holder(&self, key: u64) -> Option<Name> {
+    /// Gives up a stripe that says it is a past member's: nobody's word does (I15), so somebody has written over it. `true`: it did.
+    pub fn mend(&self, key: u64, is_past: impl Fn(Name) -> bool) -> bool {
         let seen = RecordWord(self.stripe(key).load(S9.acquire()));
-        (seen.state() == RecordState::Live).then(|| seen.member())
+        let mended = seen.state() == RecordState::Live && is_past(seen.member());
+        if mended {
+            self.give_up(key, seen);
+        }
+        mended
     }
 
     fn remembers(&self, key: u64) -> bool {

@@ -225,7 +225,7 @@ fn give_back_records(segment: &Segment, member: Name, entry: &MemberEntry, is_st
         }
     }
     if let Some(queue) = tap::noted(segment, member) {
-        tap::give_up(segment, member, queue);
+        tap::give_up(segment, member, queue, &is_still_dead);
     }
     if let Some(mailbox) = entry.mailbox.load(S8.acquire()).checked_sub(1) {
         registry::disown(segment, member, Name::from_bits(mailbox), is_still_dead);

@@ -193,6 +193,13 @@ fn reset_entry(segment: &Segment, member: Name) -> Result<()> {
     Ok(())
 }
 
+/// Whether a member has been, or never was: its index is free, another incarnation's, or no index.
+pub fn is_past(segment: &Segment, member: Name) -> bool {
+    let Some(row) = segment.roster().get(member.index() as usize) else { return true };
+    let claim = ClaimWord(row.claim.load(S9.acquire()));
+    claim.state() == ClaimState::Free || claim.incarnation() != member.incarnation()
+}
+
 /// Whether a member is there no more: its index free, dead, or another incarnation's; asks the kernel about a living claim.
 pub fn is_gone(segment: &Segment, member: Name) -> bool {
     let Some(row) = segment.roster().get(member.index() as usize) else { return true };

@@ -34,11 +34,11 @@ pub fn noted(segment: &Segment, member: Name) -> Option<Name> {
     taps.checked_sub(1).map(Name::from_bits)
 }
 
-/// Ends the tap of `tapper`, who is the caller, or dead with an index that still is its own.
-pub fn give_up(segment: &Segment, tapper: Name, queue: Name) {
+/// Ends the tap of `tapper`, who is the caller or gone. `is_so`: asked after the word was read, for names come round again.
+pub fn give_up(segment: &Segment, tapper: Name, queue: Name, is_so: impl Fn() -> bool) {
     let Some(shared) = word(segment, queue) else { return };
     let seen = RecordWord(shared.load(S9.acquire()));
-    if seen.state() == RecordState::Live && seen.member() == tapper {
+    if seen.state() == RecordState::Live && seen.member() == tapper && is_so() {
         let free = seen.next(tapper, RecordState::Free);
         let _ = shared.compare_exchange(seen.0, free.0, S9.acquire_then(S9));
     }

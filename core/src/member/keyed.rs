@@ -13,6 +13,7 @@ use crate::queue::{NotPublished, Queue, Refusal, Route};
 use crate::registry;
 use crate::ring::Front;
 use crate::word::{ChunkWord, Name};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// The key of these bytes, for who names messages by more than a number: their 64-bit XXH3. It is the same in every process, language and release.
@@ -66,6 +67,10 @@ impl Member {
                     && registry::is_gone(segment, holder)
                 {
                     self.reap_if(None);
+                    if keys.mend(key, |holder| registry::is_past(segment, holder)) {
+                        // Relaxed: a counter for people.
+                        segment.header().corrupt.fetch_add(1, Relaxed);
+                    }
                     result = attempt();
                 }
                 Ok(Some(result).filter(|result| !matches!(result, Keyed::Taken(_))))
@@ -105,5 +110,39 @@ impl Member {
             ring.front(queue.name, |chunk| self.segment().chunk_in_slot(chunk))?;
         let room = (ring.positions().0.wrapping_sub(position) as i64) < queue.limit as i64;
         Ok((room || !queue.is_open()).then_some(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::{Bus, QueueOptions};
+    use crate::sync::S9;
+    use crate::word::{RecordState, RecordWord};
+    use crate::{CreateOptions, SendOptions};
+
+    struct Removed(Bus);
+
+    impl Drop for Removed {
+        fn drop(&mut self) {
+            let _ = self.0.destroy();
+        }
+    }
+
+    #[test]
+    fn a_stripe_that_was_scribbled_over_stops_nobody() {
+        let name = format!("test-{}-stripe", std::process::id());
+        let bus = Removed(Bus::create(&name, &CreateOptions { agents: 4, ..CreateOptions::default() }).unwrap());
+        bus.0.declare("q", &QueueOptions::default()).unwrap();
+        let past = bus.0.join().unwrap().name();
+        let member = bus.0.join().unwrap();
+        let options = |key| SendOptions { key: Some(key), ..SendOptions::default() };
+        assert!(!member.send("q", b"", &options(64)).unwrap().is_duplicate());
+        let keys = member.segment().keys(member.find("q").unwrap()).unwrap();
+        for (times, holder) in [past, Name::new(60_000, 3)].into_iter().enumerate() {
+            keys.stripes[0].store(RecordWord::new(77, holder, RecordState::Live).0, S9.release());
+            assert!(member.send("q", b"", &options(64)).unwrap().is_duplicate());
+            assert_eq!(bus.0.observer().unwrap().bus().corrupt, times as u64 + 1);
+        }
     }
 }

@@ -49,7 +49,7 @@ impl Agent {
                 return Err(Error::AgentBusy { name: queue.into(), pid });
             }
             member.reap_if(None);
-            tap::give_up(segment, other, name);
+            tap::give_up(segment, other, name, || registry::is_gone(segment, other));
         }
         Ok(())
     }
@@ -67,7 +67,7 @@ impl Agent {
 impl Member {
     pub(super) fn end_tap(&self) -> Result<()> {
         if let Some(queue) = tap::noted(self.segment(), self.name) {
-            tap::give_up(self.segment(), self.name, queue);
+            tap::give_up(self.segment(), self.name, queue, || true);
             // Relaxed: our own note, needless from here on.
             self.entry()?.taps.store(0, Relaxed);
         }
