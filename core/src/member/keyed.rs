@@ -20,7 +20,7 @@ use std::time::Duration;
 ///
 /// Another name among a queue's last 960 has the same key about once in 10¹⁶ messages, unless somebody looks for such names.
 pub fn key_of(name: &[u8]) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(name)
+    twox_hash::XxHash3_64::oneshot(name)
 }
 
 impl Member {
