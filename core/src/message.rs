@@ -472,7 +472,7 @@ impl<'a> Message<'a> {
         result
     }
 
-    /// Gives it back to its queue, to be taken after `delay` (milliseconds count; 6 days at most); `deliveries` rises then. A delay of zero is [`Message::nack`].
+    /// Gives it back to its queue, to be taken after `delay` (milliseconds count; 30 days at most); `deliveries` rises then. A delay of zero is [`Message::nack`].
     ///
     /// # Errors
     /// `Full`: as many messages of its queue are parked as a lane may hold; `InvalidArgument`; the message comes back with them.

@@ -104,7 +104,16 @@ fn message_at<'m>(
     }
 }
 
-/// Takes a parked message that is due at `now_ms` (`None`: any), which is asked only if something is parked. The commit point is the
+/// A message that is parked, and where.
+struct Parked<'a> {
+    place: &'a Word,
+    seen: PlaceWord,
+    shared: &'a Word,
+    word: ChunkWord,
+    due_in_ms: i64,
+}
+
+/// Takes the parked message that is due first at `now_ms` (`None`: any), which is asked only if something is parked. The commit point is the
 /// compare-exchange of the chunk word.
 pub fn take_due(
     memory: &impl Memory,
@@ -119,35 +128,44 @@ pub fn take_due(
     if now_ms.is_some_and(|now_ms| due_ms > now_ms) {
         return None;
     }
-    let mut next: Option<u64> = None;
-    for place in lot.places {
-        let seen = PlaceWord(place.load(S1.acquire()));
-        if !seen.is_taken() {
-            continue;
-        }
-        let Some((shared, word)) = message_at(place, seen, queue.name, |chunk| memory.chunk_in_slot(chunk)) else {
-            continue;
-        };
+    // Every round but the last, somebody else takes one.
+    for _ in 0..=lot.places.len() {
+        let Some(first) = first_due(memory, queue, lot, now_ms.unwrap_or(0)) else { break };
         if let Some(now_ms) = now_ms
-            && let due_ms = seen.due_ms(now_ms)
-            && due_ms > now_ms
+            && first.due_in_ms > 0
         {
-            next = Some(next.map_or(due_ms, |next| next.min(due_ms)));
-            continue;
+            raise(lot, noted, Some(now_ms + first.due_in_ms as u64));
+            return None;
         }
-        memory.touch(me, seen.chunk());
+        memory.touch(me, first.seen.chunk());
         window(71);
-        let claimed = word.next(me, ChunkState::InFlight);
-        if shared.compare_exchange(word.0, claimed.0, S3.acquire_then(S3)).is_ok() {
+        let claimed = first.word.next(me, ChunkState::InFlight);
+        if first.shared.compare_exchange(first.word.0, claimed.0, S3.acquire_then(S3)).is_ok() {
             window(72);
             if !mutated("claimer-leaves-place") {
-                let _ = place.compare_exchange(seen.0, seen.emptied().0, S1.acquire_then(S4));
+                let _ = first.place.compare_exchange(first.seen.0, first.seen.emptied().0, S1.acquire_then(S4));
             }
             window(73);
-            return Some(Claimed { chunk: seen.chunk(), word: claimed, ring: PARKING });
+            return Some(Claimed { chunk: first.seen.chunk(), word: claimed, ring: PARKING });
         }
     }
+    raise(lot, noted, None);
+    None
+}
+
+fn first_due<'a>(memory: &'a impl Memory, queue: &Queue<'_>, lot: Lot<'a>, now_ms: u64) -> Option<Parked<'a>> {
+    let parked = lot.places.iter().filter_map(|place| {
+        let seen = PlaceWord(place.load(S1.acquire()));
+        let message =
+            seen.is_taken().then(|| message_at(place, seen, queue.name, |chunk| memory.chunk_in_slot(chunk)))?;
+        let (shared, word) = message?;
+        Some(Parked { place, seen, shared, word, due_in_ms: seen.due_in_ms(now_ms) })
+    });
+    parked.min_by_key(|parked| parked.due_in_ms)
+}
+
+/// Says when the next message is due, unless one came since the due word was `noted`.
+fn raise(lot: Lot<'_>, noted: DueWord, next: Option<u64>) {
     let seen = if mutated("due-raised-blindly") { lot.due.load(Relaxed) } else { noted.0 };
     let _ = lot.due.compare_exchange(seen, noted.next(next).0, S10.acquire_then(S10));
-    None
 }

@@ -14,7 +14,7 @@ use crate::layout::{Notes, PARKING, QUEUE_CLOSED, QUEUE_EPOCH, QUEUE_SEALED, RED
 use crate::memory::Memory;
 use crate::parking::{self, Lot};
 use crate::ring::{Front, Pushed, Ring};
-use crate::sync::{S2, S3, S7, S8, S10, WakeWord, Word, fence_after_rmw, mutated, window};
+use crate::sync::{S2, S3, S7, S8, S10, WakeWord, Word, mutated, window};
 use crate::wait;
 use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Link, Name};
 use std::cell::Cell;
@@ -92,11 +92,13 @@ impl<'a> Queue<'a> {
     pub fn set_closed(&self, closed: bool) {
         loop {
             let seen = self.flags.load(S10.acquire());
+            if (seen & QUEUE_CLOSED != 0) == closed {
+                return;
+            }
             let flags = (seen & !(QUEUE_CLOSED | QUEUE_SEALED) | if closed { QUEUE_CLOSED } else { 0 })
                 .wrapping_add(QUEUE_EPOCH);
             if self.flags.compare_exchange(seen, flags, S10.acquire_then(S10)).is_ok() {
-                // Before whoever seals looks which rings there are; see `commit`.
-                return fence_after_rmw();
+                return;
             }
         }
     }
@@ -111,6 +113,10 @@ impl<'a> Queue<'a> {
             }
             if flags & QUEUE_SEALED != 0 {
                 return Ok(true);
+            }
+            if !mutated("lanes-only-read") {
+                // See `commit`.
+                self.lanes.fetch_or(0, S7.acquire_then(S7));
             }
             for (number, ring) in self.active() {
                 if number != REDELIVERY && number != REPLY && !mutated("slot-not-burnt") && !ring.burn()? {
@@ -142,11 +148,22 @@ impl<'a> Queue<'a> {
         wait::ring_with_group(self.items, count, self.group);
     }
 
+    /// Whether messages of this queue may be in limbo.
+    pub fn has_in_limbo(&self) -> bool {
+        self.deferred.load(S10.acquire()) & 1 != 0
+    }
+
+    /// Whether nothing waits in a ring.
+    pub fn is_empty(&self, memory: &impl Memory, ring: usize) -> Result<bool> {
+        let Some(ring) = self.ring(ring) else { return Ok(true) };
+        Ok(matches!(ring.front(self.name, |chunk| memory.chunk_in_slot(chunk))?, Front::Empty { .. }))
+    }
+
     /// Whether there is something that a taker would find.
     pub fn has_message(&self, memory: &impl Memory) -> bool {
         let waiting = |front| matches!(front, Ok(Front::Message { .. }));
         self.active().any(|(_, ring)| waiting(ring.front(self.name, |chunk| memory.chunk_in_slot(chunk))))
-            || self.deferred.load(S10.acquire()) & 1 != 0
+            || self.has_in_limbo()
     }
 
     /// Wakes up to `count` who wait for messages, and all who wait for room.
@@ -182,9 +199,9 @@ impl<'a> Queue<'a> {
         if self.lanes.load(S7.acquire()) & 1 << area == 0 {
             memory.commit_area(self.name, area)?;
             window(10);
-            self.lanes.fetch_or(1 << area, S7.release());
-            // Then the look whether the queue is open: either that sees it closed, or who seals it sees this ring.
-            fence_after_rmw();
+            // Who seals the queue either sees this area, or has touched the word before us: then we see, and so does everybody who sees the
+            // area, that the queue is closed.
+            self.lanes.fetch_or(1 << area, S7.acquire_then(S7));
         }
         Ok(())
     }
@@ -320,7 +337,12 @@ pub fn publish(
 
 fn push(memory: &impl Memory, queue: &Queue<'_>, route: Route, chunk: u32, known_head: &Cell<u64>) -> Result<Pushed> {
     if route.ring == PARKING {
-        let parked = queue.lot_for_parking(memory)?.park(chunk, route.due_ms, queue.limit);
+        let lot = queue.lot_for_parking(memory)?;
+        let parked = lot.park(chunk, route.due_ms, queue.limit) || {
+            // Some places may belong to messages that were taken by somebody who has been paused before emptying them.
+            lot.empty_stale(queue.name, |chunk| memory.chunk(chunk));
+            lot.park(chunk, route.due_ms, queue.limit)
+        };
         return Ok(if parked { Pushed::Sent } else { Pushed::Full });
     }
     let limit = match route.ring {
@@ -417,7 +439,7 @@ pub fn take_from(
 /// The rings, and the parking lot, in the order in which takers read them.
 pub const BY_PRIORITY: [usize; RINGS + 1] = [REDELIVERY, PARKING, REPLY, 2, 3, 4, 5];
 /// The same with the least urgent lane first: what a taker does now and then, so that no lane starves.
-pub const BY_PATIENCE: [usize; RINGS + 1] = [REDELIVERY, PARKING, REPLY, 5, 4, 3, 2];
+pub const BY_PATIENCE: [usize; RINGS + 1] = [REPLY, 5, 4, 3, 2, PARKING, REDELIVERY];
 
 /// Takes the first message of a queue's rings in the given order. `rest`: what the caller has claimed of a batch from a ring already, which stands
 /// at that ring's front. `now_ms` is asked only if a parked message may be due.

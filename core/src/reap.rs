@@ -179,6 +179,8 @@ pub fn give_back_chunks<'s>(
     }
     let mut unfinished = Vec::new();
     for span in (0..segment.spans().len() as u32).filter(|span| map[*span as usize / 64] & 1 << (span % 64) != 0) {
+        // Before anything there is changed: whoever recovers this reaper finds what it has begun, in limbo or in the span.
+        segment.touch(reaper.me, span * SPAN_CHUNKS as u32);
         // All words that there are, not those of the present class: a claimer may have died with a chunk of the class before (I18).
         let words = segment.committed_words(span);
         for slot in 0..words.len() as u32 {
@@ -188,7 +190,6 @@ pub fn give_back_chunks<'s>(
             }
         }
         let row = &segment.spans()[span as usize];
-        segment.touch(reaper.me, span * SPAN_CHUNKS as u32);
         let uncommit = || segment.file().uncommit(segment.span_at(span), SPAN_BYTES);
         span::recover(row, reaper.me, &is_dead, || is_covered(segment, span), uncommit);
         // What they used may now be unused.

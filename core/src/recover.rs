@@ -299,6 +299,10 @@ impl<'a, M: Memory> Reaper<'a, M> {
     /// Fetches the messages of a queue from limbo, as far as there is room; `deferred` is what its word said before. Not only for reapers.
     pub fn fetch_from_limbo(&mut self, queue: &Queue<'_>, deferred: u64, chunks: impl Iterator<Item = u32>) {
         for chunk in chunks {
+            if self.reaped.deferred > 0 {
+                // There was no room for the last one.
+                return;
+            }
             let word = self.memory.chunk(chunk).map(|shared| ChunkWord(shared.load(S3.acquire())));
             if word.is_some_and(|word| word.is(ChunkState::InFlight, LIMBO))
                 && self.memory.home_of_another(chunk).is_none_or(|home| Name::from_bits(home) == queue.name)

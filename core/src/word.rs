@@ -218,28 +218,29 @@ impl Link {
     }
 }
 
-/// A place of a parking lot, `lap:7 · due:30 · chunk:26 · taken:1`: a message that waits for its time, ms of `CLOCK_MONOTONIC` modulo 2³⁰ (12 days).
+/// A place of a parking lot, `lap:4 · due:33 · chunk:26 · taken:1`: a message that waits for its time, ms of `CLOCK_MONOTONIC` modulo 2³³ (99 days).
 ///
 /// The lap rises with every use, and a place is emptied only from the exact word seen. For a word to come back, its chunk would have to be parked
-/// in the same place for the same millisecond 128 times.
+/// in the same place for the same millisecond 16 times.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PlaceWord(pub u64);
 
-const DUE_BITS: u32 = 30;
+const DUE_BITS: u32 = 33;
+const LAP_AT: u32 = 27 + DUE_BITS;
 const DUE_MASK: u64 = (1 << DUE_BITS) - 1;
 
-/// Longest time for which a message is parked, ms: half of what a place can tell apart.
-pub const DELAY_MS_MAX: u64 = DUE_MASK / 2;
+/// Longest time for which a message is parked, ms: 30 days. One that is due for as long as 69 days is told from one that is not due yet.
+pub const DELAY_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
 
 impl PlaceWord {
     /// The same place, taken by `chunk` until `due_ms`.
     pub const fn taken(self, chunk: u32, due_ms: u64) -> PlaceWord {
-        PlaceWord(self.0 >> 57 << 57 | (due_ms & DUE_MASK) << 27 | (chunk as u64 & NAME_MASK) << 1 | 1)
+        PlaceWord(self.0 >> LAP_AT << LAP_AT | (due_ms & DUE_MASK) << 27 | (chunk as u64 & NAME_MASK) << 1 | 1)
     }
 
     /// The same place, for somebody else.
     pub const fn emptied(self) -> PlaceWord {
-        PlaceWord((self.0 >> 57).wrapping_add(1) << 57)
+        PlaceWord((self.0 >> LAP_AT).wrapping_add(1) << LAP_AT)
     }
 
     /// Whether a message is parked there.
@@ -252,10 +253,11 @@ impl PlaceWord {
         (self.0 >> 1 & NAME_MASK) as u32
     }
 
-    /// When its message is due, ms, as seen at `now_ms`; not after `now_ms`: now.
-    pub const fn due_ms(self, now_ms: u64) -> u64 {
+    /// In how many ms its message is due at `now_ms`; 0 or less: it is.
+    pub const fn due_in_ms(self, now_ms: u64) -> i64 {
         let ahead = (self.0 >> 27 & DUE_MASK).wrapping_sub(now_ms) & DUE_MASK;
-        if ahead <= DELAY_MS_MAX { now_ms + ahead } else { now_ms }
+        // One more than the most: who parked it has rounded up.
+        if ahead <= DELAY_MS_MAX + 1 { ahead as i64 } else { ahead as i64 - (1 << DUE_BITS) }
     }
 }
 
@@ -532,10 +534,12 @@ mod tests {
     fn due_times_are_compared_modulo_their_width() {
         let place = PlaceWord(0).taken((1 << 26) - 1, DUE_MASK + 5);
         assert_eq!((place.chunk(), place.is_taken()), ((1 << 26) - 1, true));
-        assert_eq!(place.due_ms(DUE_MASK - 2), DUE_MASK + 5, "across the wrap");
-        assert_eq!(place.due_ms(DUE_MASK + 5), DUE_MASK + 5);
-        assert_eq!(place.due_ms(DUE_MASK + 9), DUE_MASK + 9, "due before: due now");
-        assert_eq!(place.emptied().0 >> 57, 1);
+        assert_eq!(place.due_in_ms(DUE_MASK - 2), 7, "across the wrap");
+        assert_eq!((place.due_in_ms(DUE_MASK + 5), place.due_in_ms(DUE_MASK + 9)), (0, -4));
+        assert_eq!(place.due_in_ms(DUE_MASK + 5 - DELAY_MS_MAX), DELAY_MS_MAX as i64);
+        let two_months = 60 * 24 * 3600 * 1000;
+        assert_eq!(place.due_in_ms(DUE_MASK + 5 + two_months), -(two_months as i64), "long overdue");
+        assert_eq!(place.emptied().0 >> LAP_AT, 1);
         assert_eq!(PlaceWord(u64::MAX).emptied(), PlaceWord(0), "laps wrap");
         let due = DueWord(u64::MAX).next(Some(7));
         assert_eq!((due, due.due_ms(), due.next(None).due_ms()), (DueWord(7), Some(7), None));

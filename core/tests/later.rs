@@ -251,7 +251,7 @@ fn a_full_parking_lot_and_a_mad_delay_leave_the_message_in_flight() {
     member.send("work", b"y", &at_once()).unwrap();
     let refused = member.receive("work", None).unwrap().nack_after(hour).unwrap_err();
     assert!(matches!(refused.error, Error::Full { limit: 2, .. }), "{:?}", refused.error);
-    let refused = refused.message.nack_after(hour * 24 * 30).unwrap_err();
+    let refused = refused.message.nack_after(hour * 24 * 31).unwrap_err();
     assert!(matches!(refused.error, Error::InvalidArgument { .. }));
     refused.message.release().unwrap();
     assert_eq!(member.purge("work").unwrap(), 2, "parked ones as well");

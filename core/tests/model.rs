@@ -44,23 +44,27 @@ struct Model {
     begun: [Messages; 4],
     lanes: [VecDeque<Messages>; 4],
     held: Vec<(u64, u32)>,
-    /// By the present taker; every 32nd time the least urgent lane comes first.
+    /// By the present taker; every 32nd time the lanes come first, the least urgent one before the others.
     taken: u32,
 }
 
 impl Model {
     fn take(&mut self) -> Option<(u64, u32)> {
-        let (number, deliveries) = self.returned.pop_front().or_else(|| {
-            let patient = self.taken % 32 == 31;
-            (0..LANES.len()).map(|lane| if patient { LANES.len() - 1 - lane } else { lane }).find_map(|lane| {
-                if self.begun[lane].is_empty() {
-                    self.begun[lane] = self.lanes[lane].pop_front()?;
-                }
-                self.begun[lane].pop_front()
-            })
-        })?;
+        let patient = self.taken % 32 == 31;
+        let order = (0..LANES.len()).map(|lane| if patient { LANES.len() - 1 - lane } else { lane });
+        let returned = if patient { None } else { self.returned.pop_front() };
+        let (number, deliveries) = returned.or_else(|| self.take_from(order)).or_else(|| self.returned.pop_front())?;
         self.taken += 1;
         Some((number, deliveries + 1))
+    }
+
+    fn take_from(&mut self, mut order: impl Iterator<Item = usize>) -> Option<(u64, u32)> {
+        order.find_map(|lane| {
+            if self.begun[lane].is_empty() {
+                self.begun[lane] = self.lanes[lane].pop_front()?;
+            }
+            self.begun[lane].pop_front()
+        })
     }
 
     /// Of what the taker has begun, the next message of each batch is its own already.
@@ -169,12 +173,17 @@ proptest! {
                     // In what order they come back is not promised: compare them as a set from here on.
                     let begun = model.begun.iter_mut().flat_map(|begun| begun.drain(..));
                     let back = model.held.drain(..).chain(begun).collect::<Vec<_>>();
-                    for _ in 0..model.returned.len() + back.len() {
+                    for at in 0..model.returned.len() + back.len() {
+                        if at % 31 == 30 {
+                            // The 32nd would come from the lanes.
+                            taker.close();
+                            taker = bus.join().unwrap();
+                        }
                         let message = taker.receive("work", Some(Duration::ZERO)).unwrap();
                         let seen = (number_of(&message), message.deliveries() - 1);
                         prop_assert!(model.returned.contains(&seen) || back.contains(&seen), "{seen:?}");
                         message.release().unwrap();
-                        model.taken += 1;
+                        model.taken = (at % 31) as u32 + 1;
                     }
                     model.returned.clear();
                 }

@@ -190,7 +190,7 @@ impl Agent {
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Message<'_>> {
         let queue = self.member.queue(self.mailbox)?;
-        let source = Source { word: queue.items, queue: self.mailbox };
+        let source = Source { word: queue.items, queue: self.mailbox, by_time: false };
         self.member.wait_on(&[source], timeout, interrupted, || {
             if let Some(kept) = self.member.asked(question, |question| question.kept.pop_front()).flatten() {
                 return self.member.answer_again(kept).map(Some);

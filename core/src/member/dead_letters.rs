@@ -129,7 +129,7 @@ impl Member {
         let result = self.redrive_until(dead_letters, most, &mut put_there_directly);
         // Dropped here: they go back only now, or they would be met again and again.
         drop(put_there_directly);
-        self.find(dead_letters).map(|queue| self.give_back_rests(queue))?;
+        self.find(dead_letters).map(|queue| self.give_back_rests(|of| of == queue))?;
         result
     }
 
@@ -168,6 +168,9 @@ impl Member {
             Ok(())
         };
         note_wake(&self.entry()?.notes.takes_from, name);
+        for begun in self.take_rests(|of| of == name) {
+            self.each_of(begun, purge)?;
+        }
         loop {
             for (number, ring) in queue.active() {
                 while let Some(claimed) = take_from(self.segment(), &queue, number, ring, self.name)? {

@@ -55,7 +55,7 @@ impl Member {
             if copies.is_none() {
                 copies = self.copy_for_tap(&queue, chunk, rest);
             }
-            let stripe = Source { word: keys.given_up, queue: to };
+            let stripe = Source { word: keys.given_up, queue: to, by_time: false };
             let (word_now, rest_now) = (&mut *word, &mut *rest);
             let result = self.wait_on(&[stripe], left(), interrupted, || {
                 let mut attempt = || {
@@ -96,7 +96,7 @@ impl Member {
                 continue;
             }
             rounds = 0;
-            let room = Source { word: ring.room(), queue: to };
+            let room = Source { word: ring.room(), queue: to, by_time: false };
             self.wait_on(&[room], left(), interrupted, || self.may_have_room(&queue, route.ring))
                 .map_err(|error| self.full_if_at_once(error, &queue, timeout))?;
         }

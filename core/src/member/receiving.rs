@@ -57,7 +57,9 @@ impl Member {
     }
 
     pub(super) fn check_owner(&self, queue: Name) -> Result<()> {
-        self.other_owner(queue).map_or(Ok(()), Err)
+        let Some(owner) = self.other_owner(queue) else { return Ok(()) };
+        self.give_back_rests(|of| of == queue);
+        Err(owner)
     }
 
     /// `AgentBusy` if somebody else who is alive owns the mailbox.
@@ -78,7 +80,7 @@ impl Member {
     ) -> Result<Message<'_>> {
         self.check()?;
         let queue = self.queue(name)?;
-        let source = Source { word: queue.items, queue: name };
+        let source = Source { word: queue.items, queue: name, by_time: true };
         self.take_among(&[queue], &[source], &Cell::new(0), timeout, interrupted)
     }
 
@@ -95,33 +97,29 @@ impl Member {
 
     /// Takes a message of any of the queues. Where the search begins moves on with every message, so that no queue hides another.
     pub(super) fn take_any(&self, queues: &[Queue<'_>], next: &Cell<usize>) -> Result<Option<Message<'_>>> {
-        loop {
-            let mut closed = 0;
-            for at in 0..queues.len() {
-                let at = next.get().wrapping_add(at) % queues.len();
-                let queue = &queues[at];
+        self.give_back_rests(|queue| !queues.iter().any(|other| other.name == queue));
+        let mut closed = 0;
+        for at in 0..queues.len() {
+            let at = next.get().wrapping_add(at) % queues.len();
+            let queue = &queues[at];
+            if let Some(message) = self.take_one(queue)? {
+                next.set(at + 1);
+                return Ok(Some(message));
+            }
+            if queue.seal()? {
+                // What came before is there now; nothing will come but what comes back.
                 if let Some(message) = self.take_one(queue)? {
                     next.set(at + 1);
                     return Ok(Some(message));
                 }
-                if queue.seal()? {
-                    // What came before is there now; nothing will come but what comes back.
-                    if let Some(message) = self.take_one(queue)? {
-                        next.set(at + 1);
-                        return Ok(Some(message));
-                    }
-                    closed += queue.lot().is_none_or(|lot| lot.due_ms().is_none()) as usize;
-                }
+                closed += queue.lot().is_none_or(|lot| lot.due_ms().is_none()) as usize;
             }
-            if queues.iter().any(|queue| unshelve(self.segment(), self.name, queue)) {
-                continue;
-            }
-            if closed < queues.len() {
-                return Ok(None);
-            }
-            let names = queues.iter().map(|queue| format!("queue '{}'", self.spoken_name(queue.name)));
-            return Err(Error::Closed { what: names.collect::<Vec<_>>().join(", ") });
         }
+        if closed < queues.len() {
+            return Ok(None);
+        }
+        let names = queues.iter().map(|queue| format!("queue '{}'", self.spoken_name(queue.name)));
+        Err(Error::Closed { what: names.collect::<Vec<_>>().join(", ") })
     }
 
     /// The first message of a queue that is one to hand out.
@@ -136,7 +134,7 @@ impl Member {
             if let Some(owner) = self.other_owner(queue.name) {
                 // The mailbox has got an owner meanwhile: the message is the owner's.
                 message.nack()?;
-                self.give_back_rests(queue.name);
+                self.give_back_rests(|of| of == queue.name);
                 return Err(owner);
             }
             self.taken.set(self.taken.get().wrapping_add(1));
@@ -157,6 +155,10 @@ impl Member {
             let at = rests.iter().position(|(of, next)| *of == queue.name && next.ring == ring)?;
             Some(rests.swap_remove(at).1)
         };
+        if queue.has_in_limbo() && queue.is_empty(segment, REDELIVERY)? {
+            // They come before the lanes, as they would have without the delay.
+            unshelve(segment, self.name, queue);
+        }
         let claimed = queue::take(segment, notes, queue, self.name, self.order(), rest, clock::monotonic_ms)?;
         if let Some(next) = claimed.and_then(|claimed| unlink(segment, self.name, claimed)) {
             self.rests.borrow_mut().push((queue.name, next));
@@ -164,13 +166,17 @@ impl Member {
         Ok(claimed)
     }
 
-    /// Gives what this member has begun to take of batches of a queue to whoever takes from it.
-    pub(super) fn give_back_rests(&self, queue: Name) {
-        let rests: Vec<_> = self.rests.borrow_mut().extract_if(.., |(of, _)| *of == queue).collect();
-        for (_, rest) in rests {
+    /// Gives what this member has begun to take of batches to whoever takes from their queues.
+    pub(super) fn give_back_rests(&self, of: impl Fn(Name) -> bool) {
+        for rest in self.take_rests(of) {
             // What cannot be put back stays in flight with this member, and is given back when it leaves.
             let _ = self.redeliver(rest.chunk, rest.word);
         }
+    }
+
+    pub(super) fn take_rests(&self, of: impl Fn(Name) -> bool) -> Vec<Claimed> {
+        let mut rests = self.rests.borrow_mut();
+        rests.extract_if(.., |(queue, _)| of(*queue)).map(|(_, rest)| rest).collect()
     }
 
     /// Takes a message as [`Member::receive`] does, and with it what else is there, up to `most` in all.
@@ -260,15 +266,18 @@ impl Member {
         }
     }
 
-    /// Queues a message that is in flight with this member for redelivery.
+    /// Queues a message that is in flight with this member for redelivery; if there is no room or no memory for that, it waits in limbo.
+    ///
+    /// # Errors
+    /// `Released`, `Forked`, `Corrupt`: it is not this member's.
     pub(crate) fn redeliver(&self, chunk: u32, word: ChunkWord) -> Result<()> {
         self.check_mine(chunk, word, ChunkState::InFlight)?;
         let queue = self.home_of(chunk)?;
         match self.put_back(&queue, Route::put_back(REDELIVERY), chunk, word) {
             Ok(()) => Ok(()),
-            Err(NotPublished { word, why }) => {
+            Err(NotPublished { word, .. }) => {
                 queue::shelve(self.segment(), &queue, chunk, word);
-                if let Refusal::Failed(error) = why { Err(error) } else { Ok(()) }
+                Ok(())
             }
         }
     }

@@ -221,33 +221,35 @@ impl Member {
         let room = queue.ring_for_sending(self.segment(), route.ring)?.room();
         let notes = &self.entry()?.notes;
         let mut copies = None;
-        let sent = self.wait_on(&[Source { word: room, queue: queue.name }], timeout, interrupted, || {
-            for _ in 0..ROUNDS {
-                let known_head = self.known_head(queue.name, route.ring);
-                if copies.is_none() {
-                    copies = self.copy_for_tap(&queue, chunk, rest);
-                }
-                let why = match queue::publish(self.segment(), notes, &queue, route, (chunk, *word), rest, known_head) {
-                    Ok(()) => return Ok(Some(())),
-                    Err(NotPublished { word: back, why }) => {
-                        *word = back;
-                        why
+        let sent =
+            self.wait_on(&[Source { word: room, queue: queue.name, by_time: false }], timeout, interrupted, || {
+                for _ in 0..ROUNDS {
+                    let known_head = self.known_head(queue.name, route.ring);
+                    if copies.is_none() {
+                        copies = self.copy_for_tap(&queue, chunk, rest);
                     }
-                };
-                match why {
-                    Refusal::Full => {}
-                    Refusal::Closed => return Err(self.closed(to)),
-                    Refusal::Failed(error) => return Err(error),
+                    let why =
+                        match queue::publish(self.segment(), notes, &queue, route, (chunk, *word), rest, known_head) {
+                            Ok(()) => return Ok(Some(())),
+                            Err(NotPublished { word: back, why }) => {
+                                *word = back;
+                                why
+                            }
+                        };
+                    match why {
+                        Refusal::Full => {}
+                        Refusal::Closed => return Err(self.closed(to)),
+                        Refusal::Failed(error) => return Err(error),
+                    }
+                    if route.is_part {
+                        return self.check_asker(to).map(|()| None);
+                    }
+                    if !self.make_room(&queue, route.ring)? {
+                        return Ok(None);
+                    }
                 }
-                if route.is_part {
-                    return self.check_asker(to).map(|()| None);
-                }
-                if !self.make_room(&queue, route.ring)? {
-                    return Ok(None);
-                }
-            }
-            Err(Error::corrupt(format!("queue '{}'", self.spoken_name(to)), "I3"))
-        });
+                Err(Error::corrupt(format!("queue '{}'", self.spoken_name(to)), "I3"))
+            });
         sent.map(|()| self.sent(&queue, copies)).map_err(|error| self.full_if_at_once(error, &queue, timeout))
     }
 

@@ -26,7 +26,7 @@ impl Member {
     pub fn sources(&self, queues: &[&str]) -> Result<Sources<'_>> {
         let queues: Vec<_> =
             self.names_of(queues)?.into_iter().map(|name| self.queue(name)).collect::<Result<Vec<_>>>()?;
-        let words = queues.iter().map(|queue| Source { word: queue.items, queue: queue.name }).collect();
+        let words = queues.iter().map(|queue| Source { word: queue.items, queue: queue.name, by_time: true }).collect();
         Ok(Sources { member: self, queues, words, next: Cell::new(self.taken.get() as usize) })
     }
 

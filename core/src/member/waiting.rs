@@ -29,6 +29,8 @@ pub(super) struct Source<'a> {
     pub word: &'a WakeWord,
     /// The queue.
     pub queue: Name,
+    /// Whether it may come because the time of a parked message comes.
+    pub by_time: bool,
 }
 
 impl Member {
@@ -107,10 +109,8 @@ impl Member {
 
     /// How long until a message that is parked in one of the queues is due.
     fn time_to_due(&self, sources: &[Source<'_>]) -> Duration {
-        let due_ms = |source: &Source<'_>| {
-            let queue = self.segment().queue(source.queue).filter(|queue| std::ptr::eq(source.word, queue.items))?;
-            queue.lot()?.due_ms()
-        };
+        let due_ms =
+            |source: &Source<'_>| self.segment().queue(source.queue).filter(|_| source.by_time)?.lot()?.due_ms();
         let due_ms = sources.iter().filter_map(due_ms).min();
         due_ms.map_or(Duration::MAX, |due| Duration::from_millis(due.saturating_sub(clock::monotonic_ms())))
     }
@@ -120,12 +120,9 @@ impl Member {
     fn pass_on(&self, source: Source<'_>, nothing_came: bool) {
         let Some(queue) = self.segment().queue(source.queue) else { return };
         let is_for_room = !std::ptr::eq(source.word, queue.items);
-        let is_parked = || queue.lot().is_some_and(|lot| lot.due_ms().is_some());
-        let more = if nothing_came {
-            !is_for_room && is_parked()
-        } else {
-            is_for_room || is_parked() || queue.has_message(self.segment())
-        };
+        let is_parked = || source.by_time && queue.lot().is_some_and(|lot| lot.due_ms().is_some());
+        let more =
+            if nothing_came { is_parked() } else { is_for_room || is_parked() || queue.has_message(self.segment()) };
         if more {
             wait::ring(source.word, 1);
         }

@@ -100,7 +100,9 @@ fn nothing_comes_after_the_end_from_two_senders() {
 #[test]
 fn a_lane_that_comes_into_being_meanwhile_is_closed_as_well() {
     a_sender_and_a_closer(Shape::of(1, 1).bare());
-    caught(&["fence-after-rmw"], || a_sender_and_a_closer(Shape::of(1, 1).bare()));
+    caught(&["lanes-only-read"], || a_sender_and_a_closer(Shape::of(1, 1).bare()));
+    two_senders(Shape::of(1, 2).bare());
+    caught(&["lanes-only-read"], || two_senders(Shape::of(1, 2).bare()));
 }
 
 #[test]
