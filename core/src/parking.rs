@@ -140,7 +140,8 @@ pub fn take_due(
         memory.touch(me, first.seen.chunk());
         window(71);
         let claimed = first.word.next(me, ChunkState::InFlight);
-        if first.shared.compare_exchange(first.word.0, claimed.0, S3.acquire_then(S3)).is_ok() {
+        let seen = if mutated("claim-not-compared") { first.shared.load(S3.acquire()) } else { first.word.0 };
+        if first.shared.compare_exchange(seen, claimed.0, S3.acquire_then(S3)).is_ok() {
             window(72);
             if !mutated("claimer-leaves-place") {
                 let _ = first.place.compare_exchange(first.seen.0, first.seen.emptied().0, S1.acquire_then(S4));

@@ -167,7 +167,7 @@ impl Operation {
                 (CloseUnused, at(53)),
             ],
             ReapNames => vec![(Attach, at(28)), (Attach, at(30)), (Attach, at(32)), (ReceiveWait, at(34))],
-            Operation::ReapKeyed => [95, 96, 4, 97, 98].map(|number| (Operation::SendKeyed, at(number))).to_vec(),
+            Operation::ReapKeyed => [86, 87, 4, 88, 89].map(|number| (Operation::SendKeyed, at(number))).to_vec(),
             Operation::ReapTap => vec![(Operation::Tap, at(82))],
             Fetch => vec![(NackFull, Point::Write(0))],
             _ => Vec::new(),
