@@ -59,7 +59,7 @@ fn two_senders(shape: Shape) {
 
 /// The queue is closed, opened and closed again, while somebody still seals it for the first time.
 fn a_slow_sealer() {
-    explore(ORDINARY, || {
+    explore(1, || {
         let segment = Segment::new(Shape::of(1, 1).closing());
         segment.queue_at(0).set_closed(true);
         let closer = thread::spawn({
