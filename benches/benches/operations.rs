@@ -7,7 +7,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use std::hint::black_box;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use swarmbus_core::{Bus, CreateOptions, Error, QueueOptions, SendOptions};
+use swarmbus_core::{Bus, ContentType, CreateOptions, Error, QueueOptions, SendOptions};
 
 struct Scratch(Bus);
 
@@ -142,5 +142,99 @@ fn one_way(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(operations, there_and_back, small_things, round_trip, one_way);
+/// What queues do beyond there and back. Each begins and ends with the same queue, by one thread.
+fn queue_things(criterion: &mut Criterion) {
+    let bus = Scratch::new("queues");
+    for queue in ["work", "other", "tapped"] {
+        bus.0.declare(queue, &QueueOptions::default()).unwrap();
+    }
+    let (agent, viewer) = (bus.0.attach("agent").unwrap(), bus.0.attach("viewer").unwrap());
+    let mut group = criterion.benchmark_group("queue");
+    let take = |queue: &str| agent.receive(queue, Some(Duration::ZERO)).unwrap();
+    group.throughput(Throughput::Elements(100));
+    let payloads = [&[7u8; 64][..]; 100];
+    group.bench_function("100 messages, sent and received as a batch", |bencher| {
+        bencher.iter(|| {
+            agent.send_batch("work", &payloads, &at_once()).unwrap();
+            for message in agent.receive_batch("work", 100, Some(Duration::ZERO)).unwrap() {
+                message.release().unwrap();
+            }
+        });
+    });
+    group.bench_function("100 messages, one by one", |bencher| {
+        bencher.iter(|| {
+            for payload in payloads {
+                agent.send("work", payload, &at_once()).unwrap();
+            }
+            payloads.iter().for_each(|_| take("work").release().unwrap());
+        });
+    });
+    group.throughput(Throughput::Elements(1));
+    agent.send("work", &[7; 64], &at_once()).unwrap();
+    group.bench_function("take and nack", |bencher| bencher.iter(|| take("work").nack().unwrap()));
+    group.bench_function("take, forward, and back", |bencher| {
+        bencher.iter(|| {
+            take("work").forward("other", Some(Duration::ZERO)).unwrap();
+            take("other").forward("work", Some(Duration::ZERO)).unwrap();
+        });
+    });
+    group.bench_function("take, detach and publish", |bencher| {
+        bencher.iter(|| take("work").detach().unwrap().publish("work", 64, &at_once()).unwrap());
+    });
+    group.bench_function("take, park and purge, and send anew", |bencher| {
+        bencher.iter(|| {
+            take("work").nack_after(Duration::from_secs(3600)).unwrap();
+            assert_eq!(agent.purge("work").unwrap(), 1);
+            agent.send("work", &[7; 64], &at_once()).unwrap();
+        });
+    });
+    take("work").release().unwrap();
+    let mut key = 0;
+    group.bench_function("send with a key, receive, release", |bencher| {
+        bencher.iter(|| {
+            key += 1;
+            agent.send("work", &[7; 64], &SendOptions { key: Some(key), ..at_once() }).unwrap();
+            take("work").release().unwrap();
+        });
+    });
+    viewer.tap("tapped").unwrap();
+    group.bench_function("send to a tapped queue, receive both, release", |bencher| {
+        bencher.iter(|| {
+            agent.send("tapped", &[7; 64], &at_once()).unwrap();
+            take("tapped").release().unwrap();
+            viewer.try_recv().unwrap().unwrap().release().unwrap();
+        });
+    });
+    for count in [8, 100, 500] {
+        let names: Vec<_> = (0..count).map(|number| format!("source-{number}")).collect();
+        names.iter().for_each(|name| bus.0.declare(name, &QueueOptions::default()).unwrap());
+        let sources = agent.sources(&names.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+        group.bench_function(BenchmarkId::new("send, receive from any of", count), |bencher| {
+            bencher.iter(|| {
+                agent.send(&names[count / 2], &[7; 64], &at_once()).unwrap();
+                sources.try_receive().unwrap().unwrap().release().unwrap();
+            });
+        });
+    }
+    group.finish();
+}
+
+/// A question and its answer, between two threads that sleep.
+fn question(criterion: &mut Criterion) {
+    let bus = Scratch::new("question");
+    let (asker, answerer) = (bus.0.attach("asker").unwrap(), bus.0.attach("answerer").unwrap());
+    let answering = std::thread::spawn(move || {
+        while let Ok(question) = answerer.recv(None) {
+            question.reply(&question, ContentType::Bytes).unwrap();
+            question.release().unwrap();
+        }
+    });
+    criterion.bench_function("call and answer, blocking", |bencher| {
+        bencher.iter(|| asker.call("answerer", &[7; 64], &SendOptions::default()).unwrap().release().unwrap());
+    });
+    asker.close_queue("answerer").unwrap();
+    answering.join().unwrap();
+}
+
+criterion_group!(operations, there_and_back, small_things, queue_things, question, round_trip, one_way);
 criterion_main!(operations);

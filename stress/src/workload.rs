@@ -110,19 +110,21 @@ pub fn answer(bus: &str, name: &str) -> Result<()> {
     }
 }
 
-/// Ten processes send more than a mailbox of limit 100 takes while its owner dawdles: some without patience, some with a little.
+/// Ten processes send more than a mailbox of limit 1000 takes while its owner dawdles: some without patience, some with a little.
 ///
 /// # Errors
 /// A message lost, or received though refused; nobody refused at all.
 pub fn full_mailbox(program: &Path) -> Result<String> {
     let scene = Scene::new(&CreateOptions { agents: 64, heap: 64 << 20, ..CreateOptions::default() })?;
-    scene.declare("q", &QueueOptions { limit: Some(100), ..QueueOptions::default() })?;
+    scene.declare("q", &QueueOptions { limit: Some(1000), ..QueueOptions::default() })?;
     let (member, mut clerk) = (scene.join()?, Clerk::new(1, true));
     member.own("q")?;
+    // So that nobody gets all of its thousand in before the others begin.
+    clerk.send(&member, "q", 40, &patience(Lane::Normal, Duration::ZERO))?;
     let mut senders = Vec::new();
     for number in 0..10u64 {
         let (first, patience_ms) = ((number + 1) * 1_000_000, if number % 2 == 0 { "0" } else { "3" });
-        let arguments = ["send", "--bus", scene.name(), "--first", &first.to_string(), "--count", "500"];
+        let arguments = ["send", "--bus", scene.name(), "--first", &first.to_string(), "--count", "1000"];
         senders.push(Process::start(program, &[&arguments[..], &["--patience-ms", patience_ms]].concat())?);
     }
     // Nobody takes anything until somebody of each kind was refused.
@@ -131,7 +133,7 @@ pub fn full_mailbox(program: &Path) -> Result<String> {
     }
     let full = member.send("q", b"one more", &patience(Lane::Normal, Duration::ZERO));
     let timeout = member.send("q", b"one more", &patience(Lane::Normal, Duration::from_millis(5)));
-    if !matches!(full, Err(Error::Full { limit: 100, .. })) || timeout != Err(Error::Timeout) {
+    if !matches!(full, Err(Error::Full { limit: 1000, .. })) || timeout != Err(Error::Timeout) {
         return Err(format!("a full mailbox said {full:?} and {timeout:?}").into());
     }
     let mut books = Books::default();
@@ -157,11 +159,11 @@ pub fn full_mailbox(program: &Path) -> Result<String> {
     let balance = books.balance()?;
     drop(member);
     expect_bare(&scene)?;
-    if balance.sent + refused as u64 != 5000 {
-        return Err(format!("{} sent and {refused} refused of 5000", balance.sent).into());
+    if balance.sent + refused as u64 != 10_001 {
+        return Err(format!("{} sent and {refused} refused of 10,001", balance.sent).into());
     }
     Ok(format!(
-        "10 senders at a mailbox of limit 100: {} sent, all received; {refused} refused, none received",
+        "10 senders at a mailbox of limit 1000: {} sent, all received; {refused} refused, none received",
         balance.sent
     ))
 }
