@@ -1,6 +1,6 @@
 //! Messages without room in their redelivery ring: put into limbo by one, fetched by another, each of whom may die.
 
-use crate::check::{Mortal, ORDINARY, caught, every_death, mortal};
+use crate::check::{Mortal, ORDINARY, caught, every_death, mortal, needs};
 use crate::tiny::{Segment, Shape, member, together};
 use loom::thread;
 use swarmbus_core::queue::shelve;
@@ -66,6 +66,7 @@ fn what_is_put_into_limbo_is_found() {
     one_shelves_one_fetches();
     caught(&["limbo-noted-once"], one_shelves_one_fetches);
     caught(&["limbo-forgotten"], one_shelves_one_fetches);
+    needs(&[10], one_shelves_one_fetches);
 }
 
 #[test]

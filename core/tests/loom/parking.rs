@@ -1,6 +1,6 @@
 //! The parking lot: who parks, who takes, who raises the due word, and what a reaper makes of it.
 
-use crate::check::{Mortal, ORDINARY, caught, every_death, explore, mortal};
+use crate::check::{Mortal, ORDINARY, caught, every_death, explore, mortal, needs};
 use crate::tiny::{Segment, Shape, member};
 use loom::thread;
 use swarmbus_core::layout::REDELIVERY;
@@ -145,6 +145,7 @@ fn the_due_word_is_never_too_late() {
     caught(&["due-noted-once"], the_due_word_is_raised);
     caught(&["due-raised-blindly"], the_due_word_is_raised);
     caught(&["due-left-late"], the_due_word_is_raised);
+    needs(&[10], the_due_word_is_raised);
 }
 
 #[test]
