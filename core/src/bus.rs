@@ -161,3 +161,14 @@ pub fn connect() -> Result<Agent> {
     };
     Bus::open(&variable("SWARMBUS")?)?.attach(&variable("SWARMBUS_AGENT")?)
 }
+
+/// A bus of a test, gone when the test is, also when it fails.
+#[cfg(test)]
+pub(crate) struct Removed(pub Bus);
+
+#[cfg(test)]
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = self.0.destroy();
+    }
+}

@@ -237,16 +237,8 @@ fn give_back_records(segment: &Segment, member: Name, entry: &MemberEntry, is_st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::{Bus, QueueOptions};
+    use crate::bus::{Bus, QueueOptions, Removed};
     use crate::word::RecordState;
-
-    struct Removed(Bus);
-
-    impl Drop for Removed {
-        fn drop(&mut self) {
-            let _ = self.0.destroy();
-        }
-    }
 
     /// The name of a member comes round after 1024 lives of its index.
     #[test]

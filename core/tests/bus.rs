@@ -1,13 +1,9 @@
 //! What users of a bus see, in one process.
 mod common;
 
-use common::TestBus;
+use common::{TestBus, at_once};
 use std::time::Duration;
 use swarmbus_core::{Bus, ContentType, CreateOptions, Error, Lane, QueueOptions, SendOptions};
-
-fn at_once() -> SendOptions {
-    SendOptions { timeout: Some(Duration::ZERO), ..SendOptions::default() }
-}
 
 #[test]
 fn a_message_arrives_in_place_with_its_circumstances() {

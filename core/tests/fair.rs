@@ -1,27 +1,10 @@
 //! What one may not keep from others: their turn, the rest of a batch, room, the processor.
 mod common;
 
-use common::TestBus;
+use common::{BATCH, TestBus, at_once, texts};
 use std::cell::Cell;
 use std::time::Duration;
-use swarmbus_core::{CreateOptions, Error, Member, QueueOptions, SendOptions};
-
-fn at_once() -> SendOptions {
-    SendOptions { timeout: Some(Duration::ZERO), ..SendOptions::default() }
-}
-
-fn texts(member: &Member, queue: &str, most: usize) -> Vec<String> {
-    let mut texts = Vec::new();
-    while texts.len() < most
-        && let Some(message) = member.try_receive(queue).unwrap()
-    {
-        texts.push(String::from_utf8(message.to_vec()).unwrap());
-        message.release().unwrap();
-    }
-    texts
-}
-
-const BATCH: [&[u8]; 3] = [b"one", b"two", b"three"];
+use swarmbus_core::{CreateOptions, Error, QueueOptions, SendOptions};
 
 #[test]
 fn a_call_does_not_spin_while_a_parked_message_is_due() {

@@ -1,13 +1,13 @@
 //! The heap: memory comes, goes to whoever needs it, and goes back to the system.
 mod common;
 
-use common::TestBus;
+use common::{TestBus, at_once};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use swarmbus_core::{Bus, CreateOptions, Error, Loan, Member, SendOptions};
+use swarmbus_core::{Bus, CreateOptions, Error, Loan, Member};
 
 /// Guards against hangs only.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -17,10 +17,6 @@ fn heap_of(test: &str, spans: u64) -> TestBus {
     // A span has a page more than 2 MiB, for headers.
     let options = CreateOptions { agents: 64, heap: spans * (SPAN + 4096), limit: 1 << 16, ..CreateOptions::default() };
     TestBus::with(&format!("heap-{test}"), options)
-}
-
-fn at_once() -> SendOptions {
-    SendOptions { timeout: Some(Duration::ZERO), ..SendOptions::default() }
 }
 
 fn committed(bus: &TestBus) -> u64 {

@@ -4,25 +4,15 @@
 mod actor;
 mod common;
 
-use common::TestBus;
+use common::{TestBus, drain};
 use std::collections::HashMap;
 use std::time::Duration;
-use swarmbus_core::{Bus, Error, Member, MessageId, QueueOptions, SendOptions, key_of};
+use swarmbus_core::{Bus, Error, MessageId, QueueOptions, SendOptions, key_of};
 
 const HANGS: Option<Duration> = Some(Duration::from_secs(60));
 
 fn keyed(key: u64) -> SendOptions {
     SendOptions { key: Some(key), timeout: Some(Duration::ZERO), ..SendOptions::default() }
-}
-
-fn texts(member: &Member, queue: &str) -> Vec<String> {
-    std::iter::from_fn(|| {
-        let message = member.try_receive(queue).unwrap()?;
-        let text = String::from_utf8(message.to_vec()).unwrap();
-        message.release().unwrap();
-        Some(text)
-    })
-    .collect()
 }
 
 #[test]
@@ -40,12 +30,12 @@ fn a_key_is_accepted_once_by_each_queue() {
         assert!(loan.publish("q", 5, &keyed(key)).unwrap().is_duplicate());
         assert!(!member.send("other", b"once", &keyed(key)).unwrap().is_duplicate());
     }
-    assert_eq!(texts(&member, "q"), ["once"; 4]);
+    assert_eq!(drain(&member, "q"), ["once"; 4]);
     assert!(member.send("q", b"twice", &keyed(1)).unwrap().is_duplicate(), "taken is sent, too");
     let ids = member.send_batch("q", &[b"one", b"two"], &keyed(2)).unwrap();
     assert!(ids.iter().all(|id| !id.is_duplicate()));
     assert_eq!(member.send_batch("q", &[b"one", b"two"], &keyed(2)).unwrap(), [MessageId::DUPLICATE; 2]);
-    assert_eq!(texts(&member, "q"), ["one", "two"]);
+    assert_eq!(drain(&member, "q"), ["one", "two"]);
     assert_ne!(key_of(b"order 17"), key_of(b"order 18"));
     assert_eq!(key_of(b""), 0x2d06_8005_38d3_94c2, "as everybody computes it");
     drop(member);
@@ -84,7 +74,7 @@ fn what_was_refused_was_not_sent() {
     std::thread::sleep(Duration::from_millis(20));
     // Who waits for room does not keep others of its stripe from trying.
     assert!(matches!(member.send("q", b"third", &keyed(2 + 64)), Err(Error::Full { .. })));
-    assert_eq!(texts(&member, "q")[0], "first");
+    assert_eq!(drain(&member, "q")[0], "first");
     assert!(!waiting.join().unwrap().is_duplicate());
     member.close_queue("q").unwrap();
     assert!(matches!(member.send("q", b"third", &keyed(3)), Err(Error::Closed { .. })));

@@ -1,35 +1,14 @@
 //! Batches, messages that wait for a time, and queues that are closed.
 mod common;
 
-use common::TestBus;
+use common::{BATCH, TestBus, at_once, info, texts};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use swarmbus_core::{CreateOptions, Error, Lane, Member, QueueInfo, QueueOptions, SendOptions};
-
-fn at_once() -> SendOptions {
-    SendOptions { timeout: Some(Duration::ZERO), ..SendOptions::default() }
-}
-
-fn info(bus: &TestBus, queue: &str) -> QueueInfo {
-    bus.observer().unwrap().queues().into_iter().find(|info| info.name == queue).unwrap()
-}
+use swarmbus_core::{CreateOptions, Error, Lane, QueueInfo, QueueOptions, SendOptions};
 
 fn depth(info: &QueueInfo, lane: &str) -> u64 {
     info.lanes.iter().find(|other| other.lane == lane).map_or(0, |lane| lane.depth)
 }
-
-fn texts(member: &Member, queue: &str, most: usize) -> Vec<String> {
-    let mut texts = Vec::new();
-    while texts.len() < most
-        && let Some(message) = member.try_receive(queue).unwrap()
-    {
-        texts.push(String::from_utf8(message.to_vec()).unwrap());
-        message.release().unwrap();
-    }
-    texts
-}
-
-const BATCH: [&[u8]; 3] = [b"one", b"two", b"three"];
 
 fn is_empty(bus: &TestBus) -> bool {
     let chunks = bus.observer().unwrap().bus().heap.chunks;

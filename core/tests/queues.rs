@@ -1,27 +1,9 @@
 //! What queues do beyond sending and receiving: dead letters, expiry, making room, forwarding, answers.
 mod common;
 
-use common::TestBus;
+use common::{TestBus, at_once, drain, info};
 use std::time::Duration;
-use swarmbus_core::{ContentType, Error, Lane, Member, QueueInfo, QueueOptions, SendOptions};
-
-fn at_once() -> SendOptions {
-    SendOptions { timeout: Some(Duration::ZERO), ..SendOptions::default() }
-}
-
-fn info(bus: &TestBus, queue: &str) -> QueueInfo {
-    bus.observer().unwrap().queues().into_iter().find(|info| info.name == queue).unwrap()
-}
-
-fn drain(member: &Member, queue: &str) -> Vec<String> {
-    std::iter::from_fn(|| {
-        let message = member.try_receive(queue).unwrap()?;
-        let text = String::from_utf8(message.to_vec()).unwrap();
-        message.release().unwrap();
-        Some(text)
-    })
-    .collect()
-}
+use swarmbus_core::{ContentType, Error, Lane, QueueOptions, SendOptions};
 
 #[test]
 fn a_low_lane_does_not_starve() {

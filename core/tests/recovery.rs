@@ -3,13 +3,9 @@
 mod actor;
 mod common;
 
-use common::TestBus;
+use common::{TestBus, at_once};
 use std::time::Duration;
-use swarmbus_core::{Bus, CreateOptions, Error, QueueOptions, SendOptions};
-
-fn at_once() -> SendOptions {
-    SendOptions { timeout: Some(Duration::ZERO), ..SendOptions::default() }
-}
+use swarmbus_core::{Bus, CreateOptions, Error, QueueOptions};
 
 #[test]
 fn actor() {

@@ -4,19 +4,11 @@
 mod actor;
 mod common;
 
-use common::TestBus;
+use common::{TestBus, at_once, info};
 use std::time::Duration;
-use swarmbus_core::{Agent, Bus, ContentType, CreateOptions, Error, Lane, QueueInfo, QueueOptions, SendOptions};
+use swarmbus_core::{Agent, Bus, ContentType, CreateOptions, Error, Lane, QueueOptions, SendOptions};
 
 const HANGS: Option<Duration> = Some(Duration::from_secs(60));
-
-fn at_once() -> SendOptions {
-    SendOptions { timeout: Some(Duration::ZERO), ..SendOptions::default() }
-}
-
-fn info(bus: &Bus, queue: &str) -> QueueInfo {
-    bus.observer().unwrap().queues().into_iter().find(|info| info.name == queue).unwrap()
-}
 
 /// Texts and queues of the copies that came.
 fn seen(viewer: &Agent) -> Vec<(String, Option<String>)> {

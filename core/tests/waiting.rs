@@ -3,7 +3,7 @@
 mod actor;
 mod common;
 
-use common::TestBus;
+use common::{TestBus, at_once};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::{Signal, kill};
@@ -20,10 +20,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MANY: usize = 500;
 /// Messages of each sender.
 const EACH: u32 = 2000;
-
-fn at_once() -> SendOptions {
-    SendOptions { timeout: Some(Duration::ZERO), ..SendOptions::default() }
-}
 
 fn many_names() -> Vec<String> {
     (0..MANY).map(|number| format!("queue-{number}")).collect()

@@ -2,7 +2,7 @@
 
 use super::Member;
 use super::dead_letters::ROUNDS;
-use super::sending::nanoseconds;
+use super::sending::from_now_ns;
 use super::waiting::Source;
 use crate::error::{Error, Result};
 use crate::keys::{KeyNotes, Keyed, key_word, publish_keyed};
@@ -44,7 +44,7 @@ impl Member {
         let notes: &Notes = &entry.notes;
         let me = (self.name, notes, KeyNotes { key: &entry.key, keyed_in: &entry.keyed_in });
         let known_head = self.known_head(to, route.ring);
-        let deadline = timeout.map(|timeout| clock::monotonic_ns().saturating_add(nanoseconds(timeout)));
+        let deadline = timeout.map(from_now_ns);
         let left = || match (timeout, deadline) {
             // Once more without waiting, however late it is.
             (Some(Duration::ZERO), _) | (_, None) => timeout,
@@ -116,18 +116,10 @@ impl Member {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::{Bus, QueueOptions};
+    use crate::bus::{Bus, QueueOptions, Removed};
     use crate::sync::S9;
     use crate::word::{RecordState, RecordWord};
     use crate::{CreateOptions, SendOptions};
-
-    struct Removed(Bus);
-
-    impl Drop for Removed {
-        fn drop(&mut self) {
-            let _ = self.0.destroy();
-        }
-    }
 
     #[test]
     fn a_stripe_that_was_scribbled_over_stops_nobody() {

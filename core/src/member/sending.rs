@@ -291,7 +291,7 @@ impl Member {
         header.correlation.store(options.correlation, Relaxed);
         header.sent_ns.store(0, Relaxed);
         header.next.store(0, Relaxed);
-        let expires_ns = options.time_to_live.map_or(0, |time| clock::monotonic_ns().saturating_add(nanoseconds(time)));
+        let expires_ns = options.time_to_live.map_or(0, from_now_ns);
         header.expires_ns.store(expires_ns, Relaxed);
         header.deliveries.store(0, Relaxed);
         Ok(id)
@@ -332,7 +332,7 @@ fn too_many(messages: usize) -> Error {
     Error::InvalidArgument { what: format!("a batch of {messages} messages; the most is {BATCH_MAX}: send several") }
 }
 
-/// A duration as the segment keeps it; 584 years are for ever.
-pub(super) fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+/// The time so long from now, ns of `CLOCK_MONOTONIC`; 584 years are for ever.
+pub(super) fn from_now_ns(time: Duration) -> u64 {
+    clock::monotonic_ns().saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }

@@ -1,7 +1,7 @@
 //! How a member waits for messages or for room, and sees to it that the dead are reaped while it does.
 
 use super::Member;
-use super::sending::nanoseconds;
+use super::sending::from_now_ns;
 use crate::error::{Error, Result};
 use crate::layout::{GROUPS, WAITS_ANYWHERE};
 use crate::memory::Memory;
@@ -76,7 +76,7 @@ impl Member {
         interrupted: &mut dyn FnMut() -> bool,
         attempt: &mut impl FnMut() -> Result<Option<T>>,
     ) -> Result<T> {
-        let deadline = timeout.map(|timeout| clock::monotonic_ns().saturating_add(nanoseconds(timeout)));
+        let deadline = timeout.map(from_now_ns);
         let words = self.words_of(sources);
         let mut tickets = Vec::with_capacity(words.len());
         loop {
