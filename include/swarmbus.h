@@ -144,6 +144,26 @@
 #define SWARMBUS_BROKEN_ANSWER -23
 
 /**
+ * HandedOver: the mailbox was handed over to another owner. Close the handle.
+ */
+#define SWARMBUS_HANDED_OVER -24
+
+/**
+ * Locked: the lock is taken and stayed so until the deadline. The detail text says by whom.
+ */
+#define SWARMBUS_LOCKED -25
+
+/**
+ * WrongType: the payload is not of the type asked for. The detail text says what it is.
+ */
+#define SWARMBUS_WRONG_TYPE -26
+
+/**
+ * WrongKind: the name is in use for something else, a topic where a queue was meant or the reverse.
+ */
+#define SWARMBUS_WRONG_KIND -27
+
+/**
  * Panic: a defect in the library. The call had an unknown effect; the process may go on.
  */
 #define SWARMBUS_PANIC -1000

@@ -128,18 +128,21 @@ fn signal_code(signal: i32) -> u8 {
 
 fn code(error: &Error) -> u8 {
     match error {
-        Error::InvalidName { .. } | Error::InvalidArgument { .. } => USAGE,
-        Error::TooLarge { .. } | Error::Corrupt { .. } => DATA,
+        Error::InvalidName { .. } | Error::InvalidArgument { .. } | Error::WrongKind { .. } => USAGE,
+        Error::TooLarge { .. } | Error::Corrupt { .. } | Error::WrongType { .. } => DATA,
         Error::UnknownBus { .. } | Error::UnknownAgent { .. } => UNKNOWN,
-        Error::Closed { .. } | Error::NotReady { .. } | Error::WrongVersion { .. } | Error::WrongBoot { .. } => {
-            UNAVAILABLE
-        }
+        Error::Closed { .. }
+        | Error::HandedOver { .. }
+        | Error::NotReady { .. }
+        | Error::WrongVersion { .. }
+        | Error::WrongBoot { .. } => UNAVAILABLE,
         Error::BusExists { .. } => CANNOT_CREATE,
         Error::Timeout
         | Error::Full { .. }
         | Error::AgentBusy { .. }
         | Error::OutOfMemory { .. }
         | Error::BrokenAnswer { .. }
+        | Error::Locked { .. }
         | Error::TooManyAgents { .. } => TEMPORARY,
         Error::Permission { .. } => PERMISSION,
         Error::ForeignNamespace { .. } => CONFIG,
@@ -211,6 +214,10 @@ mod tests {
             (Error::Interrupted, 130),
             (Error::System { what: text(), errno: 1 }, 71),
             (Error::BrokenAnswer { what: text() }, 75),
+            (Error::HandedOver { name: text(), pid: 1 }, 69),
+            (Error::Locked { name: text(), held: text(), holder: text(), pid: 1 }, 75),
+            (Error::WrongType { what: text() }, 65),
+            (Error::WrongKind { name: text(), kind: "" }, 64),
         ];
         for (error, code) in expected {
             assert_eq!(Failure::from(error.clone()).code, code, "{error:?}");

@@ -176,6 +176,40 @@ errors! {
         /// What is wrong with it.
         what: String
     } = -23,
+    /// The mailbox was handed over to another.
+    #[error("mailbox '{name}' was handed over to process {pid}: this handle receives nothing from it any more; close it")]
+    HandedOver {
+        /// The mailbox.
+        name: String,
+        /// Its new owner; 0 if that is gone as well.
+        pid: u32
+    } = -24,
+    /// The lock did not come in time.
+    #[error("lock '{name}' is taken: {holder} of process {pid} has '{held}'; wait longer, or until it is released")]
+    Locked {
+        /// What was asked for.
+        name: String,
+        /// What stands in the way.
+        held: String,
+        /// The agent that has that, or its member index.
+        holder: String,
+        /// Its process.
+        pid: u32
+    } = -25,
+    /// The payload is not of the type asked for.
+    #[error("the message is not what was asked for: {what}")]
+    WrongType {
+        /// What it is, and what was expected.
+        what: String
+    } = -26,
+    /// The name is in use for something else.
+    #[error("'{name}' is {kind}")]
+    WrongKind {
+        /// The name.
+        name: String,
+        /// What it is, and what to do with such a thing.
+        kind: &'static str
+    } = -27,
 }
 
 impl Error {

@@ -6,7 +6,7 @@ use crossbeam_utils::CachePadded;
 /// First word of every segment: "SWARMBUS" in the byte order of the machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"SWARMBUS");
 /// Rises with every change of this file's structs.
-pub const LAYOUT_VERSION: u64 = 3;
+pub const LAYOUT_VERSION: u64 = 4;
 /// The unit of committing.
 pub const PAGE: u64 = 4096;
 /// Longest name of a bus, queue or agent, bytes.
@@ -25,6 +25,23 @@ pub const KEY_STRIPES: usize = 64;
 pub const KEYS: usize = 960;
 /// Words that sleepers on many queues sleep on: queue i rings word i modulo this.
 pub const GROUPS: usize = 64;
+
+/// Most topics of a bus.
+pub const TOPICS: usize = 256;
+/// Index in the name of the first topic. Those below are cells, the one above all is [`crate::queue::LIMBO`].
+pub const FIRST_TOPIC: u16 = u16::MAX - TOPICS as u16;
+/// Most agents of a bus: as many cells as have names, but one for a reaper.
+pub const AGENTS_MAX: u32 = FIRST_TOPIC as u32 - 1;
+/// Most locks held and waited for at a time.
+pub const LOCKS: usize = 8192;
+/// Longest name of a lock, bytes.
+pub const LOCK_NAME_MAX: usize = 255;
+/// Words of one copy of a status.
+pub const STATUS_WORDS: usize = 124;
+/// Buckets of a histogram.
+pub const BUCKETS: usize = 64;
+/// Histograms of a member.
+pub const HISTOGRAMS: usize = 4;
 
 /// Size classes of the heap: payloads of 64 B, 128 B, … 16 MiB.
 pub const CLASSES: usize = 19;
@@ -130,6 +147,27 @@ pub struct Header {
     /// Rung with a queue's own wake word, for who sleeps on more queues than the kernel takes words. Written only while somebody does, so
     /// they may share cache lines.
     pub groups: [WakeWord; GROUPS],
+    /// Version of the library that made the segment, zero-padded.
+    pub library: [Word; 2],
+    /// Offset of the topic table.
+    pub topics_at: Word,
+    /// Offset of the topics' cells.
+    pub topic_cells_at: Word,
+    /// Bytes from a topic's cell to the next.
+    pub topic_cell_bytes: Word,
+    /// Offset of the lock table.
+    pub locks_at: Word,
+    /// What all locks share.
+    pub locks: CachePadded<LockClock>,
+}
+
+/// What all locks share.
+#[repr(C)]
+pub struct LockClock {
+    /// The last ticket or token that was drawn.
+    pub drawn: Word,
+    /// How many entries of the lock table are committed. Never falls.
+    pub committed: Word,
 }
 
 /// [`Header::state`]: in use.
@@ -146,8 +184,108 @@ pub struct RosterEntry {
     pub queue: Word,
     /// 1 once the cell's first page is committed.
     pub committed: Word,
+    /// 1 once the cell's second page, its board, is committed.
+    pub board: Word,
+}
+
+/// One row of the topic table.
+#[repr(C, align(32))]
+pub struct TopicRow {
+    /// [`crate::word::RecordWord`]: the topic that has this index.
+    pub record: Word,
+    /// 1 once the first page of the topic's cell and its slots are committed.
+    pub committed: Word,
+    spare: [Word; 2],
+}
+
+/// A topic without its slots and cursors.
+#[repr(C)]
+pub struct TopicControl {
+    /// Name, zero-padded.
+    pub name: [Word; 8],
+    /// What a publisher does about a subscriber that is slow.
+    pub policy: Word,
+    /// log₂ of its slots: twice as many as a subscriber may be behind.
+    pub shift: Word,
+    /// How many messages a subscriber gets that came before it.
+    pub retain: Word,
+    spare: [Word; 5],
+    /// Where the next message probably goes.
+    pub tail: CachePadded<Word>,
+    /// No cursor is behind this position: what the last look at all of them found, and a count of joins.
+    pub floor: CachePadded<Word>,
+    /// Rung when a message comes; wakes everybody.
+    pub items: CachePadded<WakeWord>,
+    /// Rung when a subscriber moves on.
+    pub room: CachePadded<TopicRoom>,
+    /// Messages that were dropped for want of room.
+    pub dropped: CachePadded<Word>,
+    /// Bit p: page p of the cursors is committed.
+    pub cursor_pages: [Word; 4],
+}
+
+/// Where publishers wait.
+#[repr(C)]
+pub struct TopicRoom {
+    /// Rung when a subscriber moves on for which somebody waits.
+    pub room: WakeWord,
+    /// Keeps the next word aligned.
+    pub pad: WakeWord,
+    /// The member index, plus 1, for which all publishers wait that sleep; a hint.
+    pub awaited: Word,
+}
+
+/// The cursor of one member in one topic.
+#[repr(C)]
+pub struct CursorEntry {
+    /// Who subscribes, and the position that it reads next.
+    pub word: Word,
+    /// How many messages it missed. Written by the subscriber alone.
+    pub missed: Word,
+}
+
+/// One row of the lock table: somebody who holds a lock or waits for it.
+#[repr(C, align(64))]
+pub struct LockEntry {
+    /// Whose it is, and what for.
+    pub word: Word,
+    /// Its place in the order of those who want the same.
+    pub ticket: Word,
+    /// The fencing token, once it holds the lock.
+    pub token: Word,
+    /// Of the name.
+    pub hash: Word,
+    /// Length of the name, bytes.
+    pub length: Word,
+    /// When it asked, ns of `CLOCK_MONOTONIC`.
+    pub since_ns: Word,
+    /// Rung when it gives way; wakes everybody who waits for that.
+    pub gone: WakeWord,
     /// Spare.
-    pub spare: Word,
+    pub spare: [WakeWord; 3],
+    /// The name, zero-padded.
+    pub name: [Word; 32],
+}
+
+/// The second page of a cell: the status of the agent whose mailbox has this index, and the histograms of the member that has it.
+#[repr(C)]
+pub struct Board {
+    /// Of the agent.
+    pub status: StatusBoard,
+    /// Of the member; written by it alone.
+    pub histograms: [[Word; BUCKETS]; HISTOGRAMS],
+}
+
+/// An agent's status, twice: one copy is read while the other is written.
+#[repr(C)]
+pub struct StatusBoard {
+    /// Which copy counts, which version it is, and who may write.
+    pub head: Word,
+    /// When the agent last gave a sign of life, ns of `CLOCK_MONOTONIC`.
+    pub beat_ns: Word,
+    spare: [Word; 6],
+    /// The copies.
+    pub copies: [[Word; STATUS_WORDS]; 2],
 }
 
 /// One row of the span table.
@@ -178,7 +316,9 @@ impl SpanControl {
 #[repr(C)]
 pub struct MemberEntry {
     /// What is written with every message: see [`Notes`].
-    pub notes: CachePadded<Notes>,
+    pub notes: Notes,
+    /// What it did so far.
+    pub counters: Counters,
     /// The mailbox that it owns (queue name plus 1), or 0.
     pub mailbox: Word,
     /// The queue record that it makes (index plus 1), or 0.
@@ -193,13 +333,17 @@ pub struct MemberEntry {
     pub key: Word,
     /// The queue (name plus 1) in which it may have a stripe of keys, or 0.
     pub keyed_in: Word,
-    spare: [Word; 41],
+    /// A bit for each topic to which it subscribes: set before the cursor is claimed.
+    pub topics: [Word; TOPICS / 64],
+    /// 1: it may have entries in the lock table.
+    pub locks: Word,
+    spare: [Word; 36],
     /// Spans in which it claimed chunks: bit set before the first claim there.
     pub spans: [Word; SPAN_MAP_WORDS],
 }
 
 /// The notes that change with messages, on lines of their own.
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Notes {
     /// [`crate::word::Intent`].
     pub intent: Word,
@@ -209,6 +353,29 @@ pub struct Notes {
     pub takes_from: Word,
     /// The queue (name plus 1) on which it waits, and whose wake it may have swallowed; [`WAITS_ANYWHERE`]: on several.
     pub waits_on: Word,
+    /// [`crate::word::Intent`]: the message that its next one pushes out of a topic.
+    pub evicts: Word,
+}
+
+/// What a member did so far, for people. Written by it alone, reset by the next owner of the index.
+#[repr(C, align(64))]
+pub struct Counters {
+    /// Messages sent and published.
+    pub sent: Word,
+    /// Bytes of these.
+    pub sent_bytes: Word,
+    /// Messages received.
+    pub received: Word,
+    /// Bytes of these.
+    pub received_bytes: Word,
+    /// Messages released.
+    pub released: Word,
+    /// Messages given back to their queue.
+    pub given_back: Word,
+    /// Sends that were refused.
+    pub refused: Word,
+    /// How often it went to sleep.
+    pub sleeps: Word,
 }
 
 /// [`Notes::waits_on`]: any queue's wake may have been swallowed.
@@ -219,7 +386,7 @@ impl Notes {
     /// Notes outside shared memory: none.
     pub fn blank() -> Notes {
         let none = || Word::new(0);
-        Notes { intent: none(), sends_to: none(), takes_from: none(), waits_on: none() }
+        Notes { intent: none(), sends_to: none(), takes_from: none(), waits_on: none(), evicts: none() }
     }
 }
 
@@ -336,9 +503,13 @@ pub struct ChunkHeader {
 pub const MEMBER_IN_CELL: u64 = 0;
 /// Offset of a queue's control in its cell.
 pub const QUEUE_IN_CELL: u64 = 2048;
-/// Offset of the rings' slots in a cell; the page before is kept for the agent's status board. The places of the parking lot follow, as many as
+/// Offset of the board in a cell.
+pub const BOARD_IN_CELL: u64 = PAGE;
+/// Offset of the rings' slots in a cell; the page before is its board. The places of the parking lot follow, as many as
 /// a ring has slots, then the keys.
 pub const SLOTS_IN_CELL: u64 = 2 * PAGE;
+/// Offset of the slots in a topic's cell; the cursors follow.
+pub const SLOTS_IN_TOPIC: u64 = PAGE;
 /// Number of the parking lot among the areas of a queue that are committed on demand; those before are its rings.
 pub const PARKING: usize = RINGS;
 /// Number of the keys among these areas.
@@ -356,7 +527,17 @@ const _: () = {
             && offset_of!(SpanControl, unused) == 24
     );
     assert!(size_of::<RosterEntry>() == 32 && size_of::<SpanControl>() == 64);
-    assert!(size_of::<Notes>() == 32 && offset_of!(MemberEntry, mailbox) == 128);
+    assert!(offset_of!(Header, library) == 1152 && offset_of!(Header, locks) == 1280);
+    assert!(size_of::<TopicRow>() == 32 && size_of::<CursorEntry>() == 16 && size_of::<LockEntry>() == 320);
+    assert!(offset_of!(TopicControl, tail) == 128 && offset_of!(TopicControl, floor) == 256);
+    assert!(offset_of!(TopicControl, items) == 384 && offset_of!(TopicControl, room) == 512);
+    assert!(offset_of!(TopicControl, dropped) == 640 && offset_of!(TopicControl, cursor_pages) == 768);
+    assert!(offset_of!(LockEntry, gone) == 48 && offset_of!(LockEntry, name) == 64);
+    assert!(LOCK_NAME_MAX < 32 * 8 && size_of::<TopicControl>() <= PAGE as usize);
+    assert!(offset_of!(StatusBoard, copies) == 64 && offset_of!(Board, histograms) == 2048);
+    assert!(size_of::<Board>() == PAGE as usize);
+    assert!(size_of::<Notes>() == 64 && offset_of!(MemberEntry, counters) == 64);
+    assert!(offset_of!(MemberEntry, mailbox) == 128 && offset_of!(MemberEntry, topics) == 184);
     assert!(
         offset_of!(MemberEntry, thread) == 152
             && offset_of!(MemberEntry, spans) == 512
@@ -392,17 +573,21 @@ impl Geometry {
     pub const fn directory_at(&self) -> u64 {
         self.roster_at() + pages(self.agents * 32)
     }
-    /// Words of the directory: at least twice the cells, so that probing stays short.
+    /// Words of the directory: at least twice the cells and topics, so that probing stays short.
     pub const fn directory_words(&self) -> u64 {
-        (self.agents * 2).next_power_of_two()
+        (self.agents * 2 + TOPICS as u64 * 2).next_power_of_two()
     }
     /// Offset of the span table.
     pub const fn spans_at(&self) -> u64 {
         self.directory_at() + pages(self.directory_words() * 8)
     }
+    /// Offset of the topic table.
+    pub const fn topics_at(&self) -> u64 {
+        self.spans_at() + pages(self.spans * 64)
+    }
     /// Offset of the cells; everything before it is committed at birth.
     pub const fn cells_at(&self) -> u64 {
-        self.spans_at() + pages(self.spans * 64)
+        self.topics_at() + pages(TOPICS as u64 * 32)
     }
     /// Bytes of one ring's slots.
     pub const fn ring_bytes(&self) -> u64 {
@@ -416,9 +601,25 @@ impl Geometry {
     pub const fn cell_bytes(&self) -> u64 {
         self.keys_in_cell() + KEYS_BYTES
     }
+    /// Offset of the topics' cells.
+    pub const fn topic_cells_at(&self) -> u64 {
+        self.cells_at() + self.agents * self.cell_bytes()
+    }
+    /// Offset of the cursors in a topic's cell, after twice as many slots as a ring has.
+    pub const fn cursors_in_topic(&self) -> u64 {
+        SLOTS_IN_TOPIC + pages(2 * self.ring_bytes())
+    }
+    /// Bytes from a topic's cell to the next.
+    pub const fn topic_cell_bytes(&self) -> u64 {
+        self.cursors_in_topic() + pages(self.agents * 16)
+    }
+    /// Offset of the lock table.
+    pub const fn locks_at(&self) -> u64 {
+        self.topic_cells_at() + TOPICS as u64 * self.topic_cell_bytes()
+    }
     /// Offset of the chunk words.
     pub const fn chunks_at(&self) -> u64 {
-        self.cells_at() + self.agents * self.cell_bytes()
+        self.locks_at() + pages(LOCKS as u64 * 320)
     }
     /// Offset of the heap.
     pub const fn heap_at(&self) -> u64 {

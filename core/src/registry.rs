@@ -175,14 +175,27 @@ fn reset_entry(segment: &Segment, member: Name) -> Result<()> {
         &notes.sends_to,
         &notes.takes_from,
         &notes.waits_on,
+        &notes.evicts,
         &entry.mailbox,
         &entry.declaring,
         &entry.sender,
         &entry.taps,
         &entry.key,
         &entry.keyed_in,
+        &entry.locks,
     ];
-    for word in words.into_iter().chain(&entry.spans) {
+    let counters = &entry.counters;
+    let counters = [
+        &counters.sent,
+        &counters.sent_bytes,
+        &counters.received,
+        &counters.received_bytes,
+        &counters.released,
+        &counters.given_back,
+        &counters.refused,
+        &counters.sleeps,
+    ];
+    for word in words.into_iter().chain(counters).chain(&entry.topics).chain(&entry.spans) {
         if word.load(Relaxed) != 0 {
             word.store(0, Relaxed);
         }

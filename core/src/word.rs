@@ -3,7 +3,9 @@
 //! **I1** Everything that can be owned has one 64-bit word that says who owns it; ownership changes by one compare-exchange from
 //! the exact value seen. Generations and laps are compared modulo their width.
 
-/// Bits of a member's or queue's name.
+use crate::layout::{FIRST_TOPIC, TOPICS};
+
+/// Bits of a member's, queue's or topic's name.
 pub const NAME_BITS: u32 = 26;
 const NAME_MASK: u64 = (1 << NAME_BITS) - 1;
 /// Bits of a generation or lap.
@@ -39,6 +41,14 @@ impl Name {
     /// The incarnation, modulo 1024.
     pub const fn incarnation(self) -> u16 {
         (self.0 >> 16) as u16
+    }
+
+    /// The number of the topic, if it is a topic's name and not a member's or queue's.
+    pub const fn topic(self) -> Option<usize> {
+        match self.index().checked_sub(FIRST_TOPIC) {
+            Some(number) if (number as usize) < TOPICS => Some(number as usize),
+            _ => None,
+        }
     }
 }
 

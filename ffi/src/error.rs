@@ -53,6 +53,14 @@ pub const SWARMBUS_INTERRUPTED: i32 = -21;
 pub const SWARMBUS_SYSTEM: i32 = -22;
 /// BrokenAnswer: the answer to a question is not whole. The detail text says why.
 pub const SWARMBUS_BROKEN_ANSWER: i32 = -23;
+/// HandedOver: the mailbox was handed over to another owner. Close the handle.
+pub const SWARMBUS_HANDED_OVER: i32 = -24;
+/// Locked: the lock is taken and stayed so until the deadline. The detail text says by whom.
+pub const SWARMBUS_LOCKED: i32 = -25;
+/// WrongType: the payload is not of the type asked for. The detail text says what it is.
+pub const SWARMBUS_WRONG_TYPE: i32 = -26;
+/// WrongKind: the name is in use for something else, a topic where a queue was meant or the reverse.
+pub const SWARMBUS_WRONG_KIND: i32 = -27;
 /// Panic: a defect in the library. The call had an unknown effect; the process may go on.
 pub const SWARMBUS_PANIC: i32 = -1000;
 /// WrongThread: an agent handle belongs to the thread that made it (attach, join or connect).
@@ -138,6 +146,22 @@ static ENTRIES: &[Entry] = &[
         SWARMBUS_BROKEN_ANSWER,
         c"BrokenAnswer",
         c"the answer to a question is not whole; swarmbus_last_error() says why",
+    ),
+    entry(
+        SWARMBUS_HANDED_OVER,
+        c"HandedOver",
+        c"the mailbox was handed over to another owner: this handle receives nothing from it any more",
+    ),
+    entry(SWARMBUS_LOCKED, c"Locked", c"the lock is taken and stayed so; swarmbus_last_error() says by whom"),
+    entry(
+        SWARMBUS_WRONG_TYPE,
+        c"WrongType",
+        c"the payload is not of the type asked for; swarmbus_last_error() says what it is",
+    ),
+    entry(
+        SWARMBUS_WRONG_KIND,
+        c"WrongKind",
+        c"the name is in use for something else; swarmbus_last_error() says for what",
     ),
     entry(
         SWARMBUS_PANIC,

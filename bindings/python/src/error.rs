@@ -68,7 +68,7 @@ fn mirrored<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> 
             value.setattr("name", name)?;
             value.setattr("bus", bus)?;
         }
-        Error::AgentBusy { name, pid } => {
+        Error::AgentBusy { name, pid } | Error::HandedOver { name, pid } => {
             value.setattr("name", name)?;
             value.setattr("pid", pid)?;
         }
@@ -100,6 +100,13 @@ fn mirrored<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> 
             value.setattr("invariant", invariant)?;
         }
         Error::TooManyAgents { limit } => value.setattr("limit", limit)?,
+        Error::Locked { name, held, holder, pid } => {
+            value.setattr("name", name)?;
+            value.setattr("held", held)?;
+            value.setattr("holder", holder)?;
+            value.setattr("pid", pid)?;
+        }
+        Error::WrongKind { name, .. } => value.setattr("name", name)?,
         Error::System { errno, .. } => value.setattr("errno", errno)?,
         _ => {}
     }

@@ -10,11 +10,12 @@ use crate::name;
 use crate::platform::{clock, file, file::File, process};
 use crate::sync::window;
 use nix::errno::Errno;
+use std::mem::offset_of;
 
 /// How a bus is laid out and who may use it.
 #[derive(Clone, Debug)]
 pub struct CreateOptions {
-    /// Most agents (handles) and most queues, 1 to 65534.
+    /// Most agents (handles) and most queues, 1 to 65278.
     pub agents: u32,
     /// Bytes of message memory; rounded up to whole spans. Nothing is committed before it is used.
     pub heap: u64,
@@ -66,8 +67,8 @@ impl Segment {
 
 fn geometry_of(options: &CreateOptions) -> Result<Geometry> {
     let invalid = |what: String| Err(Error::InvalidArgument { what });
-    if !(1..=65534).contains(&options.agents) {
-        return invalid(format!("agents = {}; it must be 1 to 65534", options.agents));
+    if !(1..=AGENTS_MAX).contains(&options.agents) {
+        return invalid(format!("agents = {}; it must be 1 to {AGENTS_MAX}", options.agents));
     }
     if !(1..=1 << 20).contains(&options.limit) {
         return invalid(format!("limit = {}; it must be 1 to {} messages", options.limit, 1 << 20));
@@ -115,7 +116,16 @@ fn header_bytes(bus: &str, geometry: &Geometry, options: &CreateOptions) -> Resu
         bus.len() as u64,
     ];
     words.extend(name::to_words(bus));
-    Ok(words.into_iter().flat_map(u64::to_ne_bytes).collect())
+    words.resize(offset_of!(Header, library) / 8, 0);
+    let mut library = [0; 16];
+    let version = env!("CARGO_PKG_VERSION").as_bytes();
+    let length = version.len().min(library.len());
+    library[..length].copy_from_slice(&version[..length]);
+    let mut bytes: Vec<u8> = words.into_iter().flat_map(u64::to_ne_bytes).collect();
+    bytes.extend(library);
+    let sections = [geometry.topics_at(), geometry.topic_cells_at(), geometry.topic_cell_bytes(), geometry.locks_at()];
+    bytes.extend(sections.into_iter().flat_map(u64::to_ne_bytes));
+    Ok(bytes)
 }
 
 /// What [`Segment::open`] needs of a header, read from the file before anything is mapped.
@@ -129,7 +139,7 @@ pub(super) struct HeaderFacts {
 
 pub(super) fn check_header(bus: &str, file: &File) -> Result<(Geometry, HeaderFacts)> {
     let not_ready = || Error::NotReady { bus: bus.into() };
-    let mut bytes = [0u8; 256];
+    let mut bytes = [0u8; 1280];
     file.read_at(&mut bytes, 0).map_err(|_| not_ready())?;
     let word = |index: usize| u64::from_ne_bytes(bytes[index * 8..][..8].try_into().unwrap_or_default());
     let (state, layout) = (word(2), word(1));
@@ -145,7 +155,7 @@ pub(super) fn check_header(bus: &str, file: &File) -> Result<(Geometry, HeaderFa
     let corrupt = |invariant| Error::corrupt(format!("the header of bus '{bus}'"), invariant);
     let (agents, ring_shift, spans) = (word(10), word(11), word(13));
     if state != STATE_READY
-        || !(2..=65535).contains(&agents)
+        || !(2..=AGENTS_MAX as u64 + 1).contains(&agents)
         || !(1..=20).contains(&ring_shift)
         || !(1..=SPANS_MAX).contains(&spans)
     {
@@ -162,8 +172,12 @@ pub(super) fn check_header(bus: &str, file: &File) -> Result<(Geometry, HeaderFa
         geometry.cell_bytes(),
         geometry.chunks_at(),
         geometry.heap_at(),
+        geometry.topics_at(),
+        geometry.topic_cells_at(),
+        geometry.topic_cell_bytes(),
+        geometry.locks_at(),
     ];
-    let stored = [word(9), word(14), word(15), word(16), word(17), word(18), word(19), word(20), word(21)];
+    let stored = [9, 14, 15, 16, 17, 18, 19, 20, 21, 146, 147, 148, 149].map(word);
     let file_bytes = file.about().map_err(|error| Error::system("fstat", error))?.bytes;
     if offsets != stored || file_bytes != geometry.bytes() {
         return Err(corrupt("offsets that follow from the geometry"));

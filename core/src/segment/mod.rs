@@ -5,6 +5,7 @@
 //!   set, spans that are `ACTIVE` or `RETIRING`, as many chunk words as their row says.
 
 mod birth;
+mod shared;
 
 pub use birth::{CreateOptions, unlink};
 

@@ -174,5 +174,36 @@ class BrokenAnswer(Error):
     code = -23
 
 
+class HandedOver(Error):
+    """The mailbox was handed over to another owner, the process `pid`: this agent receives nothing from it any more."""
+
+    code = -24
+    name: str = ""
+    pid: int = 0
+
+
+class Locked(Error):
+    """The lock `name` did not come in time: `holder`, of the process `pid`, has `held`."""
+
+    code = -25
+    name: str = ""
+    held: str = ""
+    holder: str = ""
+    pid: int = 0
+
+
+class WrongType(Error, TypeError):
+    """The payload is not of the type asked for."""
+
+    code = -26
+
+
+class WrongKind(Error):
+    """The name is in use for something else: a topic where a queue was meant, or the reverse."""
+
+    code = -27
+    name: str = ""
+
+
 class WrongThread(Error, RuntimeError):
     """The agent belongs to the thread that attached it."""

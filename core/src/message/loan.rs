@@ -1,0 +1,158 @@
+//! A loan: a chunk to write in place and then publish.
+
+use super::{Member, MessageId};
+use crate::error::{Error, Result};
+use crate::member::SendOptions;
+use crate::word::{ChunkState, ChunkWord};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+/// A loan without its member: what a binding keeps. See [`Loan::into_raw`].
+#[derive(Clone, Copy, Debug)]
+pub struct RawLoan {
+    /// The payload; 64-byte aligned. Yours to write while the loan stands.
+    pub data: *mut u8,
+    /// Bytes asked for.
+    pub capacity: usize,
+    pub(crate) chunk: u32,
+    pub(crate) word: ChunkWord,
+}
+
+impl RawLoan {
+    /// The loan as plain numbers, for handles that cannot hold a Rust struct.
+    pub fn token(&self) -> [u64; 3] {
+        [self.chunk as u64, self.word.0, self.capacity as u64]
+    }
+
+    /// The reverse of [`RawLoan::token`]. Any numbers will do: [`Loan::from_raw`] checks them and finds the payload anew.
+    pub fn from_token([chunk, word, capacity]: [u64; 3]) -> RawLoan {
+        let chunk = u32::try_from(chunk).unwrap_or(u32::MAX);
+        RawLoan { data: std::ptr::null_mut(), capacity: capacity as usize, chunk, word: ChunkWord(word) }
+    }
+}
+
+/// A chunk to write in place and then publish. Dropped, it is given back.
+///
+/// The payload is 64-byte aligned and not zeroed: it may show bytes of earlier messages of this bus.
+pub struct Loan<'a> {
+    member: &'a Member,
+    raw: RawLoan,
+}
+
+/// A loan that could not be published: why, and the loan.
+pub struct PublishError<'a> {
+    /// Why.
+    pub error: Error,
+    /// The loan, to try again or to drop.
+    pub loan: Loan<'a>,
+}
+
+impl fmt::Debug for PublishError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+/// A batch that could not be published: why, and its loans.
+pub struct BatchError<'a> {
+    /// Why.
+    pub error: Error,
+    /// The loans, to try again or to drop.
+    pub loans: Vec<Loan<'a>>,
+}
+
+impl fmt::Debug for BatchError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<'a> Loan<'a> {
+    pub(crate) fn new(member: &'a Member, raw: RawLoan) -> Loan<'a> {
+        Loan { member, raw }
+    }
+
+    pub(crate) fn is_of(&self, member: &Member) -> bool {
+        std::ptr::eq(self.member, member)
+    }
+
+    /// Sends the first `length` bytes to a queue. The caller's last touch: from the moment of publishing the payload is the
+    /// receiver's to read and nobody's to write.
+    ///
+    /// # Errors
+    /// Those of [`Member::send`]; the loan comes back with them.
+    pub fn publish(
+        self,
+        to: &str,
+        length: usize,
+        options: &SendOptions,
+    ) -> std::result::Result<MessageId, PublishError<'a>> {
+        self.publish_until(to, length, options, &mut || false)
+    }
+
+    /// [`Loan::publish`] with a hook that may end the wait for room: asked after signals and about once a second.
+    ///
+    /// # Errors
+    /// As [`Loan::publish`], and [`Error::Interrupted`] when the hook says so.
+    pub fn publish_until(
+        mut self,
+        to: &str,
+        length: usize,
+        options: &SendOptions,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> std::result::Result<MessageId, PublishError<'a>> {
+        if length > self.raw.capacity {
+            let error = Error::TooLarge { length: length as u64, limit: self.raw.capacity as u64 };
+            return Err(PublishError { error, loan: self });
+        }
+        match self.member.publish_chunk(to, length, self.raw.chunk, &mut self.raw.word, options, interrupted) {
+            Ok(id) => {
+                std::mem::forget(self);
+                Ok(id)
+            }
+            Err(error) => Err(PublishError { error, loan: self }),
+        }
+    }
+
+    /// Lets go of the member: for bindings that keep the loan in an object of their own. It stays this member's until it is
+    /// published, dropped after [`Loan::from_raw`], or the member is closed.
+    pub fn into_raw(self) -> RawLoan {
+        let raw = self.raw;
+        std::mem::forget(self);
+        raw
+    }
+
+    /// The reverse of [`Loan::into_raw`].
+    ///
+    /// # Errors
+    /// [`Error::Released`] if the chunk is no longer this member's loan, [`Error::Forked`].
+    ///
+    /// # Safety
+    /// At most one `Loan` of a raw loan may exist at a time: two would be two mutable views of the same bytes.
+    pub unsafe fn from_raw(member: &'a Member, raw: RawLoan) -> Result<Loan<'a>> {
+        member.check_mine(raw.chunk, raw.word, ChunkState::Held)?;
+        let Some((data, capacity)) = member.segment().payload(raw.chunk) else { return Err(Error::Released) };
+        Ok(Loan { member, raw: RawLoan { data, capacity: raw.capacity.min(capacity), ..raw } })
+    }
+}
+
+impl Deref for Loan<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the chunk is HELD by this member (I7), its payload has `capacity` bytes and stays mapped while the member lives.
+        unsafe { std::slice::from_raw_parts(self.raw.data, self.raw.capacity) }
+    }
+}
+
+impl DerefMut for Loan<'_> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in deref; `&mut self` makes us the only user.
+        unsafe { std::slice::from_raw_parts_mut(self.raw.data, self.raw.capacity) }
+    }
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        self.member.give_back(self.raw.chunk, self.raw.word, ChunkState::Held);
+    }
+}
