@@ -12,12 +12,13 @@
 
 use crate::error::{Error, Result};
 use crate::layout::{
-    CLASSES, PAYLOAD_MAX, SPAN_BYTES, SPAN_CHUNKS, class_of, class_payload, class_spans, class_stride, pages,
+    CLASSES, PAYLOAD_MAX, SPAN_BYTES, SPAN_CHUNKS, class_chunks, class_of, class_payload, class_spans, class_stride,
+    pages,
 };
 use crate::memory::Memory;
 use crate::platform::clock;
 use crate::queue::{claim_free, release};
-use crate::segment::{CLASS_CHUNKS, Segment};
+use crate::segment::Segment;
 use crate::span::{self, Claim};
 use crate::sync::{S7, S9, Word, window};
 use crate::word::{ChunkState, ChunkWord, Name, SpanState, SpanWord};
@@ -263,7 +264,7 @@ impl Heap {
         window(21);
         let rows = &segment.spans()[spans];
         let first = start * SPAN_CHUNKS as u32;
-        let words = &segment.committed_words(start)[..CLASS_CHUNKS[class] as usize];
+        let words = &segment.committed_words(start)[..class_chunks(class) as usize];
         for (slot, word) in words.iter().enumerate() {
             if self.classes[class].kept.len() as u64 >= want {
                 break;
@@ -349,7 +350,7 @@ impl Heap {
 
 /// Bits of the summary that stand for chunks of the class.
 fn groups_of(class: usize) -> u64 {
-    u64::MAX >> (64 - CLASS_CHUNKS[class].div_ceil(64))
+    u64::MAX >> (64 - class_chunks(class).div_ceil(64))
 }
 
 fn claim_run(segment: &Segment, me: Name, class: usize, run: Range<usize>) -> bool {
@@ -373,8 +374,8 @@ fn claim_run(segment: &Segment, me: Name, class: usize, run: Range<usize>) -> bo
 
 /// Commits what a class needs of the caller's spans. When that fails, no chunk word is committed that was not before.
 fn commit_run(segment: &Segment, class: usize, span: u32) -> Result<()> {
-    segment.commit(segment.span_at(span), CLASS_CHUNKS[class] * class_stride(class))?;
-    let (row, wanted) = (&segment.spans()[span as usize], CLASS_CHUNKS[class]);
+    segment.commit(segment.span_at(span), class_chunks(class) * class_stride(class))?;
+    let (row, wanted) = (&segment.spans()[span as usize], class_chunks(class));
     // Relaxed: our own claim.
     let committed = row.words.load(Relaxed);
     if committed >= wanted {

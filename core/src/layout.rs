@@ -1,5 +1,9 @@
 //! Where everything lies in a segment. Described for other languages in `docs/layout.md`; sizes and offsets are asserted here.
 
+mod geometry;
+
+pub use geometry::Geometry;
+
 use crate::sync::{WakeWord, Word};
 use crossbeam_utils::CachePadded;
 
@@ -69,14 +73,26 @@ pub const fn class_stride(class: usize) -> u64 {
 
 /// Spans that one chunk of a class needs: 1 up to 2 MiB.
 pub const fn class_spans(class: usize) -> u64 {
-    class_stride(class).div_ceil(SPAN_BYTES)
+    SPANS_AND_CHUNKS[class].0
 }
 
 /// Chunks in a span (or run of spans) of a class.
 pub const fn class_chunks(class: usize) -> u64 {
-    let fit = class_spans(class) * SPAN_BYTES / class_stride(class);
-    if fit > SPAN_CHUNKS { SPAN_CHUNKS } else { fit }
+    SPANS_AND_CHUNKS[class].1
 }
+
+/// Of each class, as a table: it is asked several times with every message.
+static SPANS_AND_CHUNKS: [(u64, u64); CLASSES] = {
+    let mut table = [(0, 0); CLASSES];
+    let mut class = 0;
+    while class < CLASSES {
+        let spans = class_stride(class).div_ceil(SPAN_BYTES);
+        let fit = spans * SPAN_BYTES / class_stride(class);
+        table[class] = (spans, if fit > SPAN_CHUNKS { SPAN_CHUNKS } else { fit });
+        class += 1;
+    }
+    table
+};
 
 /// The smallest class whose payload holds `length` bytes; `None` when the length is over [`PAYLOAD_MAX`].
 pub fn class_of(length: u64) -> Option<usize> {
@@ -552,84 +568,6 @@ const _: () = {
     assert!(size_of::<ChunkHeader>() == CHUNK_HEADER as usize && offset_of!(ChunkHeader, deliveries) == 56);
     assert!(class_payload(CLASSES - 1) == 16 << 20 && class_chunks(14) == 2 && class_spans(CLASSES - 1) == 8);
 };
-
-/// The sizes that a bus was created with, from which every offset follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Geometry {
-    /// Cells.
-    pub agents: u64,
-    /// log₂ of the slots of a ring.
-    pub ring_shift: u32,
-    /// Spans of the heap.
-    pub spans: u64,
-}
-
-impl Geometry {
-    /// Offset of the roster.
-    pub const fn roster_at(&self) -> u64 {
-        PAGE
-    }
-    /// Offset of the directory.
-    pub const fn directory_at(&self) -> u64 {
-        self.roster_at() + pages(self.agents * 32)
-    }
-    /// Words of the directory: at least twice the cells and topics, so that probing stays short.
-    pub const fn directory_words(&self) -> u64 {
-        (self.agents * 2 + TOPICS as u64 * 2).next_power_of_two()
-    }
-    /// Offset of the span table.
-    pub const fn spans_at(&self) -> u64 {
-        self.directory_at() + pages(self.directory_words() * 8)
-    }
-    /// Offset of the topic table.
-    pub const fn topics_at(&self) -> u64 {
-        self.spans_at() + pages(self.spans * 64)
-    }
-    /// Offset of the cells; everything before it is committed at birth.
-    pub const fn cells_at(&self) -> u64 {
-        self.topics_at() + pages(TOPICS as u64 * 32)
-    }
-    /// Bytes of one ring's slots.
-    pub const fn ring_bytes(&self) -> u64 {
-        8 << self.ring_shift
-    }
-    /// Offset of the keys in a cell.
-    pub const fn keys_in_cell(&self) -> u64 {
-        SLOTS_IN_CELL + pages((RINGS as u64 + 1) * self.ring_bytes())
-    }
-    /// Bytes from cell to cell.
-    pub const fn cell_bytes(&self) -> u64 {
-        self.keys_in_cell() + KEYS_BYTES
-    }
-    /// Offset of the topics' cells.
-    pub const fn topic_cells_at(&self) -> u64 {
-        self.cells_at() + self.agents * self.cell_bytes()
-    }
-    /// Offset of the cursors in a topic's cell, after twice as many slots as a ring has.
-    pub const fn cursors_in_topic(&self) -> u64 {
-        SLOTS_IN_TOPIC + pages(2 * self.ring_bytes())
-    }
-    /// Bytes from a topic's cell to the next.
-    pub const fn topic_cell_bytes(&self) -> u64 {
-        self.cursors_in_topic() + pages(self.agents * 16)
-    }
-    /// Offset of the lock table.
-    pub const fn locks_at(&self) -> u64 {
-        self.topic_cells_at() + TOPICS as u64 * self.topic_cell_bytes()
-    }
-    /// Offset of the chunk words.
-    pub const fn chunks_at(&self) -> u64 {
-        self.locks_at() + pages(LOCKS as u64 * 320)
-    }
-    /// Offset of the heap.
-    pub const fn heap_at(&self) -> u64 {
-        self.chunks_at() + self.spans * SPAN_CHUNKS * 8
-    }
-    /// Size of the file.
-    pub const fn bytes(&self) -> u64 {
-        self.heap_at() + self.spans * SPAN_BYTES
-    }
-}
 
 /// Rounds up to whole pages.
 pub const fn pages(bytes: u64) -> u64 {

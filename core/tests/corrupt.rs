@@ -41,9 +41,8 @@ struct Scribbler {
 impl Scribbler {
     fn new(bus: &Bus) -> Scribbler {
         let file = File::options().read(true).write(true).open(format!("/dev/shm/swarmbus.{}", bus.name())).unwrap();
-        let mut scribbler = Scribbler { file, geometry: Geometry { agents: 0, ring_shift: 0, spans: 0 } };
-        scribbler.geometry =
-            Geometry { agents: scribbler.read(80), ring_shift: scribbler.read(88) as u32, spans: scribbler.read(104) };
+        let mut scribbler = Scribbler { file, geometry: Geometry::new(0, 0, 0) };
+        scribbler.geometry = Geometry::new(scribbler.read(80), scribbler.read(88) as u32, scribbler.read(104));
         scribbler
     }
 
@@ -58,13 +57,13 @@ impl Scribbler {
     }
 
     fn cell(&self, index: u64) -> u64 {
-        self.geometry.cells_at() + index * self.geometry.cell_bytes()
+        self.geometry.cells_at + index * self.geometry.cell_bytes
     }
 
     /// The index of a queue with messages on its normal lane, or of any.
     fn queue(&self, dice: &mut Dice) -> u64 {
         let rows: Vec<u64> = (0..self.geometry.agents)
-            .filter(|index| self.read(self.geometry.roster_at() + index * 32 + 8) & 3 == 2)
+            .filter(|index| self.read(self.geometry.roster_at + index * 32 + 8) & 3 == 2)
             .collect();
         if rows.is_empty() { 0 } else { rows[dice.below(rows.len() as u64) as usize] }
     }
@@ -76,7 +75,7 @@ impl Scribbler {
 
     fn chunk(&self, dice: &mut Dice) -> u64 {
         // The first span, most often of the class that messages are of.
-        self.geometry.heap_at() + dice.below(64) * class_stride(dice.below(2) as usize)
+        self.geometry.heap_at + dice.below(64) * class_stride(dice.below(2) as usize)
     }
 
     fn scribble(&self, what: &str, dice: &mut Dice) {
@@ -90,11 +89,11 @@ impl Scribbler {
             "deferred" => self.cell(self.queue(dice)) + QUEUE_IN_CELL + 112,
             "due" => self.cell(self.queue(dice)) + QUEUE_IN_CELL + 1920,
             "name" => self.cell(self.queue(dice)) + QUEUE_IN_CELL + dice.below(9) * 8,
-            "record" => self.geometry.roster_at() + dice.below(8) * 32 + 8,
-            "claim" => self.geometry.roster_at() + dice.below(8) * 32,
-            "directory" => self.geometry.directory_at() + dice.below(self.geometry.directory_words()) * 8,
-            "span" => self.geometry.spans_at() + dice.below(self.geometry.spans.min(4)) * 64 + dice.below(4) * 8,
-            "chunk word" => self.geometry.chunks_at() + dice.below(128) * 8,
+            "record" => self.geometry.roster_at + dice.below(8) * 32 + 8,
+            "claim" => self.geometry.roster_at + dice.below(8) * 32,
+            "directory" => self.geometry.directory_at + dice.below(self.geometry.directory_words) * 8,
+            "span" => self.geometry.spans_at + dice.below(self.geometry.spans.min(4)) * 64 + dice.below(4) * 8,
+            "chunk word" => self.geometry.chunks_at + dice.below(128) * 8,
             "chunk header" => self.chunk(dice) + dice.below(CHUNK_HEADER / 8) * 8,
             "notes" => self.cell(dice.below(8)) + dice.below(4) * 8,
             "entry" => self.cell(dice.below(8)) + 128 + dice.below(64) * 8,
@@ -306,7 +305,7 @@ fn hints_that_lead_or_lag_are_mended_by_a_reap_and_no_message_is_lost() {
 fn a_slot_that_names_no_chunk_is_passed_over_and_counted() {
     let (bus, member, ring) = with_seven("bad-slot");
     let scribbler = Scribbler::new(&bus);
-    let slots = ring - QUEUE_IN_CELL - 384 - 4 * 256 + SLOTS_IN_CELL + 4 * scribbler.geometry.ring_bytes();
+    let slots = ring - QUEUE_IN_CELL - 384 - 4 * 256 + SLOTS_IN_CELL + 4 * scribbler.geometry.ring_bytes;
     let count = 1 << scribbler.geometry.ring_shift;
     let at = slots + 64 % count * 8;
     scribbler.write(at, scribbler.read(at) | ((1 << 26) - 1) << 2);
@@ -322,7 +321,7 @@ fn slots_of_impossible_laps_are_mended_by_a_reap() {
         for state in [0u64, 1] {
             let (bus, member, ring) = with_seven(&format!("laps-{lap}-{state}"));
             let scribbler = Scribbler::new(&bus);
-            let slots = ring - QUEUE_IN_CELL - 384 - 4 * 256 + SLOTS_IN_CELL + 4 * scribbler.geometry.ring_bytes();
+            let slots = ring - QUEUE_IN_CELL - 384 - 4 * 256 + SLOTS_IN_CELL + 4 * scribbler.geometry.ring_bytes;
             let count = 1 << scribbler.geometry.ring_shift;
             // That of a message, and the next that is to be used.
             scribbler.write(slots + 65 % count * 8, lap << 28 | state);

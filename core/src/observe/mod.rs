@@ -224,7 +224,7 @@ impl Observer {
             created_unix_s: header.created_s.load(Relaxed),
             agents_max: segment.geometry().agents as u32 - 1,
             limit: header.limit.load(Relaxed) as u32,
-            segment_bytes: segment.geometry().bytes(),
+            segment_bytes: segment.geometry().bytes,
             committed_bytes: segment.file().about().map_or(0, |about| about.committed),
             supervisor_pid: supervisor.and_then(|member| registry::pid_of(segment, member)),
             heap: self.heap(),

@@ -39,10 +39,10 @@ impl Segment {
         name::check_name(bus)?;
         let geometry = geometry_of(options)?;
         let failed = |what: &str, error| Error::system(format!("cannot {what} the segment of bus '{bus}'"), error);
-        let file = File::create_unnamed(geometry.bytes(), options.mode, options.group)
+        let file = File::create_unnamed(geometry.bytes, options.mode, options.group)
             .map_err(|error| failed("create", error))?;
-        file.commit(0, geometry.cells_at())
-            .map_err(|error| no_memory(geometry.cells_at(), error, || failed("commit", error)))?;
+        file.commit(0, geometry.cells_at)
+            .map_err(|error| no_memory(geometry.cells_at, error, || failed("commit", error)))?;
         window(45);
         let header = header_bytes(bus, &geometry, options)?;
         file.write_at(&header, 0)
@@ -82,7 +82,7 @@ fn geometry_of(options: &CreateOptions) -> Result<Geometry> {
     }
     let ring_shift = options.limit.next_power_of_two().trailing_zeros().max(4);
     // One cell more, for a reaper when all others are taken.
-    Ok(Geometry { agents: options.agents as u64 + 1, ring_shift, spans: options.heap.div_ceil(SPAN_BYTES) })
+    Ok(Geometry::new(options.agents as u64 + 1, ring_shift, options.heap.div_ceil(SPAN_BYTES)))
 }
 
 fn header_bytes(bus: &str, geometry: &Geometry, options: &CreateOptions) -> Result<Vec<u8>> {
@@ -99,19 +99,19 @@ fn header_bytes(bus: &str, geometry: &Geometry, options: &CreateOptions) -> Resu
         namespace,
         nix::unistd::geteuid().as_raw() as u64,
         clock::unix_s(),
-        geometry.bytes(),
+        geometry.bytes,
         geometry.agents,
         geometry.ring_shift as u64,
         options.limit as u64,
         geometry.spans,
-        geometry.roster_at(),
-        geometry.directory_at(),
-        geometry.directory_words(),
-        geometry.spans_at(),
-        geometry.cells_at(),
-        geometry.cell_bytes(),
-        geometry.chunks_at(),
-        geometry.heap_at(),
+        geometry.roster_at,
+        geometry.directory_at,
+        geometry.directory_words,
+        geometry.spans_at,
+        geometry.cells_at,
+        geometry.cell_bytes,
+        geometry.chunks_at,
+        geometry.heap_at,
         process::stamps_are_inodes() as u64,
         bus.len() as u64,
     ];
@@ -123,7 +123,7 @@ fn header_bytes(bus: &str, geometry: &Geometry, options: &CreateOptions) -> Resu
     library[..length].copy_from_slice(&version[..length]);
     let mut bytes: Vec<u8> = words.into_iter().flat_map(u64::to_ne_bytes).collect();
     bytes.extend(library);
-    let sections = [geometry.topics_at(), geometry.topic_cells_at(), geometry.topic_cell_bytes(), geometry.locks_at()];
+    let sections = [geometry.topics_at, geometry.topic_cells_at, geometry.topic_cell_bytes, geometry.locks_at];
     bytes.extend(sections.into_iter().flat_map(u64::to_ne_bytes));
     Ok(bytes)
 }
@@ -161,25 +161,25 @@ pub(super) fn check_header(bus: &str, file: &File) -> Result<(Geometry, HeaderFa
     {
         return Err(corrupt("a geometry in range"));
     }
-    let geometry = Geometry { agents, ring_shift: ring_shift as u32, spans };
+    let geometry = Geometry::new(agents, ring_shift as u32, spans);
     let offsets = [
-        geometry.bytes(),
-        geometry.roster_at(),
-        geometry.directory_at(),
-        geometry.directory_words(),
-        geometry.spans_at(),
-        geometry.cells_at(),
-        geometry.cell_bytes(),
-        geometry.chunks_at(),
-        geometry.heap_at(),
-        geometry.topics_at(),
-        geometry.topic_cells_at(),
-        geometry.topic_cell_bytes(),
-        geometry.locks_at(),
+        geometry.bytes,
+        geometry.roster_at,
+        geometry.directory_at,
+        geometry.directory_words,
+        geometry.spans_at,
+        geometry.cells_at,
+        geometry.cell_bytes,
+        geometry.chunks_at,
+        geometry.heap_at,
+        geometry.topics_at,
+        geometry.topic_cells_at,
+        geometry.topic_cell_bytes,
+        geometry.locks_at,
     ];
     let stored = [9, 14, 15, 16, 17, 18, 19, 20, 21, 146, 147, 148, 149].map(word);
     let file_bytes = file.about().map_err(|error| Error::system("fstat", error))?.bytes;
-    if offsets != stored || file_bytes != geometry.bytes() {
+    if offsets != stored || file_bytes != geometry.bytes {
         return Err(corrupt("offsets that follow from the geometry"));
     }
     let name =

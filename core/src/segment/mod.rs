@@ -54,7 +54,7 @@ impl Segment {
             check_host(bus, &header, &file)?;
             let mapping = Mapping::shared(bus)?;
             let (base, bytes) = mapping.raw();
-            if bytes as u64 != geometry.bytes() {
+            if bytes as u64 != geometry.bytes {
                 continue;
             }
             let stamp_is_inode = header.stamp_is_inode;
@@ -82,7 +82,7 @@ impl Segment {
     pub fn observe(path: &Path, bus: &str) -> Result<Segment> {
         let file = File::open(path, false).map_err(|error| open_error(bus, error))?;
         let (geometry, header) = check_header(bus, &file)?;
-        let mapping = Mapping::read_only(&file, geometry.bytes())
+        let mapping = Mapping::read_only(&file, geometry.bytes)
             .map_err(|error| Error::system(format!("cannot map {}", path.display()), error))?;
         let probe = file.reopen().map_err(|error| open_error(bus, error))?;
         let inode = file.about().map_err(|error| open_error(bus, error))?.inode;
@@ -152,17 +152,17 @@ impl Segment {
 
     /// The roster, one row a cell.
     pub fn roster(&self) -> &[RosterEntry] {
-        self.slice(self.geometry.roster_at(), self.geometry.agents as usize)
+        self.slice(self.geometry.roster_at, self.geometry.agents as usize)
     }
 
     /// The directory of queue names.
     pub fn directory(&self) -> &[Word] {
-        self.slice(self.geometry.directory_at(), self.geometry.directory_words() as usize)
+        self.slice(self.geometry.directory_at, self.geometry.directory_words as usize)
     }
 
     /// The span table.
     pub fn spans(&self) -> &[SpanControl] {
-        self.slice(self.geometry.spans_at(), self.geometry.spans as usize)
+        self.slice(self.geometry.spans_at, self.geometry.spans as usize)
     }
 
     /// The member entry of a cell, if the cell is committed.
@@ -176,7 +176,7 @@ impl Segment {
     }
 
     fn cell_at(&self, index: u16) -> u64 {
-        self.geometry.cells_at() + index as u64 * self.geometry.cell_bytes()
+        self.geometry.cells_at + index as u64 * self.geometry.cell_bytes
     }
 
     fn cell(&self, index: u16) -> Option<u64> {
@@ -238,7 +238,7 @@ impl Segment {
         let word = SpanWord(row.word.load(S7.acquire()));
         let class = self.class_in(span, word).filter(|_| word.state() == SpanState::Active)?;
         let rows = &self.spans()[span as usize..][..class_spans(class) as usize];
-        let chunks = self.committed_words(span).get(..CLASS_CHUNKS[class] as usize)?;
+        let chunks = self.committed_words(span).get(..class_chunks(class) as usize)?;
         Some((word, class, Run { rows, chunks }))
     }
 
@@ -252,23 +252,23 @@ impl Segment {
     /// The class of a chunk, if there is such a chunk.
     pub fn chunk_class(&self, chunk: u32) -> Option<usize> {
         let class = self.span_class(chunk / SPAN_CHUNKS as u32)?;
-        ((chunk as u64 % SPAN_CHUNKS) < CLASS_CHUNKS[class]).then_some(class)
+        ((chunk as u64 % SPAN_CHUNKS) < class_chunks(class)).then_some(class)
     }
 
     /// The words of all chunks of a span in use.
     pub fn chunk_words(&self, span: u32) -> Option<&[Word]> {
         let class = self.span_class(span)?;
-        self.committed_words(span).get(..CLASS_CHUNKS[class] as usize)
+        self.committed_words(span).get(..class_chunks(class) as usize)
     }
 
     /// Offset of a span's chunk words.
     pub fn chunk_words_at(&self, span: u32) -> u64 {
-        self.geometry.chunks_at() + span as u64 * SPAN_CHUNKS * 8
+        self.geometry.chunks_at + span as u64 * SPAN_CHUNKS * 8
     }
 
     /// Offset of a span's chunks.
     pub fn span_at(&self, span: u32) -> u64 {
-        self.geometry.heap_at() + span as u64 * SPAN_BYTES
+        self.geometry.heap_at + span as u64 * SPAN_BYTES
     }
 
     /// Reads from a chunk, header first, without touching its memory: for who does not own it (I20). What was uncommitted reads as zero.
@@ -320,7 +320,7 @@ impl Memory for Segment {
     fn chunk(&self, chunk: u32) -> Option<&Word> {
         let row = self.spans().get((chunk as u64 / SPAN_CHUNKS) as usize)?;
         let committed = row.words.load(S7.acquire()).min(SPAN_CHUNKS);
-        (chunk as u64 % SPAN_CHUNKS < committed).then(|| self.at(self.geometry.chunks_at() + chunk as u64 * 8))
+        (chunk as u64 % SPAN_CHUNKS < committed).then(|| self.at(self.geometry.chunks_at + chunk as u64 * 8))
     }
 
     fn chunk_in_slot(&self, chunk: u32) -> Option<&Word> {
@@ -380,7 +380,7 @@ impl Memory for Segment {
     fn keys(&self, queue: Name) -> Option<Keys<'_>> {
         let lanes = self.queue(queue)?.lanes.load(S7.acquire());
         let later = &self.queue_control(queue.index()).filter(|_| lanes & 1 << KEYED != 0)?.later;
-        let words = self.slice(self.cell_at(queue.index()) + self.geometry.keys_in_cell(), KEY_STRIPES + KEYS);
+        let words = self.slice(self.cell_at(queue.index()) + self.geometry.keys_in_cell, KEY_STRIPES + KEYS);
         let (stripes, window) = words.split_at(KEY_STRIPES);
         Some(Keys { stripes, window, count: &later.keys, given_up: &later.stripes })
     }
@@ -388,9 +388,9 @@ impl Memory for Segment {
     fn commit_area(&self, queue: Name, area: usize) -> Result<()> {
         let cell = self.cell_at(queue.index());
         if area == KEYED {
-            return self.commit(cell + self.geometry.keys_in_cell(), KEYS_BYTES);
+            return self.commit(cell + self.geometry.keys_in_cell, KEYS_BYTES);
         }
-        let bytes = self.geometry.ring_bytes();
+        let bytes = self.geometry.ring_bytes;
         let offset = cell + SLOTS_IN_CELL + area as u64 * bytes;
         // Rings smaller than a page share one; committing it twice does no harm.
         let first = offset / PAGE * PAGE;
@@ -417,14 +417,3 @@ impl Memory for Segment {
         }
     }
 }
-
-/// Chunks in a span of each class, as a table: it is asked with every message.
-pub const CLASS_CHUNKS: [u64; CLASSES] = {
-    let mut table = [0; CLASSES];
-    let mut class = 0;
-    while class < CLASSES {
-        table[class] = class_chunks(class);
-        class += 1;
-    }
-    table
-};

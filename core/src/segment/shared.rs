@@ -10,14 +10,14 @@ use std::mem::size_of;
 impl Segment {
     /// The topic table.
     pub fn topics(&self) -> &[TopicRow] {
-        self.slice(self.geometry.topics_at(), TOPICS)
+        self.slice(self.geometry.topics_at, TOPICS)
     }
 
     fn topic_cell(&self, topic: Name) -> Option<u64> {
         let number = topic.topic()?;
         let row = &self.topics()[number];
         (row.committed.load(S7.acquire()) == 1)
-            .then(|| self.geometry.topic_cells_at() + number as u64 * self.geometry.topic_cell_bytes())
+            .then(|| self.geometry.topic_cells_at + number as u64 * self.geometry.topic_cell_bytes)
     }
 
     /// The control of a topic, if its cell is committed.
@@ -35,8 +35,8 @@ impl Segment {
         let Some(number) = topic.topic() else { return Ok(()) };
         let row = &self.topics()[number];
         if row.committed.load(S7.acquire()) != 1 {
-            let cell = self.geometry.topic_cells_at() + number as u64 * self.geometry.topic_cell_bytes();
-            self.commit(cell, self.geometry.cursors_in_topic())?;
+            let cell = self.geometry.topic_cells_at + number as u64 * self.geometry.topic_cell_bytes;
+            self.commit(cell, self.geometry.cursors_in_topic)?;
             row.committed.store(1, S7.release());
         }
         Ok(())
@@ -66,13 +66,13 @@ impl Segment {
     fn cursor_at(&self, topic: Name, member: u16) -> Option<(usize, u64)> {
         let cell = self.topic_cell(topic).filter(|_| (member as u64) < self.geometry.agents)?;
         let within = member as u64 * size_of::<CursorEntry>() as u64;
-        Some(((within / PAGE) as usize, cell + self.geometry.cursors_in_topic() + within))
+        Some(((within / PAGE) as usize, cell + self.geometry.cursors_in_topic + within))
     }
 
     /// The entries of the lock table that are committed.
     pub fn locks(&self) -> &[LockEntry] {
         let committed = self.header().locks.committed.load(S7.acquire()).min(LOCKS as u64);
-        self.slice(self.geometry.locks_at(), committed as usize)
+        self.slice(self.geometry.locks_at, committed as usize)
     }
 
     /// Commits further entries of the lock table. `false`: all are.
@@ -84,7 +84,7 @@ impl Segment {
         }
         // 64 of them are 5 pages.
         let (entry, more) = (size_of::<LockEntry>() as u64, 64);
-        self.commit(self.geometry.locks_at() + seen * entry, more * entry)?;
+        self.commit(self.geometry.locks_at + seen * entry, more * entry)?;
         // From the number seen: who was faster has committed the same, or more.
         let _ = committed.compare_exchange(seen, seen + more, S7.release());
         Ok(true)
