@@ -254,6 +254,25 @@ impl<'a> Ring<'a> {
         true
     }
 
+    /// Whether so few of at most `limit` messages wait that a sender who sleeps is to be woken: half of them, since one that is woken for every place
+    /// that comes sends one message and sleeps again. Of those who sleep the first is woken then, the next when another eighth is gone.
+    pub fn is_time_for_senders(&self, limit: u64) -> bool {
+        let waiting = self.depth();
+        !mutated("half-is-less") && waiting == limit / 2
+            || waiting < limit / 2 && waiting.is_multiple_of((limit / 8).max(1))
+    }
+
+    /// Whether half of `limit` places are there for who sends.
+    pub fn is_half_empty(&self, limit: u64) -> bool {
+        self.depth() <= limit / 2
+    }
+
+    /// How many messages wait, give or take those in motion.
+    fn depth(&self) -> u64 {
+        let (tail, head) = self.positions();
+        (tail.wrapping_sub(head) as i64).max(0) as u64
+    }
+
     /// Rung when room comes.
     pub fn room(&self) -> &'a WakeWord {
         &self.control.front.room

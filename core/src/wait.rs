@@ -6,6 +6,8 @@
 //!   word. (A blind clear leaves a second sleeper asleep.)
 //! - **I10** Who leaves a wait for any reason looks once more at what it waited for and passes the wake on; a dead member's
 //!   reaper does so for it.
+//! - Senders who wait for room are woken when half of the queue is empty, or by a receiver who takes his time ([`crate::ring::Ring::is_time_for_senders`]);
+//!   a receiver who stops short of that leaves them to their nap, after which they look.
 //!
 //! Who waits for more queues than the kernel takes words sleeps on the words of their groups. A queue's ring is also its group's, and wakes
 //! everybody there: they may wait for different queues, so none could pass a wake on to the one for whom it was, and none has to.
@@ -58,8 +60,16 @@ pub fn sleep_any(words: &[(&WakeWord, Ticket)], timeout: Duration) -> Woken {
 /// Wakes at most `count` sleepers after a change, if any sleep. The change must end with a read-modify-write. No system call
 /// when nobody sleeps.
 pub fn ring(word: &WakeWord, count: u32) {
+    ring_if(word, count, || true);
+}
+
+/// [`ring`], if somebody sleeps and then `is_worth_it`.
+pub fn ring_if(word: &WakeWord, count: u32, is_worth_it: impl FnOnce() -> bool) {
     fence_after_rmw();
-    ring_fenced(word, count, || {});
+    // Acquire: as in `ring_fenced`, which looks again.
+    if word.load(Acquire) & SLEEPERS != 0 && is_worth_it() {
+        ring_fenced(word, count, || {});
+    }
 }
 
 /// [`ring`] for a word and that of its group, of which everybody is woken. One fence serves both.

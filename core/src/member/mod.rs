@@ -58,6 +58,8 @@ pub struct Member {
     heap: RefCell<Heap>,
     sent: Cell<u64>,
     taken: Cell<u32>,
+    /// When it last took a message while senders slept, ns.
+    room_ns: Cell<u64>,
     /// What it has begun to take of batches, by queue: see `receiving`.
     rests: RefCell<Vec<(Name, Claimed)>>,
     /// What it asked and waits for, see `calls`.
@@ -95,6 +97,7 @@ impl Member {
             // Incarnations come round again, so counts do not begin at the same number.
             sent: Cell::new(random()),
             taken: Cell::new(0),
+            room_ns: Cell::new(0),
             rests: RefCell::default(),
             questions: RefCell::default(),
             known_heads: std::array::from_fn(|_| (Cell::new(u64::MAX), Cell::new(0))),

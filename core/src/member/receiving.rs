@@ -18,6 +18,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 /// Every so many messages a member takes from the least urgent lane first, so that none starves.
 const PATIENCE: u32 = 32;
+/// Who takes messages of a full queue further apart than this wakes a sender each time, ns.
+const UNHURRIED_NS: u64 = 100_000;
 
 impl Member {
     /// Takes the most urgent message of a queue, as one of any number of consumers; waits for one until `timeout` (`None`: for ever).
@@ -225,7 +227,7 @@ impl Member {
     pub(super) fn open(&self, queue: &Queue<'_>, claimed: Claimed) -> Result<Option<Message<'_>>> {
         let segment = self.segment();
         if let Some(ring) = queue.ring(claimed.ring) {
-            wait::ring(ring.room(), 1);
+            wait::ring_if(ring.room(), 1, || ring.is_time_for_senders(queue.limit) || self.is_unhurried());
         }
         let (chunk, word) = (claimed.chunk, claimed.word);
         let found =
@@ -257,6 +259,12 @@ impl Member {
         header.deliveries.store(counted, Relaxed);
         window(15);
         Ok(Some(Message::new(self, RawMessage { data, length, chunk, word })))
+    }
+
+    /// Whether its last take, of those that left senders asleep, is so long ago that the next may be, too: they are not to wait for half a queue then.
+    fn is_unhurried(&self) -> bool {
+        let now = clock::monotonic_ns();
+        now.saturating_sub(self.room_ns.replace(now)) > UNHURRIED_NS
     }
 
     /// Gives up a chunk that is this member's in `state`; does nothing if it is not (recovered, or after a fork).

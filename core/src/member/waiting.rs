@@ -91,7 +91,9 @@ impl Member {
             if left == Some(0) {
                 return Err(Error::Timeout);
             }
-            let nap = self.nap().min(self.time_to_due(sources));
+            // Who waits for room may not be told of all of it, and looks more often.
+            let nap = if sources.iter().all(|source| source.by_time) { self.nap() } else { NAP };
+            let nap = nap.min(self.time_to_due(sources));
             let woken = wait::sleep_any(&tickets, left.map_or(nap, |left| nap.min(Duration::from_nanos(left))));
             window(35);
             if woken != Woken::Look && interrupted() {
@@ -119,10 +121,13 @@ impl Member {
     /// nothing came, others need not be told, but that something is parked: of that, one sleeper was told.
     fn pass_on(&self, source: Source<'_>, nothing_came: bool) {
         let Some(queue) = self.segment().queue(source.queue) else { return };
-        let is_for_room = !std::ptr::eq(source.word, queue.items);
         let is_parked = || source.by_time && queue.lot().is_some_and(|lot| lot.due_ms().is_some());
-        let more =
-            if nothing_came { is_parked() } else { is_for_room || is_parked() || queue.has_message(self.segment()) };
+        let more = if std::ptr::eq(source.word, queue.items) {
+            is_parked() || !nothing_came && queue.has_message(self.segment())
+        } else {
+            let ring = queue.active().find(|(_, ring)| std::ptr::eq(ring.room(), source.word));
+            !nothing_came && ring.is_none_or(|(_, ring)| ring.is_half_empty(queue.limit))
+        };
         if more {
             wait::ring(source.word, 1);
         }
