@@ -69,11 +69,14 @@ pub use error::{Error, Result};
 pub use member::{Agent, Answers, Descriptor, Member, RawDescriptor, SendOptions, Sources, key_of};
 #[cfg(not(loom))]
 pub use message::{
-    BatchError, ContentType, ForwardError, Lane, Loan, Message, MessageId, PublishError, RawLoan, RawMessage,
+    Archiver, BatchError, Checker, ContentType, ForwardError, Lane, Loan, Message, MessageId, NESTING_MAX,
+    PublishError, RawLoan, RawMessage, Refusal, Schema, Unarchiver, Writing, schema_id, schema_of,
 };
 pub use name::{Address, check_name};
 #[cfg(not(loom))]
 pub use observe::{BusInfo, ChunkCounts, ClassInfo, HeapInfo, LaneInfo, MemberInfo, Observer, Peeked, QueueInfo};
 pub use recover::Reaped;
+#[cfg(not(loom))]
+pub use rkyv;
 #[cfg(not(loom))]
 pub use segment::CreateOptions;

@@ -65,8 +65,23 @@ pub(crate) fn from_words(words: &[u64; 8]) -> Option<String> {
 
 /// FNV-1a (Fowler, Noll, Vo), 64 bits: names are short, and a bad distribution only costs probes.
 #[cfg(not(loom))]
-pub(crate) fn hash(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ byte as u64).wrapping_mul(0x100_0000_01b3))
+pub(crate) const fn hash(name: &str) -> u64 {
+    hash_on(HASH_OF_NOTHING, name.as_bytes())
+}
+
+/// The hash of nothing.
+#[cfg(not(loom))]
+pub(crate) const HASH_OF_NOTHING: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// The hash of what `hash` is the hash of, and `bytes` after it.
+#[cfg(not(loom))]
+pub(crate) const fn hash_on(mut hash: u64, bytes: &[u8]) -> u64 {
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x100_0000_01b3);
+        at += 1;
+    }
+    hash
 }
 
 #[cfg(all(test, not(loom)))]

@@ -11,7 +11,7 @@ use super::waiting::Source;
 use super::{Agent, Member, SendOptions};
 use crate::error::{Error, Result};
 use crate::layout::REPLY;
-use crate::message::{ContentType, Lane, Message, MessageId, Part, RawMessage};
+use crate::message::{ContentType, Lane, Loan, Message, MessageId, Part, RawMessage, Schema, archive};
 use crate::platform::clock;
 use crate::queue::{Claimed, Queue, Route, take_from};
 use crate::registry;
@@ -56,8 +56,27 @@ impl Agent {
         options: &SendOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Message<'_>> {
+        self.call_loan(to, |member| member.loan_of(question), options, interrupted)
+    }
+
+    /// [`Agent::call`] with an archive of `question`; `options.content` does not matter.
+    ///
+    /// # Errors
+    /// As [`Agent::call`]; `InvalidArgument` if it cannot be archived.
+    pub fn call_typed<T: Schema>(&self, to: &str, question: &T, options: &SendOptions) -> Result<Message<'_>> {
+        let options = SendOptions { content: ContentType::Rkyv, ..options.clone() };
+        self.call_loan(to, |member| archive(member, question), &options, &mut || false)
+    }
+
+    fn call_loan<'a>(
+        &'a self,
+        to: &str,
+        question: impl FnOnce(&'a Member) -> Result<Loan<'a>>,
+        options: &SendOptions,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Message<'a>> {
         let started_ns = clock::monotonic_ns();
-        let mut answers = self.call_stream_until(to, question, options, interrupted)?;
+        let mut answers = self.ask(to, question, options, interrupted)?;
         let spent = Duration::from_nanos(clock::monotonic_ns().saturating_sub(started_ns));
         let left = options.timeout.map(|timeout| timeout.saturating_sub(spent));
         match answers.next_until(left, interrupted)? {
@@ -95,11 +114,23 @@ impl Agent {
         options: &SendOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Answers<'_>> {
+        self.ask(to, |member| member.loan_of(question), options, interrupted)
+    }
+
+    fn ask<'a>(
+        &'a self,
+        to: &str,
+        question: impl FnOnce(&'a Member) -> Result<Loan<'a>>,
+        options: &SendOptions,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Answers<'a>> {
         if options.key.is_some() {
             let what = "a question has no key: who asks again wants the answer again".into();
             return Err(Error::InvalidArgument { what });
         }
-        let id = self.send_until(to, question, options, interrupted)?;
+        let loan = question(&self.member)?;
+        let length = loan.len();
+        let id = loan.publish_until(to, length, options, interrupted).map_err(|refused| refused.error)?;
         self.member.questions.borrow_mut().push(Question { id, next: Part::FIRST, kept: VecDeque::new() });
         Ok(Answers { agent: self, question: id })
     }
@@ -264,14 +295,14 @@ impl Member {
         to: Name,
         question: MessageId,
         part: Part,
-        payload: &[u8],
+        answer: Loan<'_>,
         content: ContentType,
     ) -> Result<MessageId> {
         self.send_answer(
             to,
             Route::send(REPLY),
             (question, part.flags(false)),
-            payload,
+            answer,
             content,
             Some(Duration::ZERO),
             &mut || false,
@@ -283,12 +314,12 @@ impl Member {
         &self,
         to: Name,
         (question, part): (MessageId, Part),
-        payload: &[u8],
+        answer: Loan<'_>,
         content: ContentType,
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<MessageId> {
-        self.send_answer(to, Route::part(), (question, part.flags(true)), payload, content, timeout, interrupted)
+        self.send_answer(to, Route::part(), (question, part.flags(true)), answer, content, timeout, interrupted)
     }
 
     #[allow(clippy::too_many_arguments, reason = "all that an answer is")]
@@ -297,17 +328,15 @@ impl Member {
         to: Name,
         route: Route,
         (question, flags): (MessageId, u16),
-        payload: &[u8],
+        answer: Loan<'_>,
         content: ContentType,
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<MessageId> {
-        let mut loan = self.loan(payload.len())?;
-        loan.copy_from_slice(payload);
-        let raw = loan.into_raw();
+        let raw = answer.into_raw();
         let options = SendOptions { lane: Lane::Reply, correlation: question.0, content, ..SendOptions::default() };
         let mut word = raw.word;
-        let sent = self.write_header(raw.chunk, payload.len(), &options).and_then(|id| {
+        let sent = self.write_header(raw.chunk, raw.capacity, &options).and_then(|id| {
             self.flag(raw.chunk, flags);
             self.enqueue(to, route, (raw.chunk, &mut word), &mut [], timeout, interrupted).map(|()| id)
         });

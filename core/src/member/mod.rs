@@ -11,6 +11,7 @@ mod sending;
 mod sources;
 mod taps;
 mod thread;
+mod typed;
 pub(crate) mod waiting;
 
 pub use agent::Agent;
@@ -26,6 +27,7 @@ use crate::heap::Heap;
 use crate::keys::KeyNotes;
 use crate::layout::MemberEntry;
 use crate::memory::Memory;
+use crate::message::Lengths;
 use crate::name::check_name;
 use crate::platform::file::random;
 use crate::platform::fork;
@@ -65,6 +67,8 @@ pub struct Member {
     /// What it asked and waits for, see `calls`.
     questions: RefCell<Vec<calls::Question>>,
     known_heads: [(Cell<u64>, Cell<u64>); KNOWN_HEADS],
+    /// How long the archives were that it wrote.
+    lengths: Lengths,
     /// What event loops watch for it.
     watched: RefCell<Vec<Weak<Watched>>>,
 }
@@ -101,6 +105,7 @@ impl Member {
             rests: RefCell::default(),
             questions: RefCell::default(),
             known_heads: std::array::from_fn(|_| (Cell::new(u64::MAX), Cell::new(0))),
+            lengths: Lengths::default(),
             watched: RefCell::default(),
         }
     }

@@ -55,9 +55,15 @@ impl Member {
         options: &SendOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<MessageId> {
+        let loan = self.loan_of(payload)?;
+        loan.publish_until(to, payload.len(), options, interrupted).map_err(|refused| refused.error)
+    }
+
+    /// A loan with a copy of `payload`.
+    pub(crate) fn loan_of(&self, payload: &[u8]) -> Result<Loan<'_>> {
         let mut loan = self.loan(payload.len())?;
         loan.copy_from_slice(payload);
-        loan.publish_until(to, payload.len(), options, interrupted).map_err(|refused| refused.error)
+        Ok(loan)
     }
 
     /// A chunk of at least `length` bytes to write in place.
@@ -92,9 +98,7 @@ impl Member {
         }
         let mut loans = Vec::with_capacity(payloads.len());
         for payload in payloads {
-            let mut loan = self.loan(payload.len())?;
-            loan.copy_from_slice(payload);
-            loans.push(loan);
+            loans.push(self.loan_of(payload)?);
         }
         self.publish_batch(to, loans, options).map_err(|refused| refused.error)
     }

@@ -1,6 +1,8 @@
 //! A loan: a chunk to write in place and then publish.
 
-use super::{Member, MessageId};
+use super::typed::Schema;
+use super::writing::archive_within;
+use super::{ContentType, Member, MessageId};
 use crate::error::{Error, Result};
 use crate::member::SendOptions;
 use crate::word::{ChunkState, ChunkWord};
@@ -72,6 +74,18 @@ impl<'a> Loan<'a> {
         Loan { member, raw }
     }
 
+    /// As long as its chunk.
+    pub(super) fn widen(&mut self) {
+        if let Some((_, capacity)) = self.member.segment().payload(self.raw.chunk) {
+            self.raw.capacity = capacity;
+        }
+    }
+
+    /// At most so long.
+    pub(super) fn cut(&mut self, length: usize) {
+        self.raw.capacity = self.raw.capacity.min(length);
+    }
+
     pub(crate) fn is_of(&self, member: &Member) -> bool {
         std::ptr::eq(self.member, member)
     }
@@ -112,6 +126,20 @@ impl<'a> Loan<'a> {
             }
             Err(error) => Err(PublishError { error, loan: self }),
         }
+    }
+
+    /// Writes an archive of `value` and sends it: [`Member::send_typed`] for a loan that is there already.
+    ///
+    /// # Errors
+    /// Those of [`Member::send_typed`]; `TooLarge` if the loan is too small. The loan comes back with them.
+    pub fn publish_typed<T: Schema>(
+        self,
+        to: &str,
+        value: &T,
+        options: &SendOptions,
+    ) -> std::result::Result<MessageId, PublishError<'a>> {
+        let (loan, length) = archive_within(self, value).map_err(|(error, loan)| PublishError { error, loan })?;
+        loan.publish(to, length, &SendOptions { content: ContentType::Rkyv, ..options.clone() })
     }
 
     /// Lets go of the member: for bindings that keep the loan in an object of their own. It stays this member's until it is

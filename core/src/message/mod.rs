@@ -2,10 +2,18 @@
 
 mod header;
 mod loan;
+mod typed;
+mod writing;
 
 pub use header::{ContentType, Lane, MessageId};
 pub(crate) use header::{Meta, Part, RING_NAMES};
 pub use loan::{BatchError, Loan, PublishError, RawLoan};
+pub use typed::{Archiver, Checker, NESTING_MAX, Refusal, Schema, Unarchiver, schema_id, schema_of};
+pub(crate) use writing::Lengths;
+pub use writing::Writing;
+pub(crate) use writing::archive;
+#[cfg(feature = "serde")]
+pub(crate) use writing::json;
 
 use crate::error::{Error, Result};
 use crate::member::Member;
@@ -114,6 +122,44 @@ impl<'a> Message<'a> {
         self.meta().content()
     }
 
+    /// The id of its schema if it is an archive: `message.schema() == Some(Task::ID)` tells what to ask [`Message::view`] for.
+    pub fn schema(&self) -> Option<u64> {
+        schema_of(self.content(), self.data())
+    }
+
+    /// The value in it, in place, once it is checked to be one: as long as the archive, bytes, a check takes. Keep the reference rather than ask twice.
+    ///
+    /// This trusts the sender not to write to the message any more (it can only if it breaks the rules: see `docs/trust.md`). If you do not, use
+    /// [`Message::read`].
+    ///
+    /// # Errors
+    /// `WrongType`: it is something else, or its bytes are no such value, or nested deeper than [`NESTING_MAX`].
+    pub fn view<T: Schema>(&self) -> Result<&T::Archived> {
+        typed::view::<T>(self.content(), self.data())
+    }
+
+    /// The value in it, copied out first, then checked: whatever its sender does meanwhile, what comes back is a value that was checked.
+    ///
+    /// # Errors
+    /// As [`Message::view`].
+    pub fn read<T: Schema>(&self) -> Result<T>
+    where
+        T::Archived: rkyv::Deserialize<T, Unarchiver>,
+    {
+        // SAFETY: as in `data`, but that its sender may write to it.
+        unsafe { typed::read::<T>(self.content(), self.raw.data, self.raw.length) }
+    }
+
+    /// The value in it, which came as JSON. Text and lists may be borrowed from the payload. Messages of plain bytes are read as well: who sends from a
+    /// shell need not say what it is.
+    ///
+    /// # Errors
+    /// `WrongType`: it is an archive, or its bytes are no JSON, or not of such a value.
+    #[cfg(feature = "serde")]
+    pub fn json<'m, T: serde::Deserialize<'m>>(&'m self) -> Result<T> {
+        typed::from_json(self.content(), self.data())
+    }
+
     /// How often it was taken, this time included: 1 at first.
     pub fn deliveries(&self) -> u32 {
         self.header_word(|header| &header.deliveries) as u32
@@ -180,10 +226,35 @@ impl<'a> Message<'a> {
     /// # Errors
     /// `InvalidArgument` if its sender has no mailbox; `TooLarge`, `OutOfMemory`, `Closed`.
     pub fn reply(&self, answer: &[u8], content: ContentType) -> Result<MessageId> {
+        self.reply_loan(content, |member| member.loan_of(answer))
+    }
+
+    /// [`Message::reply`] with an archive of `answer`.
+    ///
+    /// # Errors
+    /// As [`Message::reply`]; `InvalidArgument` if it cannot be archived.
+    pub fn reply_typed<T: Schema>(&self, answer: &T) -> Result<MessageId> {
+        self.reply_loan(ContentType::Rkyv, |member| archive(member, answer))
+    }
+
+    /// [`Message::reply`] with `answer` as JSON.
+    ///
+    /// # Errors
+    /// As [`Message::reply`]; `InvalidArgument` if it cannot be written as JSON.
+    #[cfg(feature = "serde")]
+    pub fn reply_json<T: serde::Serialize + ?Sized>(&self, answer: &T) -> Result<MessageId> {
+        self.reply_loan(ContentType::Json, |member| json(member, answer))
+    }
+
+    fn reply_loan(
+        &self,
+        content: ContentType,
+        answer: impl FnOnce(&'a Member) -> Result<Loan<'a>>,
+    ) -> Result<MessageId> {
         let asker = self.asker()?;
         // An answer that is answered has a part's number of its own, which is not ours.
         let part = if self.lane() == Lane::Reply { Part::FIRST } else { self.part() };
-        self.member.answer(asker, self.id(), part, answer, content)
+        self.member.answer(asker, self.id(), part, answer(self.member)?, content)
     }
 
     /// Answers it in part; more parts follow, and [`Message::reply`] at last. The parts reach who asked by
@@ -210,12 +281,31 @@ impl<'a> Message<'a> {
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<MessageId> {
+        self.reply_part_loan(content, timeout, interrupted, |member| member.loan_of(part))
+    }
+
+    /// [`Message::reply_part`] with an archive of `part`.
+    ///
+    /// # Errors
+    /// As [`Message::reply_part`]; `InvalidArgument` if it cannot be archived.
+    pub fn reply_part_typed<T: Schema>(&self, part: &T, timeout: Option<Duration>) -> Result<MessageId> {
+        self.reply_part_loan(ContentType::Rkyv, timeout, &mut || false, |member| archive(member, part))
+    }
+
+    fn reply_part_loan(
+        &self,
+        content: ContentType,
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+        part: impl FnOnce(&'a Member) -> Result<Loan<'a>>,
+    ) -> Result<MessageId> {
         let (asker, header) = (self.asker()?, self.member.segment().chunk_header(self.raw.chunk));
         let Some(header) = header.filter(|_| self.lane() != Lane::Reply) else {
             return Err(Error::InvalidArgument { what: "an answer cannot be answered in parts".into() });
         };
         let number = self.part();
-        let id = self.member.answer_part(asker, (self.id(), number), part, content, timeout, interrupted)?;
+        let id =
+            self.member.answer_part(asker, (self.id(), number), part(self.member)?, content, timeout, interrupted)?;
         // Relaxed: our own header (I7). The count is void when the message is delivered again.
         let meta = Meta(header.meta.load(Relaxed));
         header.meta.store(meta.with_flags(number.next().flags(false)).0, Relaxed);

@@ -30,10 +30,16 @@ pub fn role() -> Option<(String, String)> {
     Some((std::env::var("SWARMBUS_TEST_ACT").ok()?, std::env::var("SWARMBUS_TEST_BUS").ok()?))
 }
 
+/// In the actor: says that it is ready.
+#[allow(dead_code, reason = "each test file uses what it needs")]
+pub fn say_ready() {
+    print!("READY");
+    std::io::Write::flush(&mut std::io::stdout()).unwrap();
+}
+
 /// In the actor: says that it is ready, and waits until the test goes on.
 #[allow(dead_code, reason = "each test file uses what it needs")]
 pub fn ready() {
-    print!("READY");
-    std::io::Write::flush(&mut std::io::stdout()).unwrap();
+    say_ready();
     let _ = std::io::stdin().read_line(&mut String::new());
 }
