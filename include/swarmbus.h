@@ -224,7 +224,7 @@
 #define SWARMBUS_CONTENT_JSON 1
 
 /**
- * Content type: an rkyv archive.
+ * Content type: an rkyv archive, and after it the id of its schema, eight bytes.
  */
 #define SWARMBUS_CONTENT_RKYV 2
 
@@ -917,6 +917,35 @@ int32_t swarmbus_message_correlation(const swarmbus_agent *agent,
  * `message` may be read and `content` written.
  */
 int32_t swarmbus_message_content(const swarmbus_agent *agent, const swarmbus_message *message, int32_t *content);
+
+/**
+ * Gets the id of a message's schema, which tells of what type the archive in it is; 0 if its content is not
+ * SWARMBUS_CONTENT_RKYV. It is the last eight bytes of the payload; the archive is what lies before it.
+ *
+ * # Errors
+ * Those of swarmbus_message_id().
+ *
+ * # Threads
+ * The agent's thread.
+ *
+ * # Safety
+ * `message` may be read and `schema` written.
+ */
+int32_t swarmbus_message_schema(const swarmbus_agent *agent, const swarmbus_message *message, uint64_t *schema);
+
+/**
+ * Gets the id of the schema that has a name, as `acme.task/1`.
+ *
+ * # Errors
+ * SWARMBUS_NULL_POINTER, SWARMBUS_INVALID_NAME (it is not UTF-8).
+ *
+ * # Threads
+ * Any thread, any time.
+ *
+ * # Safety
+ * `name` is a NUL-terminated string; `schema` may be written.
+ */
+int32_t swarmbus_schema_id(const char *name, uint64_t *schema);
 
 /**
  * Borrows `length` bytes of shared memory to write a message into, so that nothing is copied. 0 is a length too.

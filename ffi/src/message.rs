@@ -7,7 +7,7 @@ use crate::text;
 use std::ffi::{c_char, c_void};
 use std::mem::{ManuallyDrop, size_of};
 use std::ptr;
-use swarmbus_core::{Member, Message, RawMessage};
+use swarmbus_core::{Member, Message, RawMessage, schema_id};
 
 /// A message in flight: received by an agent and not yet released or returned. A plain struct that the caller
 /// provides and may copy; whichever copy is given back first counts, and any later one is SWARMBUS_RELEASED.
@@ -372,4 +372,45 @@ pub unsafe extern "C" fn swarmbus_message_content(
 ) -> i32 {
     // SAFETY: this function's contract.
     border(|| unsafe { tell(agent, message, content, "content", |message| content_number(message.content())) })
+}
+
+/// Gets the id of a message's schema, which tells of what type the archive in it is; 0 if its content is not
+/// SWARMBUS_CONTENT_RKYV. It is the last eight bytes of the payload; the archive is what lies before it.
+///
+/// # Errors
+/// Those of swarmbus_message_id().
+///
+/// # Threads
+/// The agent's thread.
+///
+/// # Safety
+/// `message` may be read and `schema` written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn swarmbus_message_schema(
+    agent: *const swarmbus_agent,
+    message: *const swarmbus_message,
+    schema: *mut u64,
+) -> i32 {
+    // SAFETY: this function's contract.
+    border(|| unsafe { tell(agent, message, schema, "schema", |message| message.schema().unwrap_or(0)) })
+}
+
+/// Gets the id of the schema that has a name, as `acme.task/1`.
+///
+/// # Errors
+/// SWARMBUS_NULL_POINTER, SWARMBUS_INVALID_NAME (it is not UTF-8).
+///
+/// # Threads
+/// Any thread, any time.
+///
+/// # Safety
+/// `name` is a NUL-terminated string; `schema` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn swarmbus_schema_id(name: *const c_char, schema: *mut u64) -> i32 {
+    border(|| {
+        // SAFETY: this function's contract.
+        let name = unsafe { text::read(name, "name") }?;
+        // SAFETY: this function's contract.
+        unsafe { text::put(schema, schema_id(name), "schema") }
+    })
 }

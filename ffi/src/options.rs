@@ -25,7 +25,7 @@ pub const SWARMBUS_LANE_REPLY: i32 = 4;
 pub const SWARMBUS_CONTENT_BYTES: i32 = 0;
 /// Content type: JSON text in UTF-8.
 pub const SWARMBUS_CONTENT_JSON: i32 = 1;
-/// Content type: an rkyv archive.
+/// Content type: an rkyv archive, and after it the id of its schema, eight bytes.
 pub const SWARMBUS_CONTENT_RKYV: i32 = 2;
 
 /// Timeout: wait for ever. Other negative values are errors.

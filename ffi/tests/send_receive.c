@@ -63,6 +63,26 @@ int main(int argc, char **argv) {
     CHECK(deliveries == 2 && id == low_id);
     OK(swarmbus_release(bob, &message));
 
+    /* An archive is told by its schema, which is its end; nothing else has one. */
+    uint64_t schema = 0, expected = 0;
+    char archive[24] = "sixteen bytes...";
+    OK(swarmbus_schema_id("acme.task/1", &expected));
+    CHECK(expected == UINT64_C(0x6dc71059b7a97242));
+    memcpy(archive + 16, &expected, sizeof expected);
+    opts.content = SWARMBUS_CONTENT_RKYV;
+    OK(swarmbus_send(alice, "bob", archive, sizeof archive, 0, NULL, &opts));
+    opts.content = SWARMBUS_CONTENT_BYTES;
+    OK(swarmbus_send(alice, "bob", archive, sizeof archive, 0, NULL, &opts));
+    OK(swarmbus_receive(bob, 0, &message, NULL));
+    OK(swarmbus_message_content(bob, &message, &content));
+    OK(swarmbus_message_schema(bob, &message, &schema));
+    CHECK(content == SWARMBUS_CONTENT_RKYV && schema == expected && message.length == 24);
+    OK(swarmbus_release(bob, &message));
+    OK(swarmbus_receive(bob, 0, &message, NULL));
+    OK(swarmbus_message_schema(bob, &message, &schema));
+    CHECK(schema == 0);
+    OK(swarmbus_release(bob, &message));
+
     /* Addresses may name the bus. */
     char address[200];
     snprintf(address, sizeof address, "%s/bob", argv[1]);
