@@ -50,6 +50,11 @@ impl Output {
         self.format != Format::Table
     }
 
+    /// Whether people read the output as it comes.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
     /// Whether the user wants to hear more.
     pub fn verbose(&self) -> bool {
         self.verbose

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use swarmbus_core::Observer;
 
 use crate::exit::Failure;
-use crate::message::{Record, preview};
+use crate::message::{Record, summary};
 use crate::output::Output;
 
 /// Columns of a payload that the table shows where lines may be as long as they like.
@@ -24,8 +24,8 @@ Examples:
   swarmbus peek demo/bob
   swarmbus peek demo/bob -n 0 -o jsonl | jq .data
 
-JSON fields: id, sender, lane, deliveries, correlation, content, and data (text)
-or data_base64.
+JSON fields: id, sender, lane, deliveries, correlation, content, schema (of an
+archive), and data (text) or data_base64.
 
 Exit codes: 68 unknown bus or name")]
 pub struct Args {
@@ -49,7 +49,7 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
             message.lane.to_owned(),
             message.deliveries.to_string(),
             message.data.len().to_string(),
-            preview(&message.data, shown),
+            summary(message.content, &message.data, shown),
         ]
     });
     let records: Vec<Record<'_>> = messages.iter().map(Record::from).collect();

@@ -11,8 +11,8 @@ use swarmbus_core::{Agent, Bus, Error, Member, Message};
 
 use crate::exit::{self, Failure};
 use crate::interrupt::Interrupt;
-use crate::message::Record;
-use crate::output::{Output, compact, variable};
+use crate::message::{Record, shown};
+use crate::output::{Format, Output, compact, variable};
 use crate::units;
 
 /// Most messages in flight between two flushes.
@@ -33,9 +33,10 @@ Examples:
   swarmbus recv demo/bob --raw > picture.png
   swarmbus recv demo/jobs --shared -n 10
 
-Output: the payload and a newline. With -o json or jsonl one JSON object per
-line: id, sender, lane, deliveries (1 at first), correlation, content, and data
-(text) or data_base64.
+Output: the payload and a newline; on a terminal JSON is laid out and of an rkyv
+archive its schema and length are shown. With -o json or jsonl one JSON object
+per line: id, sender, lane, deliveries (1 at first), correlation, content,
+schema (of an archive), and data (text) or data_base64.
 
 Exit codes: 68 unknown bus, 69 closed, 74 the output failed, 75 timed out or
 owned by another process, 130 SIGINT, 143 SIGTERM")]
@@ -55,13 +56,26 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = units::duration)]
     timeout: Option<Duration>,
 
-    /// Print payloads without a newline after each
+    /// Print payloads as they are, without a newline after each
     #[arg(long)]
     raw: bool,
 
     /// Take as one of several consumers of a work queue, without owning it
     #[arg(long)]
     shared: bool,
+}
+
+/// How messages are printed.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    /// An object each.
+    Json,
+    /// Payloads for people.
+    Shown,
+    /// Payloads as they are, and a newline.
+    Lines,
+    /// Nothing but payloads.
+    Raw,
 }
 
 /// Where messages come from: a mailbox of ours, or a queue shared with others.
@@ -112,7 +126,13 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
             }
         }
         left -= batch.len() as u64;
-        let printed = print(batch, output.is_json(), args.raw, &mut writer);
+        let form = match output.format() {
+            Format::Json | Format::Jsonl => Form::Json,
+            Format::Table if args.raw => Form::Raw,
+            Format::Table if output.is_terminal() => Form::Shown,
+            Format::Table => Form::Lines,
+        };
+        let printed = print(batch, form, &mut writer);
         if interrupt.pending().is_some() {
             break;
         }
@@ -122,14 +142,14 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
 }
 
 /// Writes the batch, flushes, and only then releases it; on an error all of it goes back to the queue.
-fn print(batch: Vec<Message<'_>>, json: bool, raw: bool, writer: &mut impl Write) -> Result<(), Failure> {
+fn print(batch: Vec<Message<'_>>, form: Form, writer: &mut impl Write) -> Result<(), Failure> {
     for message in &batch {
-        if json {
-            writer.write_all(compact(&Record::from(message))?.as_bytes())?;
-        } else {
-            writer.write_all(message.data())?;
+        match form {
+            Form::Json => writer.write_all(compact(&Record::from(message))?.as_bytes())?,
+            Form::Shown => writer.write_all(&shown(message.content(), message.data()))?,
+            Form::Lines | Form::Raw => writer.write_all(message.data())?,
         }
-        if json || !raw {
+        if form != Form::Raw {
             writer.write_all(b"\n")?;
         }
     }

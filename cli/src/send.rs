@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
-use swarmbus_core::{Bus, ContentType, Error, Lane, Member, MessageId, PublishError, SendOptions};
+use swarmbus_core::{Bus, ContentType, Error, Lane, Member, MessageId, PublishError, SendOptions, schema_of};
 
 use crate::exit::{self, Failure};
 use crate::interrupt::Interrupt;
+use crate::message::is_json;
 use crate::output::{Format, Output, compact, variable};
 use crate::units;
 
@@ -35,13 +36,14 @@ Examples:
   swarmbus send demo/bob --file picture.png
   date | swarmbus send demo/bob
   seq 100 | swarmbus send demo/jobs --lines
+  swarmbus send demo/bob '[1, 2]' --content json
   swarmbus send demo/bob -v -- --starts-with-a-dash
 
 Output: nothing; with -v the id of each message. JSON fields: id, bus, to, lane,
 bytes; with --lines and -o json only the totals: sent, bytes.
 
-Exit codes: 65 too large, 66 no such file, 68 unknown bus or name, 69 closed,
-74 the input failed, 75 full, timed out or out of memory")]
+Exit codes: 65 too large or no JSON, 66 no such file, 68 unknown bus or name,
+69 closed, 74 the input failed, 75 full, timed out or out of memory")]
 pub struct Args {
     /// Whom to send to: [BUS/]NAME
     address: String,
@@ -73,7 +75,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0)]
     correlation: u64,
 
-    /// What the payload is: bytes or json; it is not checked
+    /// What the payload is: bytes, json (it is checked) or rkyv (an archive)
     #[arg(long, default_value_t = ContentType::Bytes, value_parser = content(), hide_possible_values = true)]
     content: ContentType,
 }
@@ -83,7 +85,7 @@ fn lane() -> impl TypedValueParser<Value = Lane> {
 }
 
 fn content() -> impl TypedValueParser<Value = ContentType> {
-    PossibleValuesParser::new(["bytes", "json"]).try_map(|name| name.parse::<ContentType>())
+    PossibleValuesParser::new(["bytes", "json", "rkyv"]).try_map(|name| name.parse::<ContentType>())
 }
 
 #[derive(Serialize)]
@@ -153,8 +155,22 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
 
 impl Sender<'_> {
     fn send(&self, payload: &[u8]) -> Result<MessageId, Failure> {
+        self.check_content(payload)?;
         let mut interrupted = || self.interrupt.pending().is_some();
         self.member.send_until(&self.to, payload, &self.options, &mut interrupted).map_err(|error| self.failure(error))
+    }
+
+    /// What the receiver is told of a payload holds.
+    fn check_content(&self, payload: &[u8]) -> Result<(), Failure> {
+        match self.options.content {
+            ContentType::Json => {
+                is_json(payload).map_err(|error| Failure::data(format!("the payload is no JSON: {error}")))
+            }
+            ContentType::Rkyv if schema_of(ContentType::Rkyv, payload).is_none() => Err(Failure::data(
+                "the payload is no archive of a message: that ends with the id of its schema, 8 bytes".to_owned(),
+            )),
+            ContentType::Rkyv | ContentType::Bytes => Ok(()),
+        }
     }
 
     /// Reads the file straight into the memory that the receiver will read: no copy in between.
@@ -169,6 +185,7 @@ impl Sender<'_> {
         }
         let mut loan = self.member.loan(usize::try_from(metadata.len()).unwrap_or(usize::MAX))?;
         let length = read_full(&mut file, &mut loan).map_err(unreadable)?;
+        self.check_content(&loan[..length])?;
         let mut interrupted = || self.interrupt.pending().is_some();
         let sent = loan.publish_until(&self.to, length, &self.options, &mut interrupted);
         let id = sent.map_err(|PublishError { error, .. }| self.failure(error))?;

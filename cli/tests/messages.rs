@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::io::Read;
+
 use common::{TestBus, command, fails, json, lines, ok, ok_with_input, run};
 
 #[test]
@@ -67,11 +69,87 @@ fn json_has_every_field_of_a_message() {
 fn json_of_bytes_that_are_no_text_is_base64() {
     let bus = TestBus::new();
     let bob = bus.mailbox("bob");
-    ok_with_input(&["send", &bob, "--content", "json"], &[0xff, 0x00, 0x10]);
+    ok_with_input(&["send", &bob], &[0xff, 0x00, 0x10]);
     let got = json(&["recv", &bob, "-o", "json"]);
     assert_eq!(got["data_base64"], "/wAQ");
-    assert_eq!(got["content"], "json");
-    assert!(got.get("data").is_none());
+    assert_eq!(got["content"], "bytes");
+    assert!(got.get("data").is_none() && got.get("schema").is_none());
+}
+
+#[test]
+fn what_is_said_to_be_json_is_json() {
+    let bus = TestBus::new();
+    let bob = bus.mailbox("bob");
+    let payload = "{\"b\":1.0,\"a\":[]}";
+    ok(&["send", &bob, payload, "--content", "json"]);
+    ok_with_input(&["send", &bob, "--content", "json", "--lines"], b"1\n[2]\n");
+    let said = fails(&["send", &bob, "{\"b\":", "--content", "json"], 65);
+    assert!(said.contains("no JSON") && said.contains("column"), "{said}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("payload");
+    std::fs::write(&path, b"[1, 2").expect("the file is written");
+    fails(&["send", &bob, "--content", "json", "--file", path.to_str().expect("a path in UTF-8")], 65);
+    let got = json(&["recv", &bob, "-o", "json"]);
+    assert_eq!((&got["content"], &got["data"]), (&"json".into(), &payload.into()));
+    assert_eq!(ok(&["recv", &bob, "-n", "2"]), b"1\n[2]\n");
+    assert_eq!(bus.queue("bob")["queued"], 0);
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize)]
+struct Task {
+    path: String,
+}
+swarmbus_core::schema!(Task = "cli.task/1");
+
+#[test]
+fn archives_are_told_by_their_schema_and_passed_on_as_they_are() {
+    let bus = TestBus::new();
+    let bob = bus.mailbox("bob");
+    let member = swarmbus_core::Bus::open(&bus.name).expect("the bus is there").join().expect("there is room");
+    let task = Task { path: "the path of a file".into() };
+    for _ in 0..2 {
+        member.send_typed("bob", &task, &Default::default()).expect("it is sent");
+    }
+    let schema = format!("{:016x}", <Task as swarmbus_core::Schema>::ID);
+    let peeked = json(&["peek", &bob, "-o", "json"]);
+    assert_eq!((&peeked[0]["content"], &peeked[0]["schema"]), (&"rkyv".into(), &schema.clone().into()));
+    assert!(peeked[0].get("data").is_none() && peeked[0]["data_base64"].is_string());
+    let table = String::from_utf8(ok(&["peek", &bob])).expect("a table is text");
+    assert!(table.contains(&format!("rkyv {schema}, ")), "{table}");
+
+    let raw = ok(&["recv", &bob, "--raw"]);
+    ok_with_input(&["send", &bob, "--content", "rkyv"], &raw);
+    ok(&["recv", &bob, "--raw"]);
+    let again = member.try_receive("bob").expect("the queue is open").expect("it was sent again");
+    assert_eq!(again.view::<Task>().expect("it is a task").path, "the path of a file");
+    again.release().expect("it is mine");
+    fails(&["send", &bob, "short", "--content", "rkyv"], 65);
+}
+
+/// What the command prints on a terminal.
+fn on_terminal(args: &[&str]) -> String {
+    let terminal = nix::pty::openpty(None, None).expect("a terminal");
+    let mut child = command(args).stdout(terminal.slave).spawn().expect("swarmbus runs");
+    let mut printed = Vec::new();
+    // The other end of a terminal that nobody has open any more says so by an error.
+    let _ = std::fs::File::from(terminal.master).read_to_end(&mut printed);
+    assert!(child.wait().expect("it ends").success());
+    String::from_utf8(printed).expect("text").replace("\r\n", "\n")
+}
+
+#[test]
+fn a_terminal_gets_what_people_can_read() {
+    let bus = TestBus::new();
+    let bob = bus.mailbox("bob");
+    let member = swarmbus_core::Bus::open(&bus.name).expect("the bus is there").join().expect("there is room");
+    ok(&["send", &bob, "{\"b\":[1,2]}", "--content", "json"]);
+    ok(&["send", &bob, "{\"b\":[1,2]}"]);
+    member.send_typed("bob", &Task { path: "x".into() }, &Default::default()).expect("it is sent");
+    let schema = format!("{:016x}", <Task as swarmbus_core::Schema>::ID);
+    let expected = format!("{{\n  \"b\": [\n    1,\n    2\n  ]\n}}\n{{\"b\":[1,2]}}\nrkyv {schema}, 16 bytes\n");
+    assert_eq!(on_terminal(&["recv", &bob, "-n", "3"]), expected);
+    ok(&["send", &bob, "[1,2]", "--content", "json"]);
+    assert_eq!(on_terminal(&["recv", &bob, "--raw"]), "[1,2]");
 }
 
 #[test]
