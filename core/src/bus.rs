@@ -8,6 +8,7 @@ use crate::platform::file;
 use crate::registry;
 use crate::segment::{self, CreateOptions, Segment};
 use crate::sync::{S10, window};
+use crate::wait;
 use std::sync::Arc;
 
 /// How a queue is declared. A queue that exists keeps what it has.
@@ -136,6 +137,7 @@ impl Bus {
         let removed = segment.unlink();
         window(49);
         segment.queues().for_each(|queue| queue.wake_all(u32::MAX));
+        segment.locks().committed().iter().for_each(|entry| wait::ring(&entry.gone, u32::MAX));
         match removed {
             Err(Error::UnknownBus { .. }) => Ok(()),
             result => result,

@@ -40,6 +40,8 @@ pub const AGENTS_MAX: u32 = FIRST_TOPIC as u32 - 1;
 pub const LOCKS: usize = 8192;
 /// Longest name of a lock, bytes.
 pub const LOCK_NAME_MAX: usize = 255;
+/// Words of a lock's name. The models tell names by their hashes.
+pub const LOCK_NAME_WORDS: usize = if cfg!(loom) { 0 } else { 32 };
 /// Words of one copy of a status.
 pub const STATUS_WORDS: usize = 124;
 /// Buckets of a histogram.
@@ -269,7 +271,7 @@ pub struct LockEntry {
     pub ticket: Word,
     /// The fencing token, once it holds the lock.
     pub token: Word,
-    /// Of the name.
+    /// Of the name; lowest bit: it is a pattern.
     pub hash: Word,
     /// Length of the name, bytes.
     pub length: Word,
@@ -277,10 +279,23 @@ pub struct LockEntry {
     pub since_ns: Word,
     /// Rung when it gives way; wakes everybody who waits for that.
     pub gone: WakeWord,
-    /// Spare.
-    pub spare: [WakeWord; 3],
-    /// The name, zero-padded.
-    pub name: [Word; 32],
+    /// Keeps the next word aligned.
+    pub pad: WakeWord,
+    spare: Word,
+    /// The name, as many bytes as `length` says.
+    pub name: [Word; LOCK_NAME_WORDS],
+}
+
+#[cfg(any(loom, test))]
+impl LockEntry {
+    /// An entry outside shared memory: nobody's.
+    pub fn blank() -> LockEntry {
+        let zero = || Word::new(0);
+        let (gone, pad) = (WakeWord::new(0), WakeWord::new(0));
+        let name = std::array::from_fn(|_| zero());
+        let [word, ticket, token, hash, length, since_ns, spare] = std::array::from_fn(|_| zero());
+        LockEntry { word, ticket, token, hash, length, since_ns, gone, pad, spare, name }
+    }
 }
 
 /// The second page of a cell: the status of the agent whose mailbox has this index, and the histograms of the member that has it.
@@ -549,7 +564,7 @@ const _: () = {
     assert!(offset_of!(TopicControl, items) == 384 && offset_of!(TopicControl, room) == 512);
     assert!(offset_of!(TopicControl, dropped) == 640 && offset_of!(TopicControl, cursor_pages) == 768);
     assert!(offset_of!(LockEntry, gone) == 48 && offset_of!(LockEntry, name) == 64);
-    assert!(LOCK_NAME_MAX < 32 * 8 && size_of::<TopicControl>() <= PAGE as usize);
+    assert!(LOCK_NAME_MAX < LOCK_NAME_WORDS * 8 && size_of::<TopicControl>() <= PAGE as usize);
     assert!(offset_of!(StatusBoard, copies) == 64 && offset_of!(Board, histograms) == 2048);
     assert!(size_of::<Board>() == PAGE as usize);
     assert!(size_of::<Notes>() == 64 && offset_of!(MemberEntry, counters) == 64);

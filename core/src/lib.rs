@@ -19,15 +19,17 @@
 //! ```
 //!
 //! Layers, each using only those below: `bus`, `member`, `observe` (what users see) · `watcher` · `registry`, `reap`, `heap` (a segment's tables) ·
-//! `recover`, `queue`, `parking`, `ring`, `span`, `wait`, `watch` (algorithms over borrowed words; the models of `tests/loom` run these) · `layout`, `word`, `sync`,
+//! `recover`, `queue`, `lock`, `parking`, `ring`, `span`, `wait`, `watch` (algorithms over borrowed words; the models of `tests/loom` run these) · `layout`, `word`, `sync`,
 //! `platform` (bytes, atomics, the operating system). Invariants are numbered I#, release/acquire edges S#, crash windows W#.
 
 mod error;
 mod name;
 
 pub mod binding;
+pub mod glob;
 pub mod keys;
 pub mod layout;
+pub mod lock;
 pub mod memory;
 pub mod parking;
 pub mod queue;
@@ -65,8 +67,9 @@ mod watcher;
 #[cfg(not(loom))]
 pub use bus::{Bus, QueueOptions, connect};
 pub use error::{Error, Result};
+pub use lock::LockMode;
 #[cfg(not(loom))]
-pub use member::{Agent, Answers, Descriptor, Member, RawDescriptor, SendOptions, Sources, key_of};
+pub use member::{Agent, Answers, Descriptor, LockGuard, Member, RawDescriptor, RawLock, SendOptions, Sources, key_of};
 #[cfg(not(loom))]
 pub use message::{
     Archiver, BatchError, Checker, ContentType, ForwardError, Lane, Loan, Message, MessageId, NESTING_MAX,
@@ -74,7 +77,9 @@ pub use message::{
 };
 pub use name::{Address, check_name};
 #[cfg(not(loom))]
-pub use observe::{BusInfo, ChunkCounts, ClassInfo, HeapInfo, LaneInfo, MemberInfo, Observer, Peeked, QueueInfo};
+pub use observe::{
+    BusInfo, ChunkCounts, ClassInfo, HeapInfo, LaneInfo, LockInfo, MemberInfo, Observer, Peeked, QueueInfo,
+};
 pub use recover::Reaped;
 #[cfg(not(loom))]
 pub use rkyv;

@@ -150,6 +150,9 @@ fn bury(segment: &Segment, dead: &Dead<'_>, reaper: &mut Reaper<'_, Segment>) {
         // One of them slept on several queues: any of these may owe its wake to somebody else.
         segment.queues().for_each(|queue| queue.ring_items(1));
     }
+    if entries.iter().any(|(_, _, entry)| entry.locks.load(S8.acquire()) != 0) {
+        segment.locks().reap(|member| dead.has(member));
+    }
     // Relaxed: who reads it treats it as a hint and asks the kernel.
     let supervisor = segment.header().supervisor.load(Relaxed);
     if supervisor != 0 && dead.has(Name::from_bits(supervisor - 1)) {

@@ -20,11 +20,21 @@ struct Entry {
     kept: u32,
 }
 
+/// From when to when somebody had the lock, ns: at least.
+#[derive(Debug)]
+struct Tenure {
+    from_ns: u64,
+    until_ns: u64,
+    alone: bool,
+}
+
 /// The balance of all ledgers of a run.
 #[derive(Default, Debug)]
 pub struct Books {
     entries: BTreeMap<u64, Entry>,
     batches: Vec<(u64, u64)>,
+    locks: BTreeMap<u64, Tenure>,
+    locks_twice: Vec<u64>,
     takings_in_doubt: u32,
     purges: u32,
     purges_done: u32,
@@ -61,6 +71,17 @@ impl Books {
                 Event::Purged(count) => {
                     self.purges_done += 1;
                     self.purged += count;
+                }
+                Event::Locked(token, now_ns, alone) => {
+                    let tenure = Tenure { from_ns: *now_ns, until_ns: *now_ns, alone: *alone };
+                    if self.locks.insert(*token, tenure).is_some() {
+                        self.locks_twice.push(*token);
+                    }
+                }
+                Event::Unlocking(token, now_ns) => {
+                    if let Some(tenure) = self.locks.get_mut(token) {
+                        tenure.until_ns = *now_ns;
+                    }
                 }
                 Event::Trying(number) => self.entry(*number).tried = true,
                 Event::Batch(first, count) => self.batches.push((*first, *count)),
@@ -100,6 +121,7 @@ impl Books {
     /// # Errors
     /// The first number whose history is impossible, and why.
     pub fn balance(&self) -> Result<Balance, String> {
+        self.check_locks()?;
         let mut balance = Balance::default();
         let (mut gaps, mut gone, mut perhaps_gone) = (0, 0, 0);
         for (number, entry) in &self.entries {
@@ -159,6 +181,27 @@ impl Books {
     }
 }
 
+impl Books {
+    /// All locks of a run conflict, but those that are shared: in the order of their tokens, each begins when those before it have ended.
+    fn check_locks(&self) -> Result<(), String> {
+        if let Some(token) = self.locks_twice.first() {
+            return Err(format!("two have the token {token}"));
+        }
+        let (mut last_alone, mut last) = (0, 0);
+        for (token, Tenure { from_ns, until_ns, alone }) in &self.locks {
+            if *from_ns < if *alone { last } else { last_alone } {
+                return Err(format!(
+                    "the lock with the token {token} was granted while another had it: {:?}",
+                    self.locks
+                ));
+            }
+            last = last.max(*until_ns);
+            last_alone = if *alone { last_alone.max(*until_ns) } else { last_alone };
+        }
+        Ok(())
+    }
+}
+
 impl Entry {
     /// Deliveries must be 1, 2, 3 …, from 1 again after each forward; one that nobody saw is a taker who died between the count and its
     /// ledger. Returns how many nobody saw; `None`: one was seen too often.
@@ -189,6 +232,19 @@ mod tests {
     use Event::{Got, Refused, Released, Releasing, Sent, Taking, Trying};
 
     const FORWARDED: [Event; 6] = [Trying(1), Sent(1), Taking, Got(1, 1), Event::Forwarding(1), Event::Forwarded(1)];
+
+    #[test]
+    fn who_has_a_lock_has_it_alone() {
+        let tenure =
+            |token, from_ns, until_ns, alone| [Event::Locked(token, from_ns, alone), Event::Unlocking(token, until_ns)];
+        let check = |tenures: &[[Event; 2]]| balance(&tenures.concat(), &[]);
+        assert!(check(&[tenure(1, 5, 7, true), tenure(2, 7, 9, false), tenure(3, 8, 9, false)]).is_ok());
+        assert!(check(&[tenure(1, 5, 7, true), tenure(2, 6, 9, true)]).unwrap_err().contains("granted while"));
+        assert!(check(&[tenure(1, 5, 7, false), tenure(2, 6, 9, true)]).unwrap_err().contains("granted while"));
+        assert!(check(&[tenure(1, 5, 7, true), tenure(2, 6, 9, false)]).unwrap_err().contains("granted while"));
+        assert!(check(&[tenure(2, 5, 7, true), tenure(1, 8, 9, true)]).is_err(), "tokens rise");
+        assert!(check(&[tenure(1, 5, 7, true), tenure(1, 8, 9, true)]).unwrap_err().contains("two have"));
+    }
 
     #[test]
     fn a_forwarded_message_is_delivered_anew() {

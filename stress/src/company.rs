@@ -3,9 +3,9 @@
 use crate::Result;
 use crate::ledger::Mark::Expendable;
 use crate::scene::{Clerk, patience};
-use crate::victim::{Operation, keyed};
+use crate::victim::{Operation, keyed, locking};
 use std::time::Duration;
-use swarmbus_core::{Agent, Bus, Lane, Member};
+use swarmbus_core::{Agent, Bus, Lane, LockMode, Member};
 
 /// A peer's part in the operation of its victim.
 pub struct Company {
@@ -74,6 +74,16 @@ impl Company {
                         clerk.call(asker, "questions", Duration::from_micros(200)).map(drop)
                     }
                     _ => Ok(()),
+                }
+            }
+            // The first lock is its victim's.
+            _ if self.operation.is_locking() && self.operation != Operation::LockFirst => {
+                let mode = if odd { LockMode::Exclusive } else { LockMode::Shared };
+                let name = locking::NAMES[round as usize % 3];
+                let patience = Duration::from_micros(if round.is_multiple_of(4) { 200 } else { 0 });
+                match locking::lock(clerk, member, name, mode, patience)? {
+                    Some(guard) => locking::unlock(clerk, guard),
+                    None => Ok(()),
                 }
             }
             _ if self.operation.is_keyed() => {

@@ -37,6 +37,10 @@ pub enum Event {
     Purging,
     /// It has purged so many of them.
     Purged(u64),
+    /// It has a lock: the token, when (ns of `CLOCK_MONOTONIC`), and whether it has it alone.
+    Locked(u64, u64, bool),
+    /// It is about to release that lock.
+    Unlocking(u64, u64),
     /// It did what it was told and was not killed: shared writes and windows passed.
     Survived(u64, Vec<u32>),
     /// What it has consumed in all, where a line for each message would be too much.
@@ -105,6 +109,8 @@ impl fmt::Display for Event {
             Event::Kept(number) => write!(f, "kept {number}"),
             Event::Purging => write!(f, "purging"),
             Event::Purged(count) => write!(f, "purged {count}"),
+            Event::Locked(token, now_ns, alone) => write!(f, "locked {token} {now_ns} {}", *alone as u64),
+            Event::Unlocking(token, now_ns) => write!(f, "unlocking {token} {now_ns}"),
             Event::Survived(writes, windows) => {
                 write!(f, "survived {writes}")?;
                 windows.iter().try_for_each(|window| write!(f, " {window}"))
@@ -145,6 +151,8 @@ impl Event {
             ("kept", [number]) => Event::Kept(*number),
             ("purging", []) => Event::Purging,
             ("purged", [count]) => Event::Purged(*count),
+            ("locked", [token, now_ns, alone]) => Event::Locked(*token, *now_ns, *alone == 1),
+            ("unlocking", [token, now_ns]) => Event::Unlocking(*token, *now_ns),
             ("survived", [writes, windows @ ..]) => {
                 Event::Survived(*writes, windows.iter().map(|window| *window as u32).collect())
             }
@@ -181,6 +189,8 @@ mod tests {
             Event::Kept(15),
             Event::Purging,
             Event::Purged(16),
+            Event::Locked(17, 18, true),
+            Event::Unlocking(19, 20),
             Event::Consumed(Tally { messages: 1, sum: 2, squares: 4, redeliveries: 0 }),
         ];
         for event in events {

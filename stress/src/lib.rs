@@ -8,12 +8,14 @@
 pub mod books;
 pub mod clerk;
 pub mod company;
+pub mod contention;
 pub mod crash;
 pub mod flow;
 pub mod killer;
 pub mod kills;
 pub mod ledger;
 pub mod peer;
+pub mod referee;
 pub mod scene;
 pub mod space;
 pub mod sweep;

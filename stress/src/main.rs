@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use swarmbus_stress::crash::Point;
 use swarmbus_stress::victim::{Operation, Orders};
-use swarmbus_stress::{Result, flow, kills, peer, space, victim, wakes, workload};
+use swarmbus_stress::{Result, contention, flow, kills, peer, space, victim, wakes, workload};
 
 #[derive(Parser)]
 #[command(about = "Kills real processes and checks that nothing is lost")]
@@ -107,6 +107,18 @@ enum Verb {
         #[arg(long)]
         queue: Vec<String>,
     },
+    /// Take locks until told to end, watched by a ledger of its own.
+    #[command(hide = true)]
+    Contend {
+        #[arg(long)]
+        bus: String,
+        #[arg(long)]
+        ledger: std::path::PathBuf,
+        #[arg(long)]
+        worker: usize,
+        #[arg(long)]
+        workers: usize,
+    },
     /// Run out of memory on a small /dev/shm of this process' own.
     #[command(hide = true)]
     SmallTmpfs,
@@ -148,6 +160,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Tell { bus, queue, first, burst } => wakes::tell(&bus, &queue, first, burst),
         Verb::Listen { bus, queue } => wakes::listen(&bus, &queue),
         Verb::Consume { bus } => flow::consume(&bus),
+        Verb::Contend { bus, ledger, worker, workers } => contention::work(&bus, &ledger, worker, workers),
         Verb::SmallTmpfs => space::run_out(),
         Verb::OpenElsewhere { bus } => space::open_elsewhere(&bus),
     }

@@ -157,6 +157,10 @@ pub fn expect_bare(bus: &Bus) -> Result<()> {
     if (chunks.held, chunks.queued, chunks.in_flight) != (0, 0, 0) {
         return Err(format!("chunks are left: {chunks:?}").into());
     }
+    let locks = observer.locks();
+    if !locks.is_empty() {
+        return Err(format!("locks are left: {locks:?}").into());
+    }
     let odd: Vec<_> = observer.queues().into_iter().filter(|queue| queue.queued + queue.in_flight > 0).collect();
     if odd.is_empty() { Ok(()) } else { Err(format!("queues are not empty: {odd:?}").into()) }
 }

@@ -6,6 +6,7 @@ use crate::crash::Point;
 use crate::killer::Process;
 use crate::ledger::Event;
 use crate::scene::{Clerk, Scene, collect, expect_bare, expect_capacity, file_of, patience, probe};
+use crate::victim::locking::probe_locks;
 use crate::victim::{Operation, Orders, keyed, make_second};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -77,6 +78,13 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::ReapThreads, &[1, 2, 3, 4, 5, 6, 10, 39, 40, 41, 42, 44, 79]),
     (Operation::ReapKeyed, &[39, 40, 42, 44, 88, 89, 90]),
     (Operation::ReapTap, &[39, 40, 42, 43, 44, 83]),
+    (Operation::LockFirst, &[110, 111, 112, 113, 114, 119]),
+    (Operation::Lock, &[110, 111, 112, 113, 114]),
+    (Operation::LockShared, &[110, 111, 112, 113, 114]),
+    (Operation::LockContended, &[110, 111, 112, 113, 114, 115, 116]),
+    (Operation::LockTimeout, &[110, 111, 112, 113, 115, 116, 117]),
+    (Operation::Unlock, &[9, 117]),
+    (Operation::ReapLocks, &[39, 40, 42, 44, 118]),
     (Operation::Create, &[45, 46, 47]),
     (Operation::Destroy, &[9, 48, 49]),
 ];
@@ -223,6 +231,7 @@ impl Case<'_> {
             self.expect_second(&scene)?;
         }
         probe(&scene, "q")?;
+        probe_locks(&scene)?;
         expect_bare(&scene)?;
         let heap_too = matches!(
             self.operation,

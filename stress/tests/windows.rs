@@ -87,6 +87,13 @@ sweeps! {
     reap_threads: ReapThreads,
     reap_keyed: ReapKeyed,
     reap_tap: ReapTap,
+    lock_first: LockFirst,
+    lock: Lock,
+    lock_shared: LockShared,
+    lock_contended: LockContended,
+    lock_timeout: LockTimeout,
+    unlock: Unlock,
+    reap_locks: ReapLocks,
     create: Create,
     destroy: Destroy,
 }

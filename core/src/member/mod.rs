@@ -6,6 +6,7 @@ mod calls;
 mod dead_letters;
 mod descriptor;
 mod keyed;
+pub(crate) mod locks;
 mod receiving;
 mod sending;
 mod sources;
@@ -18,6 +19,7 @@ pub use agent::Agent;
 pub use calls::Answers;
 pub use descriptor::{Descriptor, RawDescriptor};
 pub use keyed::key_of;
+pub use locks::{LockGuard, RawLock};
 pub use sending::SendOptions;
 pub use sources::Sources;
 
@@ -69,6 +71,8 @@ pub struct Member {
     known_heads: [(Cell<u64>, Cell<u64>); KNOWN_HEADS],
     /// How long the archives were that it wrote.
     lengths: Lengths,
+    /// The entry of the lock table that it used last.
+    last_lock: Cell<u32>,
     /// What event loops watch for it.
     watched: RefCell<Vec<Weak<Watched>>>,
 }
@@ -106,6 +110,7 @@ impl Member {
             questions: RefCell::default(),
             known_heads: std::array::from_fn(|_| (Cell::new(u64::MAX), Cell::new(0))),
             lengths: Lengths::default(),
+            last_lock: Cell::new(0),
             watched: RefCell::default(),
         }
     }
@@ -264,6 +269,10 @@ impl Member {
         let unfinished = give_back_chunks(segment, &mut reaper, std::iter::once(entry), |member| member == self.name);
         window(37);
         let _ = self.end_tap();
+        // Relaxed: our own note.
+        if entry.locks.load(Relaxed) != 0 {
+            segment.locks().reap(|member| member == self.name);
+        }
         if let Some(mailbox) = entry.mailbox.load(Relaxed).checked_sub(1) {
             registry::disown(segment, self.name, Name::from_bits(mailbox), || true);
             window(38);

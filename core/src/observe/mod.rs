@@ -2,6 +2,10 @@
 //!
 //! Figures are read word by word while the bus works on; each is right by itself, their sums may be off by what is in motion.
 
+mod locks;
+
+pub use locks::LockInfo;
+
 use crate::error::{Error, Result};
 use crate::layout::{
     CHUNK_HEADER, CLASSES, ChunkHeader, PAGE, PARKING, QUEUE_CLOSED, REDELIVERY, SPAN_CHUNKS, class_payload,

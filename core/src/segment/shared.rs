@@ -3,7 +3,8 @@
 use super::Segment;
 use crate::error::Result;
 use crate::layout::*;
-use crate::sync::{S7, Word};
+use crate::lock::Locks;
+use crate::sync::{S7, Word, window};
 use crate::word::Name;
 use std::mem::size_of;
 
@@ -69,10 +70,9 @@ impl Segment {
         Some(((within / PAGE) as usize, cell + self.geometry.cursors_in_topic + within))
     }
 
-    /// The entries of the lock table that are committed.
-    pub fn locks(&self) -> &[LockEntry] {
-        let committed = self.header().locks.committed.load(S7.acquire()).min(LOCKS as u64);
-        self.slice(self.geometry.locks_at, committed as usize)
+    /// The lock table; of its entries, those that are committed may be touched.
+    pub fn locks(&self) -> Locks<'_> {
+        Locks { entries: self.slice(self.geometry.locks_at, LOCKS), clock: &self.header().locks }
     }
 
     /// Commits further entries of the lock table. `false`: all are.
@@ -83,8 +83,10 @@ impl Segment {
             return Ok(false);
         }
         // 64 of them are 5 pages.
-        let (entry, more) = (size_of::<LockEntry>() as u64, 64);
-        self.commit(self.geometry.locks_at + seen * entry, more * entry)?;
+        let (entry, more) = (size_of::<LockEntry>() as u64, (LOCKS as u64 - seen).min(64));
+        let (from, to) = (self.geometry.locks_at + seen * entry, self.geometry.locks_at + (seen + more) * entry);
+        self.commit(from / PAGE * PAGE, pages(to) - from / PAGE * PAGE)?;
+        window(119);
         // From the number seen: who was faster has committed the same, or more.
         let _ = committed.compare_exchange(seen, seen + more, S7.release());
         Ok(true)

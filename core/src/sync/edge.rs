@@ -64,3 +64,7 @@ pub const S8: Edge = Edge(8);
 pub const S9: Edge = Edge(9);
 /// S10: a state of the whole bus or of a queue (`READY`, `DESTROYING`, closed) → who looks at it.
 pub const S10: Edge = Edge(10);
+/// S13: a ticket of a lock is drawn → who draws a later one sees that the one before is in the doorway.
+pub const S13: Edge = Edge(13);
+/// S14: an entry of the lock table changes → who looks at it: name and ticket are there, and of one that gave way all that was done under its lock.
+pub const S14: Edge = Edge(14);

@@ -13,6 +13,7 @@ mod closing;
 mod forward;
 mod keys;
 mod limbo;
+mod locks;
 mod parking;
 mod refused;
 mod ring;

@@ -3,6 +3,7 @@
 mod asking;
 pub mod keyed;
 mod later;
+pub mod locking;
 mod moving;
 mod names;
 mod operation;
@@ -22,7 +23,7 @@ use crate::ledger::Event;
 use crate::scene::{Clerk, patience};
 use names::rehearse_second;
 use std::time::Duration;
-use swarmbus_core::{Bus, Error, Lane, QueueOptions};
+use swarmbus_core::{Bus, Error, Lane, LockMode, QueueOptions};
 
 /// A victim's orders.
 #[derive(Clone, Debug)]
@@ -229,6 +230,13 @@ impl Victim {
                     Ok(())
                 })
             }
+            O::LockFirst => self.lock_first(),
+            O::Lock => self.lock(LockMode::Exclusive),
+            O::LockShared => self.lock(LockMode::Shared),
+            O::LockContended => self.lock_contended(),
+            O::LockTimeout => self.lock_timeout(),
+            O::Unlock => self.unlock(),
+            O::ReapLocks => self.reap(&bus.join()?),
             O::Bind => self.bind(),
             O::CloseLate => self.close_late(),
             O::ReapThreads => self.reap_threads(&bus.join()?),

@@ -134,6 +134,20 @@ pub enum Operation {
     ReapKeyed,
     /// Reap a process that died while it tapped a queue.
     ReapTap,
+    /// Take the first lock of a bus.
+    LockFirst,
+    /// Take a lock that nobody has.
+    Lock,
+    /// The same, to share it.
+    LockShared,
+    /// Wait for a lock and get it.
+    LockContended,
+    /// Wait for a lock in vain.
+    LockTimeout,
+    /// Release a lock that was waited for.
+    Unlock,
+    /// Reap processes that died while they took locks.
+    ReapLocks,
     /// Create a bus.
     Create,
     /// Destroy a bus.
@@ -169,6 +183,8 @@ impl Operation {
             ReapNames => vec![(Attach, at(28)), (Attach, at(30)), (Attach, at(32)), (ReceiveWait, at(34))],
             Operation::ReapKeyed => [86, 87, 4, 88, 89].map(|number| (Operation::SendKeyed, at(number))).to_vec(),
             Operation::ReapTap => vec![(Operation::Tap, at(82))],
+            // Each waits for none of those before it.
+            Operation::ReapLocks => [114, 111, 112, 113].map(|number| (Operation::Lock, at(number))).to_vec(),
             Fetch => vec![(NackFull, Point::Write(0))],
             _ => Vec::new(),
         }
@@ -195,6 +211,12 @@ impl Operation {
             _ if self.is_keyed() => vec![(super::keyed::QUEUE, QueueOptions::default())],
             _ => Vec::new(),
         }
+    }
+
+    /// Whether it is about locks.
+    pub(crate) fn is_locking(self) -> bool {
+        use Operation::{Lock, LockContended, LockFirst, LockShared, LockTimeout, ReapLocks, Unlock};
+        matches!(self, LockFirst | Lock | LockShared | LockContended | LockTimeout | Unlock | ReapLocks)
     }
 
     /// Whether its messages have keys.

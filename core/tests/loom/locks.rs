@@ -1,0 +1,262 @@
+//! Locks: who holds one excludes whom it should, whoever dies when, and nobody waits for ever.
+
+use crate::check::{Mortal, ORDINARY, caught, every_death, every_death_of_two, explore, mortal, needs};
+use crate::tiny::member;
+use loom::cell::UnsafeCell;
+use loom::thread;
+use std::sync::Arc;
+use std::time::Duration;
+use swarmbus_core::layout::{LockClock, LockEntry};
+use swarmbus_core::lock::{Label, LockMode, Locks, Place};
+use swarmbus_core::sync::{S7, S14, Word};
+
+use LockMode::{Exclusive, Shared};
+
+/// Two names that have nothing in common.
+const FILE: u64 = 2;
+const OTHER: u64 = 4;
+
+struct Table {
+    entries: Vec<LockEntry>,
+    clock: LockClock,
+    /// What the lock of `FILE` guards: the token of who was there last. Loom watches that it is one writer's or many readers'.
+    guarded: UnsafeCell<u64>,
+}
+
+impl Table {
+    fn new(committed: u64, entries: usize) -> Arc<Table> {
+        let entries = (0..entries).map(|_| LockEntry::blank()).collect();
+        let clock = LockClock { drawn: Word::new(0), committed: Word::new(committed) };
+        Arc::new(Table { entries, clock, guarded: UnsafeCell::new(0) })
+    }
+
+    fn locks(&self) -> Locks<'_> {
+        Locks { entries: &self.entries, clock: &self.clock }
+    }
+
+    /// Asks, and waits for at most so many changes of who is ahead (a model has no clock).
+    fn ask(&self, me: u16, mode: LockMode, name: u64, patience: u32) -> Option<(Place<'_>, u64)> {
+        let mut place = loop {
+            if let Some(place) = self.locks().claim(member(me), mode, 0) {
+                break place;
+            }
+            let committed = self.clock.committed.load(S7.acquire());
+            assert!(committed < self.entries.len() as u64, "an entry for each");
+            let _ = self.clock.committed.compare_exchange(committed, committed + 1, S7.release());
+        };
+        place.enter(&Label { hash: name, length: 0, words: [] }, 0).unwrap();
+        let mut ahead = place.look(|entry| entry.hash.load(S14.acquire()) == name);
+        let mut waits = 0;
+        while let Some(nearest) = place.nearest(&ahead) {
+            if waits == patience {
+                place.give_up().unwrap();
+                return None;
+            }
+            waits += 1;
+            place.sleep_behind(&nearest, Duration::MAX, || true);
+            ahead.retain(|claim| place.is_behind(claim));
+        }
+        let token = place.hold().unwrap();
+        Some((place, token))
+    }
+
+    /// What is done under the lock of `FILE`.
+    fn work(&self, mode: LockMode, token: u64) {
+        let check = |before: u64| assert!(before < token, "the token {token} came after {before}");
+        match mode {
+            Exclusive => self.guarded.with_mut(|guarded| {
+                // SAFETY: loom watches that nobody else is here.
+                let guarded = unsafe { &mut *guarded };
+                check(*guarded);
+                *guarded = token;
+            }),
+            // SAFETY: loom watches that nobody writes.
+            Shared => self.guarded.with(|guarded| check(unsafe { *guarded })),
+        }
+    }
+
+    fn lock_and_work(&self, me: u16, mode: LockMode, patience: u32) -> bool {
+        let Some((place, token)) = self.ask(me, mode, FILE, patience) else { return false };
+        self.work(mode, token);
+        place.give_up().unwrap();
+        true
+    }
+
+    fn assert_empty(&self) {
+        for entry in &self.entries {
+            assert!(!swarmbus_core::lock::LockWord(entry.word.load(S14.acquire())).is_there());
+        }
+    }
+}
+
+/// Each mode in a thread of its own, the last one in this.
+fn together(bound: usize, committed: u64, modes: &'static [LockMode]) {
+    explore(bound, move || {
+        let table = Table::new(committed, modes.len());
+        let (last, others) = modes.split_last().unwrap();
+        let others: Vec<_> = (0u16..)
+            .zip(others)
+            .map(|(me, mode)| {
+                let (table, mode) = (table.clone(), *mode);
+                thread::spawn(move || assert!(table.lock_and_work(me, mode, u32::MAX)))
+            })
+            .collect();
+        assert!(table.lock_and_work(9, *last, u32::MAX));
+        others.into_iter().for_each(|other| other.join().unwrap());
+        table.assert_empty();
+    });
+}
+
+fn two_writers() {
+    together(ORDINARY, 2, &[Exclusive, Exclusive]);
+}
+
+#[test]
+fn one_writer_at_a_time() {
+    two_writers();
+    together(ORDINARY, 1, &[Exclusive, Exclusive]);
+    caught(&["no-doorway"], two_writers);
+    caught(&["doorway-not-waited-for"], two_writers);
+    caught(&["only-holders-waited-for"], two_writers);
+    caught(&["higher-ticket-first"], two_writers);
+    needs(&[13], two_writers);
+    needs(&[14], two_writers);
+}
+
+#[test]
+fn nobody_waits_for_ever() {
+    caught(&["given-up-silently"], two_writers);
+    caught(&["doorway-left-silently"], two_writers);
+    caught(&["not-looked-before-sleep"], two_writers);
+    caught(&["fence-after-rmw"], two_writers);
+}
+
+#[test]
+fn a_writer_and_a_reader_exclude_each_other() {
+    let model = || together(ORDINARY, 2, &[Exclusive, Shared]);
+    model();
+    caught(&["shared-excludes-nobody"], model);
+    together(1, 3, &[Shared, Exclusive, Shared]);
+}
+
+#[test]
+fn three_writers_queue_up() {
+    together(1, 3, &[Exclusive, Exclusive, Exclusive]);
+}
+
+/// One goes on to another name in the same entry while the other one looks at it.
+#[test]
+fn an_entry_that_moves_on_stands_in_nobodys_way() {
+    let model = || {
+        explore(ORDINARY, || {
+            let table = Table::new(2, 2);
+            let other = thread::spawn({
+                let table = table.clone();
+                move || {
+                    assert!(table.lock_and_work(1, Exclusive, u32::MAX));
+                    let (place, _) = table.ask(1, Exclusive, OTHER, 0).unwrap();
+                    place.give_up().unwrap();
+                }
+            });
+            assert!(table.lock_and_work(2, Exclusive, u32::MAX));
+            other.join().unwrap();
+        });
+    };
+    model();
+    needs(&[14], model);
+}
+
+/// Somebody who gives up is ahead of somebody who waits.
+#[test]
+fn who_gives_up_makes_way() {
+    let model = || {
+        explore(ORDINARY, || {
+            let table = Table::new(3, 3);
+            let (place, token) = table.ask(1, Exclusive, FILE, 0).unwrap();
+            let waiter = thread::spawn({
+                let table = table.clone();
+                move || assert!(table.lock_and_work(3, Exclusive, u32::MAX))
+            });
+            let impatient = table.lock_and_work(2, Shared, 0);
+            assert!(!impatient);
+            table.work(Exclusive, token);
+            place.give_up().unwrap();
+            waiter.join().unwrap();
+            table.assert_empty();
+        });
+    };
+    model();
+    caught(&["given-up-silently"], model);
+}
+
+/// The victim dies at every step while it asks, holds and gives up, ahead of somebody who waits or behind.
+fn a_victim_beside_a_waiter(mode: LockMode) {
+    every_death(ORDINARY, move |budget| {
+        let table = Table::new(2, 2);
+        let victim = thread::spawn({
+            let table = table.clone();
+            move || {
+                let _ = mortal(Mortal::Victim, budget, || table.lock_and_work(1, mode, u32::MAX));
+            }
+        });
+        let waiter = thread::spawn({
+            let table = table.clone();
+            move || assert!(table.lock_and_work(2, Exclusive, u32::MAX))
+        });
+        victim.join().unwrap();
+        table.locks().reap(|name| name == member(1));
+        waiter.join().unwrap();
+        table.assert_empty();
+    });
+}
+
+#[test]
+fn what_the_dead_held_or_wanted_stands_in_nobodys_way() {
+    a_victim_beside_a_waiter(Exclusive);
+    caught(&["dead-holder-kept"], || a_victim_beside_a_waiter(Exclusive));
+    caught(&["dead-debts-kept"], || a_victim_beside_a_waiter(Exclusive));
+}
+
+#[test]
+fn the_next_reaper_finishes_what_a_dead_one_left() {
+    let model = || {
+        every_death_of_two(1, |victim, reaper| {
+            let table = Table::new(2, 2);
+            let dying = thread::spawn({
+                let table = table.clone();
+                move || {
+                    let _ = mortal(Mortal::Victim, victim, || table.lock_and_work(1, Exclusive, 0));
+                }
+            });
+            let waiter = thread::spawn({
+                let table = table.clone();
+                move || assert!(table.lock_and_work(2, Exclusive, u32::MAX))
+            });
+            dying.join().unwrap();
+            mortal(Mortal::Reaper, reaper, || table.locks().reap(|name| name == member(1)));
+            table.locks().reap(|name| name == member(1) || name == member(3));
+            waiter.join().unwrap();
+            table.assert_empty();
+        });
+    };
+    model();
+    caught(&["dead-debts-kept"], model);
+}
+
+/// A reaper that comes late beside another, who was faster, and the next claim of the entry.
+#[test]
+fn a_reaper_that_comes_late_spares_the_next_claim() {
+    explore(ORDINARY, || {
+        let table = Table::new(1, 1);
+        let dead = table.ask(1, Exclusive, FILE, 0);
+        assert!(dead.is_some());
+        let late = thread::spawn({
+            let table = table.clone();
+            move || table.locks().reap(|name| name == member(1))
+        });
+        table.locks().reap(|name| name == member(1));
+        let (place, _) = table.ask(2, Exclusive, FILE, 0).unwrap();
+        late.join().unwrap();
+        place.give_up().unwrap();
+    });
+}
