@@ -237,7 +237,7 @@ impl<'a> Place<'a> {
             self.step(LockState::Choosing)?;
         }
         window(112);
-        self.ticket = self.locks.clock.drawn.fetch_add(1, S13.acquire_then(S13)) + 1;
+        self.ticket = self.locks.clock.drawn.fetch_add(1, S13.acquire_then(S13)).wrapping_add(1);
         entry.ticket.store(self.ticket, S14.release());
         self.step(LockState::Wanted)?;
         if !mutated("doorway-left-silently") {
@@ -276,8 +276,9 @@ impl<'a> Place<'a> {
     pub fn is_behind(&self, ahead: &Ahead<'_>) -> bool {
         let word = LockWord(ahead.entry.word.load(S14.acquire()));
         let is_lower = || {
-            let other = ahead.entry.ticket.load(S14.acquire());
-            if mutated("higher-ticket-first") { other > self.ticket } else { other < self.ticket }
+            // Modulo their width: should somebody write over what was drawn last, those who wait go on waiting for each other.
+            let before = self.ticket.wrapping_sub(ahead.entry.ticket.load(S14.acquire())) as i64;
+            if mutated("higher-ticket-first") { before < 0 } else { before > 0 }
         };
         word.is_same_life(ahead.word)
             && match word.state() {
@@ -292,11 +293,11 @@ impl<'a> Place<'a> {
     /// Of those ahead, the one to wait for: who is in the doorway is through soon, else who came last before. Then each waits for one
     /// other, and only those are woken together that can have the lock together.
     pub fn nearest(&self, ahead: &[Ahead<'a>]) -> Option<Ahead<'a>> {
-        let ticket_of = |ahead: &&Ahead<'_>| match LockWord(ahead.entry.word.load(S14.acquire())).state() {
-            LockState::Choosing => u64::MAX,
-            _ => ahead.entry.ticket.load(S14.acquire()),
+        let distance = |ahead: &&Ahead<'_>| match LockWord(ahead.entry.word.load(S14.acquire())).state() {
+            LockState::Choosing => 0,
+            _ => self.ticket.wrapping_sub(ahead.entry.ticket.load(S14.acquire())),
         };
-        ahead.iter().max_by_key(ticket_of).copied()
+        ahead.iter().min_by_key(distance).copied()
     }
 
     /// Sleeps until the one ahead gives way, or for `nap` at most. `None`: it has given way already, or `stays` says that there is no reason to sleep.
@@ -312,7 +313,7 @@ impl<'a> Place<'a> {
     /// Takes the lock, as nobody is ahead. Returns the fencing token, which rises with every grant.
     pub fn hold(&mut self) -> Result<u64, Overwritten> {
         // Relaxed: who had it before drew before it gave way, which we have seen (S14). The draws of tickets go on being one chain (S13).
-        let token = self.locks.clock.drawn.fetch_add(1, Relaxed) + 1;
+        let token = self.locks.clock.drawn.fetch_add(1, Relaxed).wrapping_add(1);
         self.entry.token.store(token, S14.release());
         self.step(LockState::Held)?;
         window(114);

@@ -9,6 +9,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proptest::prelude::*;
 use std::cell::Cell;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use swarmbus_core::glob::intersects;
@@ -293,6 +295,68 @@ fn there_are_as_many_locks_as_the_table_holds() {
     drop(member);
     let member = bus.join().unwrap();
     assert!(member.try_lock("**", Exclusive).unwrap().is_some());
+}
+
+/// Whatever somebody writes over the lock table: every call comes back, and in the end everything can be locked.
+#[test]
+fn a_scribbled_table_neither_stops_nor_crashes_anybody() {
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
+    println!("seed {seed}");
+    let mut state = seed;
+    let mut below = |limit: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) % limit
+    };
+    let bus = TestBus::new("scribbled");
+    let (one, other) = (bus.join().unwrap(), bus.join().unwrap());
+    drop(one.lock("x", Shared, None).unwrap());
+    let file = File::options().read(true).write(true).open(format!("/dev/shm/swarmbus.{}", bus.name())).unwrap();
+    let read = |at: u64| {
+        let mut word = [0; 8];
+        file.read_exact_at(&mut word, at).unwrap();
+        u64::from_ne_bytes(word)
+    };
+    // The header says where the lock table is, and what its entries share.
+    let (locks_at, drawn, committed) = (read(1192), 1280, 1288);
+    for round in 0..600 {
+        let guards: Vec<_> = [(&one, "a/*", Exclusive), (&other, "a/b", Shared), (&one, "c", Shared)]
+            .into_iter()
+            .map(|(member, name, mode)| member.lock(name, mode, Some(Duration::from_millis(below(2)))))
+            .collect();
+        let entry = locks_at + below(4) * 320;
+        let at = match below(12) {
+            0 => drawn,
+            1 => committed,
+            2..6 => entry,
+            6 => entry + 64 + below(2) * 8,
+            field => entry + (field - 6) * 8,
+        };
+        let word = match below(5) {
+            0 => 0,
+            1 => read(at) ^ 1 << below(64),
+            2 => read(at).wrapping_add(below(16)).wrapping_sub(8),
+            3 => u64::MAX,
+            _ => below(u64::MAX >> 11) << below(12),
+        };
+        file.write_all_at(&word.to_ne_bytes(), at).unwrap();
+        let _ = bus.observer().unwrap().locks();
+        for guard in guards.into_iter().flatten() {
+            let _ = guard.name();
+            let _ = guard.release();
+        }
+        if round % 50 == 0 {
+            one.reap().unwrap();
+        }
+    }
+    drop((one, other));
+    let got_all = || {
+        // Nobody can tell an entry with this very handle's name from its own; but it goes with the handle.
+        let member = bus.join().unwrap();
+        matches!(member.lock("**", Exclusive, Some(Duration::from_millis(10))), Ok(_))
+    };
+    assert!((0..8).any(|_| got_all()), "{:?}", bus.observer().unwrap().locks());
 }
 
 #[derive(Clone, Debug)]
