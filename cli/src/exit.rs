@@ -205,7 +205,7 @@ mod tests {
             (Error::BusExists { bus: text() }, 73),
             (Error::UnknownBus { bus: text() }, 68),
             (Error::NotReady { bus: text() }, 69),
-            (Error::WrongVersion { bus: text(), found: 2, expected: 1 }, 69),
+            (Error::WrongVersion { bus: text(), found: 2, expected: 1, made_by: text() }, 69),
             (Error::WrongBoot { bus: text() }, 69),
             (Error::ForeignNamespace { bus: text() }, 78),
             (Error::Permission { bus: text(), reason: text() }, 77),

@@ -174,3 +174,32 @@ fn no_room_for_another_agent_is_75() {
     }
     fails(&["send", &bob, "hello"], 75);
 }
+
+#[test]
+fn a_bus_of_another_layout_is_69_and_says_what_to_do() {
+    use std::os::unix::fs::FileExt;
+    let bus = TestBus::new();
+    ok(&["declare", &bus.at("bob")]);
+    let path = format!("/dev/shm/swarmbus.{}", bus.name);
+    let file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+    let mut word = [0; 8];
+    file.read_exact_at(&mut word, 8).unwrap();
+    let ours = u64::from_ne_bytes(word);
+    for (layout, advice) in [(ours + 1, "upgrade this program"), (ours - 1, "create it anew")] {
+        file.write_all_at(&layout.to_ne_bytes(), 8).unwrap();
+        for args in [
+            &["inspect", &bus.name][..],
+            &["peek", &bus.at("bob")],
+            &["send", &bus.at("bob"), "x"],
+            &["recv", &bus.at("bob")],
+            &["reap", &bus.name],
+        ] {
+            let said = fails(args, 69);
+            let both = [format!("layout {layout}"), format!("layout {ours}"), env!("CARGO_PKG_VERSION").into()];
+            assert!(said.contains(advice) && both.iter().all(|part| said.contains(part)), "{said}");
+        }
+    }
+    fails(&["destroy", &bus.name], 69);
+    ok(&["destroy", "--force", &bus.name]);
+    assert!(!std::path::Path::new(&path).exists());
+}

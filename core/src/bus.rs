@@ -10,6 +10,7 @@ use crate::segment::{self, CreateOptions, Segment};
 use crate::sync::{S10, window};
 use crate::wait;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How a queue is declared. A queue that exists keeps what it has.
 #[derive(Clone, Debug, Default)]
@@ -107,6 +108,46 @@ impl Bus {
     /// `AgentBusy` (a living process owns it), `InvalidName`, `TooManyAgents`, `OutOfMemory`, `Closed`.
     pub fn attach(&self, name: &str) -> Result<Agent> {
         Agent::attach(self, name)
+    }
+
+    /// Takes the mailbox `name` (made if need be) from whoever owns it, also from a living or paused process: see [`Member::take_over`].
+    ///
+    /// ```
+    /// # use swarmbus_core::{Bus, CreateOptions, Error};
+    /// # let bus = Bus::create(&format!("doc-take-over-{}", std::process::id()), &CreateOptions::default())?;
+    /// let old = bus.attach("leader")?;
+    /// let new = bus.take_over("leader")?;
+    /// assert!(matches!(old.try_recv(), Err(Error::HandedOver { .. })));
+    /// assert!(new.epoch() > old.epoch());
+    /// # bus.destroy()?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidName`, `TooManyAgents`, `OutOfMemory`, `Closed`.
+    pub fn take_over(&self, name: &str) -> Result<Agent> {
+        Agent::take_over(self, name)
+    }
+
+    /// Waits until nobody alive owns the mailbox `name`, then takes it: see [`Member::stand_by`].
+    ///
+    /// # Errors
+    /// `Timeout`, `InvalidName`, `TooManyAgents`, `OutOfMemory`, `Closed`.
+    pub fn stand_by(&self, name: &str, timeout: Option<Duration>) -> Result<Agent> {
+        Agent::stand_by(self, name, timeout, &mut || false)
+    }
+
+    /// [`Bus::stand_by`] with a hook that may end the wait: asked after signals and about once a second.
+    ///
+    /// # Errors
+    /// As [`Bus::stand_by`], and [`Error::Interrupted`] when the hook says so.
+    pub fn stand_by_until(
+        &self,
+        name: &str,
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Agent> {
+        Agent::stand_by(self, name, timeout, interrupted)
     }
 
     /// A handle without a mailbox: for tools, and for consumers of work queues.

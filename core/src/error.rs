@@ -110,14 +110,16 @@ errors! {
         bus: String
     } = -12,
     /// Another version of the library made it.
-    #[error("bus '{bus}' has layout version {found}, this library speaks {expected}: use the same version of swarmbus on both sides")]
+    #[error("bus '{bus}' {}", whose_layout(*found, *expected, made_by))]
     WrongVersion {
         /// The bus.
         bus: String,
-        /// The segment's.
+        /// The segment's layout.
         found: u32,
         /// Ours.
-        expected: u32
+        expected: u32,
+        /// The version of swarmbus that made it; empty if it does not say (those before layout 4 do not).
+        made_by: String
     } = -13,
     /// Made before the last boot.
     #[error("bus '{bus}' was made before the last boot: nobody lives in it any more; destroy it")]
@@ -212,6 +214,18 @@ errors! {
     } = -27,
 }
 
+/// What to say of a segment with another layout.
+fn whose_layout(found: u32, expected: u32, made_by: &str) -> String {
+    let maker = if made_by.is_empty() { "another version of swarmbus".into() } else { format!("swarmbus {made_by}") };
+    let advice = if found > expected {
+        "upgrade this program to that version"
+    } else {
+        "use it with that version, or let its agents finish, destroy it and create it anew"
+    };
+    let ours = env!("CARGO_PKG_VERSION");
+    format!("was made by {maker} with layout {found}, this is swarmbus {ours} with layout {expected}: {advice}")
+}
+
 impl Error {
     #[cfg(not(loom))]
     pub(crate) fn system(what: impl Into<String>, errno: nix::errno::Errno) -> Error {
@@ -235,5 +249,17 @@ mod tests {
         codes.dedup();
         assert_eq!(codes.len(), Error::NAMES.len());
         assert_eq!((Error::Forked.code(), Error::Forked.name()), (-18, "Forked"));
+    }
+
+    #[test]
+    fn another_version_is_told_with_what_to_do() {
+        let text = |found, made_by: &str| {
+            Error::WrongVersion { bus: "demo".into(), found, expected: 4, made_by: made_by.into() }.to_string()
+        };
+        let newer = text(5, "9.8.7");
+        assert!(newer.starts_with("bus 'demo' was made by swarmbus 9.8.7 with layout 5, this is swarmbus "), "{newer}");
+        assert!(newer.ends_with(" with layout 4: upgrade this program to that version"), "{newer}");
+        assert!(text(3, "").contains("made by another version of swarmbus with layout 3"), "{}", text(3, ""));
+        assert!(text(3, "").ends_with("destroy it and create it anew"));
     }
 }

@@ -1,6 +1,8 @@
 //! Where everything lies in a segment. Described for other languages in `docs/layout.md`; sizes and offsets are asserted here.
 
 mod geometry;
+#[cfg(all(test, not(loom)))]
+mod table;
 
 pub use geometry::Geometry;
 
@@ -101,7 +103,8 @@ pub fn class_of(length: u64) -> Option<usize> {
     (length <= PAYLOAD_MAX).then(|| (length.max(64).div_ceil(64).next_power_of_two().trailing_zeros()) as usize)
 }
 
-/// The first page of a segment.
+/// The first page of a segment. In every version [`Header::magic`], `layout`, `state`, `birth` and `library` are where they are, so that each can say
+/// of the other's segments which made them.
 #[repr(C)]
 pub struct Header {
     /// [`MAGIC`].
@@ -488,6 +491,8 @@ pub struct Later {
     pub keys: Word,
     /// Rung when a stripe of keys is given up.
     pub stripes: WakeWord,
+    /// Rung when the mailbox has no owner any more, or another.
+    pub vacant: WakeWord,
 }
 
 /// Counters of a queue, for people.
@@ -558,6 +563,7 @@ const _: () = {
             && offset_of!(SpanControl, unused) == 24
     );
     assert!(size_of::<RosterEntry>() == 32 && size_of::<SpanControl>() == 64);
+    assert!(offset_of!(Header, layout) == 8 && offset_of!(Header, state) == 16 && offset_of!(Header, birth) == 24);
     assert!(offset_of!(Header, library) == 1152 && offset_of!(Header, locks) == 1280);
     assert!(size_of::<TopicRow>() == 32 && size_of::<CursorEntry>() == 16 && size_of::<LockEntry>() == 320);
     assert!(offset_of!(TopicControl, tail) == 128 && offset_of!(TopicControl, floor) == 256);
@@ -579,6 +585,7 @@ const _: () = {
     assert!(offset_of!(RingFront, room) == 8 && offset_of!(QueueControl, losses) == 256);
     assert!(offset_of!(QueueControl, rings) == 384 && size_of::<QueueControl>() == 2048);
     assert!(offset_of!(QueueControl, tap) == 120 && offset_of!(QueueControl, later) == 1920);
+    assert!(offset_of!(Later, stripes) == 16 && offset_of!(Later, vacant) == 20);
     assert!(QUEUE_IN_CELL + 2048 <= PAGE && KEYS_BYTES.is_multiple_of(PAGE));
     assert!(size_of::<ChunkHeader>() == CHUNK_HEADER as usize && offset_of!(ChunkHeader, deliveries) == 56);
     assert!(class_payload(CLASSES - 1) == 16 << 20 && class_chunks(14) == 2 && class_spans(CLASSES - 1) == 8);

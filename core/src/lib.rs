@@ -31,6 +31,7 @@ pub mod keys;
 pub mod layout;
 pub mod lock;
 pub mod memory;
+pub mod owner;
 pub mod parking;
 pub mod queue;
 pub mod recover;
@@ -75,10 +76,13 @@ pub use message::{
     Archiver, BatchError, Checker, ContentType, ForwardError, Lane, Loan, Message, MessageId, NESTING_MAX,
     PublishError, RawLoan, RawMessage, Refusal, Schema, Unarchiver, Writing, schema_id, schema_of,
 };
+#[cfg(not(loom))]
+pub use name::name_matches;
 pub use name::{Address, check_name};
 #[cfg(not(loom))]
 pub use observe::{
-    BusInfo, ChunkCounts, ClassInfo, HeapInfo, LaneInfo, LockInfo, MemberInfo, Observer, Peeked, QueueInfo,
+    AgentFilter, AgentInfo, BusInfo, ChunkCounts, ClassInfo, HeapInfo, LaneInfo, LockInfo, MemberInfo, NameInfo,
+    NameKind, Observer, Peeked, QueueInfo,
 };
 pub use recover::Reaped;
 #[cfg(not(loom))]

@@ -8,6 +8,7 @@ pub fn check_name(name: &str) -> Result<()> {
     let reason = match name {
         "" => "it is empty",
         "." | ".." => "it is a folder's name",
+        _ if name.starts_with('@') => "it names a role, which agents take and others send to",
         _ if name.len() > NAME_MAX => "it is too long",
         _ if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) => {
             "it has a character that names may not have"
@@ -17,12 +18,57 @@ pub fn check_name(name: &str) -> Result<()> {
     Err(Error::InvalidName { name: name.chars().take(80).collect(), reason })
 }
 
-/// An address, `[bus/]name`; topics are written `topic:name`.
+/// Checks the name of a mailbox, a queue, or a role: roles are `@` and a name of up to 62 characters.
+pub(crate) fn check_queue_name(name: &str) -> Result<()> {
+    check_name(name.strip_prefix('@').filter(|_| name.len() <= NAME_MAX).unwrap_or(name))
+}
+
+/// The queue of a role, `@role`; the role may be written with or without its `@`.
+#[cfg(not(loom))]
+pub(crate) fn queue_of_role(role: &str) -> Result<String> {
+    let queue = format!("@{}", role.strip_prefix('@').unwrap_or(role));
+    match check_queue_name(&queue) {
+        Ok(()) => Ok(queue),
+        Err(_) if queue.len() > NAME_MAX => {
+            Err(Error::InvalidName { name: role.chars().take(80).collect(), reason: "it is too long for a role" })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a name is one that a pattern means: `*` stands for any characters, also none, `?` for one, everything else for itself.
+///
+/// Takes at most as many steps as the product of both lengths, whatever the pattern: only the last `*` is ever tried again, since what came before it
+/// has matched in the shortest way.
+#[cfg(not(loom))]
+pub fn name_matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let (mut at, mut of) = (0, 0);
+    // The last star, and where in the name what follows it was tried.
+    let mut star = None;
+    while of < name.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at + 1, of));
+                at += 1;
+            }
+            Some(byte) if *byte == b'?' || *byte == name[of] => (at, of) = (at + 1, of + 1),
+            _ => {
+                let Some((after, tried)) = star else { return false };
+                star = Some((after, tried + 1));
+                (at, of) = (after, tried + 1);
+            }
+        }
+    }
+    pattern[at..].iter().all(|byte| *byte == b'*')
+}
+
+/// An address, `[bus/]name`, where the name may be a role's, `@role`; topics are written `topic:name`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Address {
     /// The bus, if the address names one.
     pub bus: Option<String>,
-    /// The mailbox or queue.
+    /// The mailbox, the queue, or the role with its `@`.
     pub name: String,
 }
 
@@ -42,7 +88,7 @@ impl Address {
         if name.starts_with("topic:") {
             return Err(Error::InvalidName { name: name.into(), reason: "topics are not supported by this version" });
         }
-        check_name(name)?;
+        check_queue_name(name)?;
         Ok(Address { bus: bus.map(str::to_owned), name: name.to_owned() })
     }
 }
@@ -60,7 +106,7 @@ pub(crate) fn to_words(name: &str) -> [u64; 8] {
 pub(crate) fn from_words(words: &[u64; 8]) -> Option<String> {
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).take_while(|byte| *byte != 0).collect();
     let name = String::from_utf8(bytes).ok()?;
-    check_name(&name).is_ok().then_some(name)
+    check_queue_name(&name).is_ok().then_some(name)
 }
 
 /// FNV-1a (Fowler, Noll, Vo), 64 bits: names are short, and a bad distribution only costs probes.
@@ -92,10 +138,77 @@ mod tests {
     fn addresses_are_a_name_or_a_bus_and_a_name() {
         assert_eq!(Address::parse("demo/bob").unwrap(), Address { bus: Some("demo".into()), name: "bob".into() });
         assert_eq!(Address::parse("bob").unwrap().bus, None);
-        let longest = "x".repeat(63);
-        assert!(Address::parse(&longest).is_ok());
-        for wrong in ["", "/bob", "demo/", "a/b/c", "b b", "ü", "..", "a\0b", &"x".repeat(64), "topic:news"] {
+        assert_eq!(Address::parse("demo/@tester").unwrap().name, "@tester");
+        let (longest, role) = ("x".repeat(63), format!("@{}", "x".repeat(62)));
+        assert!(Address::parse(&longest).is_ok() && Address::parse(&role).is_ok());
+        assert_eq!(queue_of_role("tester").unwrap(), queue_of_role("@tester").unwrap());
+        assert!(check_name("@tester").is_err(), "neither an agent nor a bus");
+        for wrong in ["", "@", "@@x", "a b", &"x".repeat(63)] {
+            assert!(matches!(queue_of_role(wrong), Err(Error::InvalidName { .. })), "{wrong:?}");
+        }
+        for wrong in [
+            "",
+            "/bob",
+            "demo/",
+            "a/b/c",
+            "b b",
+            "ü",
+            "..",
+            "a\0b",
+            &"x".repeat(64),
+            "topic:news",
+            "@",
+            "@@x",
+            "x@y",
+            "@b/x",
+        ] {
             assert!(matches!(Address::parse(wrong), Err(Error::InvalidName { .. })), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn patterns_mean_the_names_that_they_should() {
+        for (pattern, name, meant) in [
+            ("*", "", true),
+            ("*", "bob", true),
+            ("", "", true),
+            ("", "b", false),
+            ("?", "", false),
+            ("b?b", "bob", true),
+            ("b?b", "bb", false),
+            ("b*b", "bb", true),
+            ("b*b", "bobby", false),
+            ("*ob*", "bobby", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("@*", "@tester", true),
+            ("@*", "tester", false),
+            ("**?", "x", true),
+            ("worker-?", "worker-12", false),
+        ] {
+            assert_eq!(name_matches(pattern, name), meant, "'{pattern}' and '{name}'");
+        }
+        // What takes other matchers for ever.
+        let (hostile, name) = ("*a".repeat(10_000) + "b", "a".repeat(20_000));
+        assert!(!name_matches(&hostile, &name));
+        assert!(name_matches(&"*".repeat(100_000), &name));
+    }
+
+    /// The definition of a pattern, word for word; takes time without end for some.
+    fn matches_by_definition(pattern: &[u8], name: &[u8]) -> bool {
+        match pattern.split_first() {
+            None => name.is_empty(),
+            Some((b'*', rest)) => (0..=name.len()).any(|skip| matches_by_definition(rest, &name[skip..])),
+            Some((b'?', rest)) => !name.is_empty() && matches_by_definition(rest, &name[1..]),
+            Some((byte, rest)) => name.first() == Some(byte) && matches_by_definition(rest, &name[1..]),
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn patterns_mean_what_their_definition_says(pattern in "[ab*?]{0,8}", name in "[ab]{0,10}") {
+            let defined = matches_by_definition(pattern.as_bytes(), name.as_bytes());
+            proptest::prop_assert_eq!(name_matches(&pattern, &name), defined);
         }
     }
 

@@ -11,11 +11,13 @@
 use crate::binding;
 use crate::bus::QueueOptions;
 use crate::error::{Error, Result};
-use crate::layout::QUEUE_MAKES_ROOM;
+use crate::layout::{MemberEntry, QUEUE_MAKES_ROOM, QueueControl};
 use crate::memory::Memory;
 use crate::message::Lane;
 use crate::name;
+use crate::owner;
 use crate::platform::{own, process};
+use crate::queue::Queue;
 use crate::segment::Segment;
 use crate::sync::{S6, S8, S9, window};
 use crate::word::{ClaimState, ClaimWord, Name, RecordState, RecordWord, ThreadWord};
@@ -281,7 +283,7 @@ fn finish_declaring(segment: &Segment, queue: Name) {
 
 /// Makes a queue of this name, or finds the one there is.
 pub fn declare(segment: &Segment, me: Name, queue: &str, options: &QueueOptions) -> Result<Name> {
-    name::check_name(queue)?;
+    name::check_queue_name(queue)?;
     let limit = options.limit;
     let most = 1 << segment.geometry().ring_shift;
     if limit.is_some_and(|limit| limit == 0 || limit > most) {
@@ -394,47 +396,41 @@ pub fn is_named(segment: &Segment, index: u16, counter: u64) -> bool {
     })
 }
 
-/// Makes `me` the owner of a mailbox. `Err(owner)`: it has another, who may be dead.
-pub fn own(segment: &Segment, me: Name, queue: Name) -> std::result::Result<(), Name> {
+/// Makes `me` the owner of a mailbox; the word that says so. `Err(owner)`: it has another, who may be dead; or `me`, which owns another mailbox.
+pub fn own(segment: &Segment, me: Name, queue: Name) -> std::result::Result<RecordWord, Name> {
+    let (entry, control) = may_own(segment, me, queue)?;
+    let note = || entry.mailbox.store(queue.bits() + 1, S8.release());
+    owner::own(&control.owner, me, note).map_err(RecordWord::member)
+}
+
+/// Makes `me` the owner of a mailbox, whoever owns it, and wakes who waits for its messages or stands by. `Err`: `me` owns another mailbox.
+pub fn take_mailbox(segment: &Segment, me: Name, queue: &Queue<'_>) -> std::result::Result<RecordWord, Name> {
+    let (entry, control) = may_own(segment, me, queue.name)?;
+    let note = || entry.mailbox.store(queue.name.bits() + 1, S8.release());
+    Ok(owner::take_over(&control.owner, me, note, || queue.ring_items(u32::MAX), &control.later.vacant))
+}
+
+/// A member's note names one mailbox, so it owns one.
+fn may_own(segment: &Segment, me: Name, queue: Name) -> std::result::Result<(&MemberEntry, &QueueControl), Name> {
     let (Some(entry), Some(control)) = (segment.member(me.index()), segment.queue_control(queue.index())) else {
         return Err(me);
     };
-    loop {
-        let seen = RecordWord(control.owner.load(S9.acquire()));
-        if seen.state() == RecordState::Live {
-            return if seen.member() == me { Ok(()) } else { Err(seen.member()) };
-        }
-        // Relaxed: our own note. It names one mailbox, so a member owns one.
-        if entry
-            .mailbox
-            .load(Relaxed)
-            .checked_sub(1)
-            .is_some_and(|other| other != queue.bits() && owner_of(segment, Name::from_bits(other)) == Some(me))
-        {
-            return Err(me);
-        }
-        entry.mailbox.store(queue.bits() + 1, S8.release());
-        window(31);
-        let owned = seen.next(me, RecordState::Live);
-        if control.owner.compare_exchange(seen.0, owned.0, S9.acquire_then(S9)).is_ok() {
-            window(32);
-            return Ok(());
-        }
+    // Relaxed: our own note.
+    let noted = entry.mailbox.load(Relaxed).checked_sub(1).map(Name::from_bits);
+    match noted {
+        Some(other) if other != queue && owner_of(segment, other) == Some(me) => Err(me),
+        _ => Ok((entry, control)),
     }
 }
 
 /// Takes a mailbox from `owner`, who is the caller or gone. `is_so`: asked after the word was read, for names come round again.
 pub fn disown(segment: &Segment, owner: Name, queue: Name, is_so: impl Fn() -> bool) {
-    let Some(control) = segment.queue_control(queue.index()) else { return };
-    let seen = RecordWord(control.owner.load(S9.acquire()));
-    if seen.state() == RecordState::Live && seen.member() == owner && is_so() {
-        let free = seen.next(owner, RecordState::Free);
-        let _ = control.owner.compare_exchange(seen.0, free.0, S9.acquire_then(S9));
+    if let Some(control) = segment.queue_control(queue.index()) {
+        owner::disown(&control.owner, owner, is_so, &control.later.vacant);
     }
 }
 
 /// The owner of a mailbox.
 pub fn owner_of(segment: &Segment, queue: Name) -> Option<Name> {
-    let word = RecordWord(segment.queue_control(queue.index())?.owner.load(S9.acquire()));
-    (word.state() == RecordState::Live && segment.queue(queue).is_some()).then(|| word.member())
+    owner::owner(&segment.queue_control(queue.index())?.owner).filter(|_| segment.queue(queue).is_some())
 }

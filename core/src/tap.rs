@@ -58,6 +58,13 @@ pub fn mailbox(segment: &Segment, word: &Word) -> Option<Name> {
     (registry::owner_of(segment, mailbox) == Some(seen.member())).then_some(mailbox)
 }
 
+/// Whether who taps a queue has lost its mailbox to another: no copies go anywhere, and the tap is for the next one to have.
+pub fn has_lapsed(segment: &Segment, queue: Name, tapper: Name) -> bool {
+    let Some(shared) = word(segment, queue) else { return false };
+    let seen = RecordWord(shared.load(S9.acquire()));
+    seen.state() == RecordState::Live && seen.member() == tapper && mailbox(segment, shared).is_none()
+}
+
 fn word(segment: &Segment, queue: Name) -> Option<&Word> {
     Some(segment.queue(queue)?.tap)
 }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::layout::GROUPS;
 use crate::member::waiting::{DIRECT_MAX, look_is_due, nap};
 use crate::memory::Memory;
+use crate::owner;
 use crate::platform::clock;
 use crate::platform::event::{Event, start_thread};
 use crate::platform::fork;
@@ -15,7 +16,7 @@ use crate::segment::Segment;
 use crate::sync::{S10, WakeWord, Woken, aside, window};
 use crate::wait;
 use crate::watch::{Armed, Bell, Bells, Wants};
-use crate::word::Name;
+use crate::word::{Name, RecordWord};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,6 +44,8 @@ struct Watcher {
 struct Watch {
     bus: Bus,
     me: Name,
+    /// The mailbox that it owns, and the word that said so.
+    owned: Option<(Name, RecordWord)>,
     queues: Vec<Name>,
     armed: Armed,
     event: Event,
@@ -55,9 +58,9 @@ pub struct Watched {
 }
 
 /// Begins to watch queues for a member. Armed: it looks at once.
-pub fn watch(bus: &Bus, me: Name, queues: Vec<Name>) -> Result<Watched> {
+pub fn watch(bus: &Bus, me: Name, owned: Option<(Name, RecordWord)>, queues: Vec<Name>) -> Result<Watched> {
     let event = Event::new().map_err(|error| Error::system("cannot make a descriptor", error))?;
-    let watch = Arc::new(Watch { bus: bus.clone(), me, queues, armed: Armed::default(), event });
+    let watch = Arc::new(Watch { bus: bus.clone(), me, owned, queues, armed: Armed::default(), event });
     #[cfg(crash)]
     crate::sync::crash::lend();
     let birth = bus.segment().birth();
@@ -268,6 +271,9 @@ impl Watch {
     }
 
     fn is_anothers(&self, segment: &Segment, mailbox: Name) -> bool {
+        if let Some((_, word)) = self.owned.filter(|(owned, _)| *owned == mailbox) {
+            return segment.queue_control(mailbox.index()).is_none_or(|control| !owner::is_still(&control.owner, word));
+        }
         registry::owner_of(segment, mailbox).is_some_and(|owner| owner != self.me && !registry::is_gone(segment, owner))
     }
 }

@@ -61,7 +61,7 @@ impl Books {
         let mut takings = 0u32;
         for event in events {
             match event {
-                Event::Ready | Event::Survived(..) | Event::Consumed(_) => {}
+                Event::Ready | Event::Deposed | Event::Survived(..) | Event::Consumed(_) => {}
                 Event::Marked(number, Mark::Expendable) => self.entry(*number).expendable = true,
                 Event::Marked(number, Mark::Restless) => self.entry(*number).restless = true,
                 Event::Forwarding(number) => self.entry(*number).forwarding += 1,

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::ledger::Mark::Expendable;
 use crate::scene::{Clerk, patience};
-use crate::victim::{Operation, keyed, locking};
+use crate::victim::{Operation, keyed, locking, owning};
 use std::time::Duration;
 use swarmbus_core::{Agent, Bus, Lane, LockMode, Member};
 
@@ -85,6 +85,16 @@ impl Company {
                     Some(guard) => locking::unlock(clerk, guard),
                     None => Ok(()),
                 }
+            }
+            _ if self.operation.changes_hands() => {
+                clerk.send(member, self.operation.mailbox(), 40, &options)?;
+                if round.is_multiple_of(8) {
+                    let owner = owning::own(member.bus(), self.operation)?;
+                    if let Some((number, message)) = owning::take(clerk, &owner)? {
+                        clerk.release(number, message)?;
+                    }
+                }
+                Ok(())
             }
             _ if self.operation.is_keyed() => {
                 // Seldom, or its keys push those of its victim out of what is remembered.

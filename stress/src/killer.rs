@@ -197,6 +197,21 @@ impl Process {
         self.stat().first().is_some_and(|state| state == "S")
     }
 
+    /// Waits until a SIGSTOP has stopped it.
+    ///
+    /// # Errors
+    /// When it takes too long.
+    pub fn wait_until_stopped(&self) -> Result<()> {
+        let start = Instant::now();
+        while self.stat().first().is_none_or(|state| state != "T") {
+            if start.elapsed() > PATIENCE {
+                return Err(format!("'{}' does not stop", self.what).into());
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        Ok(())
+    }
+
     /// What it rests in, if its first thread is asleep.
     pub fn rest(&self) -> Option<Rest> {
         let stat = self.stat();

@@ -187,11 +187,16 @@ pub fn kill_holders(program: &Path, kills: u32) -> Result<Report> {
     Ok(report)
 }
 
-/// A process that sends `count` numbers, or waits until its standard input ends and then sends until it is killed.
+/// A process that sends `count` numbers with a pause after each, or waits until its standard input ends and then sends until it is killed.
 ///
 /// # Errors
 /// Any but a full queue.
-pub fn send(bus: &str, first: u64, count: Option<u64>, patience_ms: Option<u64>) -> Result<()> {
+pub fn send(
+    bus: &str,
+    queue: &str,
+    first: u64,
+    (count, patience_ms, pause): (Option<u64>, Option<u64>, Duration),
+) -> Result<()> {
     let bus = Bus::open(bus)?;
     let (mut clerk, member) = (Clerk::new(first, false), bus.join()?);
     clerk.say(Event::Ready);
@@ -201,7 +206,10 @@ pub fn send(bus: &str, first: u64, count: Option<u64>, patience_ms: Option<u64>)
     let options =
         SendOptions { timeout: patience_ms.map(Duration::from_millis), correlation: first, ..SendOptions::default() };
     for _ in 0..count.unwrap_or(u64::MAX) {
-        clerk.send(&member, "q", 40, &options)?;
+        clerk.send(&member, queue, 40, &options)?;
+        if !pause.is_zero() {
+            std::thread::sleep(pause);
+        }
     }
     Ok(())
 }

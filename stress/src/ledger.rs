@@ -41,6 +41,8 @@ pub enum Event {
     Locked(u64, u64, bool),
     /// It is about to release that lock.
     Unlocking(u64, u64),
+    /// It was told that its mailbox is another's.
+    Deposed,
     /// It did what it was told and was not killed: shared writes and windows passed.
     Survived(u64, Vec<u32>),
     /// What it has consumed in all, where a line for each message would be too much.
@@ -111,6 +113,7 @@ impl fmt::Display for Event {
             Event::Purged(count) => write!(f, "purged {count}"),
             Event::Locked(token, now_ns, alone) => write!(f, "locked {token} {now_ns} {}", *alone as u64),
             Event::Unlocking(token, now_ns) => write!(f, "unlocking {token} {now_ns}"),
+            Event::Deposed => write!(f, "deposed"),
             Event::Survived(writes, windows) => {
                 write!(f, "survived {writes}")?;
                 windows.iter().try_for_each(|window| write!(f, " {window}"))
@@ -153,6 +156,7 @@ impl Event {
             ("purged", [count]) => Event::Purged(*count),
             ("locked", [token, now_ns, alone]) => Event::Locked(*token, *now_ns, *alone == 1),
             ("unlocking", [token, now_ns]) => Event::Unlocking(*token, *now_ns),
+            ("deposed", []) => Event::Deposed,
             ("survived", [writes, windows @ ..]) => {
                 Event::Survived(*writes, windows.iter().map(|window| *window as u32).collect())
             }
@@ -188,6 +192,7 @@ mod tests {
             Event::Forwarded(14),
             Event::Kept(15),
             Event::Purging,
+            Event::Deposed,
             Event::Purged(16),
             Event::Locked(17, 18, true),
             Event::Unlocking(19, 20),

@@ -11,6 +11,7 @@ pub mod company;
 pub mod contention;
 pub mod crash;
 pub mod flow;
+pub mod handover;
 pub mod killer;
 pub mod kills;
 pub mod ledger;

@@ -2,9 +2,10 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use std::time::Duration;
 use swarmbus_stress::crash::Point;
 use swarmbus_stress::victim::{Operation, Orders};
-use swarmbus_stress::{Result, contention, flow, kills, peer, space, victim, wakes, workload};
+use swarmbus_stress::{Result, contention, flow, handover, kills, peer, space, victim, wakes, workload};
 
 #[derive(Parser)]
 #[command(about = "Kills real processes and checks that nothing is lost")]
@@ -50,18 +51,34 @@ enum Verb {
     Send {
         #[arg(long)]
         bus: String,
+        #[arg(long, default_value = "q")]
+        queue: String,
         #[arg(long)]
         first: u64,
         #[arg(long)]
         count: Option<u64>,
         #[arg(long)]
         patience_ms: Option<u64>,
+        #[arg(long, default_value_t = 0)]
+        pause_us: u64,
     },
     /// Take a message and hold it until killed.
     #[command(hide = true)]
     Hold {
         #[arg(long)]
         bus: String,
+    },
+    /// Own a mailbox, take and release until told to end.
+    #[command(hide = true)]
+    Lead {
+        #[arg(long)]
+        bus: String,
+        #[arg(long)]
+        name: String,
+        #[arg(long)]
+        how: handover::How,
+        #[arg(long)]
+        role: Option<String>,
     },
     /// Attach, greet the coordinator and answer its questions.
     #[command(hide = true)]
@@ -153,7 +170,10 @@ fn run(verb: Verb) -> Result<()> {
         }
         Verb::Victim { bus, operation, at, times, first } => victim::run(Orders { bus, operation, at, times, first }),
         Verb::Peer { bus, first, operation } => peer::run(&bus, first, operation),
-        Verb::Send { bus, first, count, patience_ms } => kills::send(&bus, first, count, patience_ms),
+        Verb::Send { bus, queue, first, count, patience_ms, pause_us } => {
+            kills::send(&bus, &queue, first, (count, patience_ms, Duration::from_micros(pause_us)))
+        }
+        Verb::Lead { bus, name, how, role } => handover::lead(&bus, &name, how, role.as_deref()),
         Verb::Hold { bus } => kills::hold(&bus),
         Verb::Answer { bus, name } => workload::answer(&bus, &name),
         Verb::Flow { bus, first, count } => flow::flow(&bus, first, count),

@@ -30,8 +30,15 @@ fn with_word(scene: &Scene, index: u64, change: impl Fn(u64) -> u64) -> (Error, 
 #[test]
 fn another_version_is_refused() {
     let scene = scene();
-    let expected = Error::WrongVersion { bus: scene.name().into(), found: 99, expected: LAYOUT_VERSION as u32 };
-    assert_eq!(with_word(&scene, 1, |_| 99), (expected.clone(), Some(expected)));
+    for other in [LAYOUT_VERSION - 1, LAYOUT_VERSION + 1, u64::MAX] {
+        let expected = Error::WrongVersion {
+            bus: scene.name().into(),
+            found: other.min(u32::MAX as u64) as u32,
+            expected: LAYOUT_VERSION as u32,
+            made_by: env!("CARGO_PKG_VERSION").into(),
+        };
+        assert_eq!(with_word(&scene, 1, |_| other), (expected.clone(), Some(expected)));
+    }
 }
 
 #[test]

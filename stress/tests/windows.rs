@@ -94,6 +94,12 @@ sweeps! {
     lock_timeout: LockTimeout,
     unlock: Unlock,
     reap_locks: ReapLocks,
+    take_over: TakeOver,
+    deposed: Deposed,
+    receive_anothers: ReceiveAnothers,
+    stand_by: StandBy,
+    take_role: TakeRole,
+    reap_owners: ReapOwners,
     create: Create,
     destroy: Destroy,
 }

@@ -86,10 +86,11 @@ fn mirrored<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> 
         | Error::NotReady { bus }
         | Error::WrongBoot { bus }
         | Error::ForeignNamespace { bus } => value.setattr("bus", bus)?,
-        Error::WrongVersion { bus, found, expected } => {
+        Error::WrongVersion { bus, found, expected, made_by } => {
             value.setattr("bus", bus)?;
             value.setattr("found", found)?;
             value.setattr("expected", expected)?;
+            value.setattr("made_by", made_by)?;
         }
         Error::Permission { bus, reason } => {
             value.setattr("bus", bus)?;

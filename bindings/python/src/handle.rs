@@ -105,7 +105,7 @@ impl Confined {
 impl Drop for Confined {
     fn drop(&mut self) {
         // Its thread may have ended, and a reaper be at work on what it had.
-        if self.forks == FORKS.load(Ordering::Relaxed) && self.agent.take_over() {
+        if self.forks == FORKS.load(Ordering::Relaxed) && self.agent.unbind_to_drop() {
             self.settle();
         }
     }

@@ -91,3 +91,24 @@ def test_names_that_do_not_exist_are_attribute_errors() -> None:
     with pytest.raises(AttributeError, match="nothing"):
         _ = swarmbus.nothing  # type: ignore[attr-defined]
     assert set(swarmbus.__all__) <= set(dir(swarmbus))
+
+
+def test_a_bus_of_another_layout_names_both_versions(bus: swarmbus.Bus) -> None:
+    path = Path(f"/dev/shm/swarmbus.{bus.name}")
+    with path.open("r+b", buffering=0) as segment:
+        segment.seek(8)
+        ours = int.from_bytes(segment.read(8), sys.byteorder)
+
+        def say(layout: int) -> None:
+            segment.seek(8)
+            segment.write(layout.to_bytes(8, sys.byteorder))
+
+        for layout, advice in [(ours + 1, "upgrade this program"), (ours - 1, "create it anew")]:
+            say(layout)
+            with pytest.raises(swarmbus.WrongVersion, match=advice) as caught:
+                swarmbus.open(bus.name)
+            error = caught.value
+            assert (error.bus, error.found, error.expected) == (bus.name, layout, ours)
+            assert error.made_by and error.made_by in str(error)
+        say(ours)
+    swarmbus.open(bus.name)

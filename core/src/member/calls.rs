@@ -40,6 +40,7 @@ impl Agent {
     ///
     /// # Errors
     /// Those of [`Member::send`]; `Timeout` also when nobody answered in time (the question may be answered later: that answer is dropped);
+    /// `HandedOver` when the mailbox is taken over meanwhile, to which the answer goes;
     /// `BrokenAnswer` if the answer comes in parts: a part is not the answer, so ask with [`Agent::call_stream`] who may answer so.
     pub fn call(&self, to: &str, question: &[u8], options: &SendOptions) -> Result<Message<'_>> {
         self.call_until(to, question, options, &mut || false)
@@ -226,8 +227,10 @@ impl Agent {
             if let Some(kept) = self.member.asked(question, |question| question.kept.pop_front()).flatten() {
                 return self.member.answer_again(kept).map(Some);
             }
+            self.member.check_not_deposed_from(self.mailbox)?;
             let Some(ring) = queue.ring(REPLY) else { return Ok(None) };
             while let Some(claimed) = take_from(self.member.segment(), &queue, REPLY, ring, self.member.name())? {
+                self.member.check_claim(&queue, claimed)?;
                 match self.member.open(&queue, claimed)? {
                     Some(answer) if answer.correlation() == question.0 => return Ok(Some(answer)),
                     Some(other) => self.member.keep(&queue, other, claimed),

@@ -174,6 +174,7 @@ impl Member {
         loop {
             for (number, ring) in queue.active() {
                 while let Some(claimed) = take_from(self.segment(), &queue, number, ring, self.name)? {
+                    self.check_claim(&queue, claimed)?;
                     wait::ring(ring.room(), 1);
                     self.each_of(claimed, purge)?;
                 }
@@ -183,6 +184,7 @@ impl Member {
             }
         }
         while let Some(parked) = take_due(self.segment(), &queue, self.name, || None) {
+            self.check_claim(&queue, parked)?;
             self.each_of(parked, purge)?;
         }
         Ok(purged.get())

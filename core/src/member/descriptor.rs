@@ -58,7 +58,7 @@ impl Member {
         // after the descriptor has gone.
         self.entry()?.notes.waits_on.store(WAITS_ANYWHERE, S8.release());
         window(75);
-        let watched = Arc::new(watch(self.bus(), self.name, queues)?);
+        let watched = Arc::new(watch(self.bus(), self.name, self.owned.get(), queues)?);
         let mut known = self.watched.borrow_mut();
         known.retain(|other| other.strong_count() > 0);
         known.push(Arc::downgrade(&watched));
@@ -67,12 +67,13 @@ impl Member {
 }
 
 impl Agent {
-    /// A descriptor that becomes readable when its mailbox may have something to take.
+    /// A descriptor that becomes readable when its mailbox, or a role that it has, may have something to take. Roles that it takes later are not watched: make
+    /// another descriptor then.
     ///
     /// # Errors
     /// Those of [`Member::descriptor_for`].
     pub fn descriptor(&self) -> Result<Descriptor<'_>> {
-        self.member.descriptor_of(vec![self.mailbox])
+        self.member.descriptor_of(self.queues())
     }
 }
 

@@ -7,7 +7,9 @@ mod dead_letters;
 mod descriptor;
 mod keyed;
 pub(crate) mod locks;
+mod owning;
 mod receiving;
+mod roles;
 mod sending;
 mod sources;
 mod taps;
@@ -23,14 +25,14 @@ pub use locks::{LockGuard, RawLock};
 pub use sending::SendOptions;
 pub use sources::Sources;
 
-use crate::bus::{Bus, QueueOptions};
+use crate::bus::Bus;
 use crate::error::{Error, Result};
 use crate::heap::Heap;
 use crate::keys::KeyNotes;
 use crate::layout::MemberEntry;
 use crate::memory::Memory;
 use crate::message::Lengths;
-use crate::name::check_name;
+use crate::name::check_queue_name;
 use crate::platform::file::random;
 use crate::platform::fork;
 use crate::queue::{Claimed, Queue};
@@ -40,7 +42,7 @@ use crate::registry::{self, Seat};
 use crate::segment::Segment;
 use crate::sync::window;
 use crate::watcher::Watched;
-use crate::word::{ClaimState, ClaimWord, Name, ThreadWord};
+use crate::word::{ClaimState, ClaimWord, Name, RecordWord, ThreadWord};
 use std::cell::{Cell, RefCell};
 use std::sync::Weak;
 use std::sync::atomic::Ordering::Relaxed;
@@ -60,6 +62,8 @@ pub struct Member {
     thread: Cell<Option<ThreadWord>>,
     fork: u32,
     heap: RefCell<Heap>,
+    /// The mailbox that it owns or has owned, and the word that said so.
+    owned: Cell<Option<(Name, RecordWord)>>,
     sent: Cell<u64>,
     taken: Cell<u32>,
     /// When it last took a message while senders slept, ns.
@@ -102,6 +106,7 @@ impl Member {
             thread: Cell::new(None),
             fork: fork::generation(),
             heap: RefCell::new(Heap::new(name)),
+            owned: Cell::new(None),
             // Incarnations come round again, so counts do not begin at the same number.
             sent: Cell::new(random()),
             taken: Cell::new(0),
@@ -150,7 +155,7 @@ impl Member {
         if let Some(found) = registry::look_up(self.segment(), name) {
             return Ok(found);
         }
-        check_name(name)?;
+        check_queue_name(name)?;
         Err(Error::UnknownAgent { name: name.into(), bus: self.bus.name().into() })
     }
 
@@ -160,35 +165,6 @@ impl Member {
 
     fn spoken_name(&self, queue: Name) -> String {
         self.segment().queue_name(queue).unwrap_or_default()
-    }
-
-    /// Makes this member the owner of a mailbox, which is declared if need be. A dead owner is reaped first.
-    ///
-    /// # Errors
-    /// `AgentBusy`, `InvalidName`, `TooManyAgents`, `OutOfMemory`.
-    pub fn own(&self, name: &str) -> Result<()> {
-        self.own_mailbox(name).map(|_| ())
-    }
-
-    pub(crate) fn own_mailbox(&self, name: &str) -> Result<Name> {
-        self.check()?;
-        let mailbox = registry::declare(self.segment(), self.name, name, &QueueOptions::default())?;
-        while let Err(owner) = registry::own(self.segment(), self.name, mailbox) {
-            if owner == self.name {
-                let what = format!("'{name}': this handle owns a mailbox already; attach another for a second one");
-                return Err(Error::InvalidArgument { what });
-            }
-            if !registry::is_gone(self.segment(), owner) {
-                let pid = registry::pid_of(self.segment(), owner).unwrap_or(0);
-                return Err(Error::AgentBusy { name: name.into(), pid });
-            }
-            self.reap_if(None);
-            registry::disown(self.segment(), owner, mailbox, || registry::is_gone(self.segment(), owner));
-        }
-        self.entry()?.sender.store(mailbox.bits() + 1, Relaxed);
-        // Others may wait for its messages while nobody owned it: they are to find out.
-        self.queue(mailbox)?.ring_items(u32::MAX);
-        Ok(mailbox)
     }
 
     /// Stops intake: senders get `Closed`; receivers get what is queued, then `Closed`.
@@ -290,7 +266,7 @@ impl Drop for Member {
         if self.check_fork().is_err() {
             return;
         }
-        if self.take_over() {
+        if self.unbind_to_drop() {
             self.leave();
         } else {
             registry::forget_claim(self.segment(), &self.seat);

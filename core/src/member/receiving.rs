@@ -9,7 +9,6 @@ use crate::message::{Lane, Message, Meta, RawMessage};
 use crate::platform::clock;
 use crate::queue::{self, BY_PATIENCE, BY_PRIORITY, Claimed, NotPublished, Queue, Refusal, Route, unlink};
 use crate::reap::unshelve;
-use crate::registry;
 use crate::sync::window;
 use crate::wait;
 use crate::word::{ChunkState, ChunkWord, DELAY_MS_MAX, Name};
@@ -25,7 +24,7 @@ impl Member {
     /// Takes the most urgent message of a queue, as one of any number of consumers; waits for one until `timeout` (`None`: for ever).
     ///
     /// # Errors
-    /// `Timeout`, `Closed` (closed and empty), `UnknownAgent`, `AgentBusy` (a mailbox that somebody else owns).
+    /// `Timeout`, `Closed` (closed and empty), `UnknownAgent`, `AgentBusy` (a mailbox that somebody else owns), `HandedOver` (one that was this member's).
     pub fn receive(&self, queue: &str, timeout: Option<Duration>) -> Result<Message<'_>> {
         self.receive_until(queue, timeout, &mut || false)
     }
@@ -56,22 +55,6 @@ impl Member {
             Err(Error::Timeout) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    pub(super) fn check_owner(&self, queue: Name) -> Result<()> {
-        let Some(owner) = self.other_owner(queue) else { return Ok(()) };
-        self.give_back_rests(|of| of == queue);
-        Err(owner)
-    }
-
-    /// `AgentBusy` if somebody else who is alive owns the mailbox.
-    fn other_owner(&self, queue: Name) -> Option<Error> {
-        let owner = registry::owner_of(self.segment(), queue).filter(|owner| *owner != self.name)?;
-        if registry::is_gone(self.segment(), owner) {
-            return None;
-        }
-        let pid = registry::pid_of(self.segment(), owner).unwrap_or(0);
-        Some(Error::AgentBusy { name: self.spoken_name(queue), pid })
     }
 
     pub(crate) fn take_until(
@@ -126,18 +109,14 @@ impl Member {
 
     /// The first message of a queue that is one to hand out.
     fn take_one(&self, queue: &Queue<'_>) -> Result<Option<Message<'_>>> {
+        self.check_not_deposed_from(queue.name).inspect_err(|_| self.give_up_rests(queue.name))?;
         while let Some(claimed) = self.claim_one(queue)? {
+            self.check_claim(queue, claimed)?;
             let Some(message) = self.open(queue, claimed)? else { continue };
             if message.lane() == Lane::Reply {
                 // This member may have asked, and look for it later.
                 self.keep(queue, message, claimed);
                 continue;
-            }
-            if let Some(owner) = self.other_owner(queue.name) {
-                // The mailbox has got an owner meanwhile: the message is the owner's.
-                message.nack()?;
-                self.give_back_rests(|of| of == queue.name);
-                return Err(owner);
             }
             self.taken.set(self.taken.get().wrapping_add(1));
             return Ok(Some(message));
@@ -315,7 +294,7 @@ impl Member {
         self.queue(Name::from_bits(self.segment().home(chunk).map_or(0, |home| home.load(Relaxed))))
     }
 
-    fn put_back(
+    pub(super) fn put_back(
         &self,
         queue: &Queue<'_>,
         route: Route,

@@ -7,6 +7,7 @@ use super::{KNOWN_HEADS, Member};
 use crate::bus::QueueOptions;
 use crate::error::{Error, Result};
 use crate::message::{BatchError, ContentType, Lane, Loan, MessageId, Meta, RawLoan};
+use crate::name::check_name;
 use crate::platform::clock;
 use crate::queue::{self, BATCH_MAX, NotPublished, Queue, Refusal, Route};
 use crate::registry;
@@ -38,7 +39,7 @@ impl Member {
     /// Copies `payload` into a message and queues it for `to`. When it returns, the message survives this process.
     ///
     /// # Errors
-    /// `Full` (at once with a zero timeout), `Timeout`, `Closed`, `UnknownAgent`, `TooLarge`, `OutOfMemory`; nothing was sent then. With a key, `Timeout`
+    /// `Full` (at once with a zero timeout), `Timeout`, `Closed`, `UnknownAgent`, `TooLarge`, `OutOfMemory`, `HandedOver`; nothing was sent then. With a key, `Timeout`
     /// (at once with a zero timeout) also while another message of its stripe, one 64th of all keys, is being sent.
     pub fn send(&self, to: &str, payload: &[u8], options: &SendOptions) -> Result<MessageId> {
         self.send_until(to, payload, options, &mut || false)
@@ -178,6 +179,7 @@ impl Member {
 
     fn check_sending(&self, options: &SendOptions) -> Result<()> {
         self.check()?;
+        self.check_not_deposed()?;
         if options.lane == Lane::Reply {
             let what = "lane = reply; that lane is for answers: answer a message with its `reply`".into();
             return Err(Error::InvalidArgument { what });
@@ -325,6 +327,7 @@ impl Member {
     /// `InvalidName`, `TooManyAgents`, `OutOfMemory`.
     pub fn set_sender(&self, name: &str) -> Result<()> {
         self.check()?;
+        check_name(name)?;
         let mailbox = registry::declare(self.segment(), self.name, name, &QueueOptions::default())?;
         // Relaxed: only this member reads it; others read the copy in its messages.
         self.entry()?.sender.store(mailbox.bits() + 1, Relaxed);

@@ -27,13 +27,15 @@ impl Agent {
     /// lane, in the order of sending; [`Message::tapped`](crate::Message::tapped) names the queue. Whoever consumes from the queue notices nothing.
     ///
     /// A copy that finds the mailbox full or no memory is missed, and counted among the messages that the mailbox dropped; a sender that dies just after it
-    /// sent a message may cost its copy. Messages delivered again are not copied again. Ends with [`Agent::untap`], or with the agent; it taps one queue at a time.
+    /// sent a message may cost its copy. Messages delivered again are not copied again. Ends with [`Agent::untap`], with the
+    /// agent, or when its mailbox is taken over; it taps one queue at a time.
     ///
     /// # Errors
     /// `UnknownAgent`; `AgentBusy` if another taps it already; `InvalidArgument` for its own mailbox, or if this agent taps another queue.
     pub fn tap(&self, queue: &str) -> Result<()> {
         let member = &self.member;
         member.check()?;
+        member.check_not_deposed()?;
         let (segment, name) = (member.segment(), member.find(queue)?);
         if name == self.mailbox {
             let what = format!("'{queue}' is this agent's own mailbox: it gets all of it anyway");
@@ -44,6 +46,10 @@ impl Agent {
             return Err(Error::InvalidArgument { what });
         }
         while let Err(other) = tap::claim(segment, member.name(), name) {
+            if tap::has_lapsed(segment, name, other) {
+                tap::give_up(segment, other, name, || tap::has_lapsed(segment, name, other));
+                continue;
+            }
             if !registry::is_gone(segment, other) {
                 let pid = registry::pid_of(segment, other).unwrap_or(0);
                 return Err(Error::AgentBusy { name: queue.into(), pid });

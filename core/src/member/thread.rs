@@ -43,7 +43,7 @@ impl Member {
     }
 
     /// Whether the handle is the caller's to drop, and no reaper's: unbound from here on.
-    pub fn take_over(&self) -> bool {
+    pub fn unbind_to_drop(&self) -> bool {
         self.thread.get().is_none_or(|thread| registry::take_over(self.segment(), &self.seat, thread))
     }
 }

@@ -3,8 +3,10 @@
 //! Figures are read word by word while the bus works on; each is right by itself, their sums may be off by what is in motion.
 
 mod locks;
+mod names;
 
 pub use locks::LockInfo;
+pub use names::{AgentFilter, AgentInfo, NameInfo, NameKind};
 
 use crate::error::{Error, Result};
 use crate::layout::{
@@ -363,7 +365,7 @@ impl Observer {
     /// # Errors
     /// `UnknownAgent`, `InvalidName`.
     pub fn peek(&self, queue: &str, most: usize) -> Result<Vec<Peeked>> {
-        crate::name::check_name(queue)?;
+        crate::name::check_queue_name(queue)?;
         let name = registry::look_up_only(&self.0, queue)
             .ok_or_else(|| Error::UnknownAgent { name: queue.into(), bus: self.0.name().into() })?;
         let Some(queue) = self.0.queue(name) else { return Ok(Vec::new()) };

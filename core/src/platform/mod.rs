@@ -11,6 +11,8 @@ pub mod fork;
 #[cfg(not(loom))]
 pub mod futex;
 #[cfg(not(loom))]
+pub mod lifeline;
+#[cfg(not(loom))]
 pub mod own;
 #[cfg(not(loom))]
 pub mod process;

@@ -147,7 +147,10 @@ pub(super) fn check_header(bus: &str, file: &File) -> Result<(Geometry, HeaderFa
         return Err(not_ready());
     }
     if layout != LAYOUT_VERSION {
-        return Err(Error::WrongVersion { bus: bus.into(), found: layout as u32, expected: LAYOUT_VERSION as u32 });
+        // Of another layout's header only magic, layout, state, birth and library are known to be where they are.
+        let made_by = library_in(&bytes[offset_of!(Header, library)..][..16]);
+        let (found, expected) = (layout.min(u32::MAX as u64) as u32, LAYOUT_VERSION as u32);
+        return Err(Error::WrongVersion { bus: bus.into(), found, expected, made_by });
     }
     if state == STATE_DESTROYING {
         return Err(Error::UnknownBus { bus: bus.into() });
@@ -192,6 +195,12 @@ pub(super) fn check_header(bus: &str, file: &File) -> Result<(Geometry, HeaderFa
         name,
     };
     Ok((geometry, facts))
+}
+
+/// The version in a header, as far as it may be one; before layout 4 there are zeros.
+fn library_in(bytes: &[u8]) -> String {
+    let plain = |byte: &&u8| byte.is_ascii_alphanumeric() || b".-+".contains(*byte);
+    bytes.iter().take_while(plain).map(|byte| *byte as char).collect()
 }
 
 /// Refuses a segment whose members' life cannot be judged from here, or whose owner is somebody else.

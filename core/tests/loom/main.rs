@@ -14,6 +14,7 @@ mod forward;
 mod keys;
 mod limbo;
 mod locks;
+mod owner;
 mod parking;
 mod refused;
 mod ring;

@@ -62,7 +62,7 @@ fn answer_sleeper(bus: &Bus, first: u64, caller: i32, thread: &AtomicI32, patien
 }
 
 /// Whether the kernel has put a thread of this process to sleep.
-fn is_asleep(thread: i32) -> bool {
+pub(super) fn is_asleep(thread: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
 }

@@ -7,6 +7,7 @@ pub mod locking;
 mod moving;
 mod names;
 mod operation;
+pub mod owning;
 mod receiving;
 mod sending;
 mod tapping;
@@ -243,6 +244,12 @@ impl Victim {
             O::ReapMessages | O::ReapBatches | O::ReapHeap | O::ReapNames | O::ReapKeyed | O::ReapTap => {
                 self.reap(&bus.join()?)
             }
+            O::TakeOver => self.take_over(),
+            O::Deposed => self.deposed(),
+            O::ReceiveAnothers => self.receive_anothers(),
+            O::StandBy => self.stand_by(),
+            O::TakeRole => self.take_role(),
+            O::ReapOwners => self.reap(&bus.join()?),
             O::Create => self.armed(|_| Ok(make_second(bus.name())?)).map(drop),
             O::Destroy => match rehearse_second(bus.name()) {
                 Ok(second) => self.armed(|_| Ok(second.destroy()?)),

@@ -148,6 +148,18 @@ pub enum Operation {
     Unlock,
     /// Reap processes that died while they took locks.
     ReapLocks,
+    /// Take a mailbox over.
+    TakeOver,
+    /// Find that a mailbox was taken over, with the rest of a batch in hand.
+    Deposed,
+    /// Claim a message of a mailbox that has got another owner meanwhile.
+    ReceiveAnothers,
+    /// Stand by for a mailbox.
+    StandBy,
+    /// Take a role.
+    TakeRole,
+    /// Reap processes that died while a mailbox changed hands.
+    ReapOwners,
     /// Create a bus.
     Create,
     /// Destroy a bus.
@@ -186,6 +198,12 @@ impl Operation {
             // Each waits for none of those before it.
             Operation::ReapLocks => [114, 111, 112, 113].map(|number| (Operation::Lock, at(number))).to_vec(),
             Fetch => vec![(NackFull, Point::Write(0))],
+            Operation::ReapOwners => vec![
+                (Operation::TakeOver, at(127)),
+                (Operation::Deposed, at(130)),
+                (Operation::StandBy, at(32)),
+                (Operation::TakeRole, at(28)),
+            ],
             _ => Vec::new(),
         }
     }
@@ -208,6 +226,9 @@ impl Operation {
             }
             MakeRoom => vec![("roomy", QueueOptions { limit: Some(4), makes_room: true, ..dying })],
             Answer | AnswerFull | Call => vec![("questions", QueueOptions::default())],
+            _ if self.changes_hands() => {
+                super::owning::MAILBOXES.map(|mailbox| (mailbox, QueueOptions::default())).to_vec()
+            }
             _ if self.is_keyed() => vec![(super::keyed::QUEUE, QueueOptions::default())],
             _ => Vec::new(),
         }
@@ -217,6 +238,12 @@ impl Operation {
     pub(crate) fn is_locking(self) -> bool {
         use Operation::{Lock, LockContended, LockFirst, LockShared, LockTimeout, ReapLocks, Unlock};
         matches!(self, LockFirst | Lock | LockShared | LockContended | LockTimeout | Unlock | ReapLocks)
+    }
+
+    /// Whether it is about a mailbox that changes hands.
+    pub(crate) fn changes_hands(self) -> bool {
+        use Operation::{Deposed, ReapOwners, ReceiveAnothers, StandBy, TakeOver, TakeRole};
+        matches!(self, TakeOver | Deposed | ReceiveAnothers | StandBy | TakeRole | ReapOwners)
     }
 
     /// Whether its messages have keys.

@@ -105,6 +105,7 @@ class WrongVersion(Error):
     bus: str = ""
     found: int = 0
     expected: int = 0
+    made_by: str = ""
 
 
 class WrongBoot(Error):

@@ -1,0 +1,260 @@
+//! What a member owns: one mailbox, until it leaves, dies, or another takes it over. The words are in [`crate::owner`].
+//!
+//! A member remembers the exact word that made it the owner. Asked again before it takes, after it has claimed a message, and before it sends, the
+//! word tells whether the mailbox still is its own, whatever became of those who took it over.
+
+use super::waiting::Source;
+use super::{Agent, Member};
+use crate::bus::QueueOptions;
+use crate::error::{Error, Result};
+use crate::layout::REPLY;
+use crate::name::check_name;
+use crate::owner;
+use crate::platform::lifeline::Lifeline;
+use crate::queue::{Claimed, Queue, Route};
+use crate::registry;
+use crate::sync::window;
+use crate::wait;
+use crate::word::{Name, RecordWord};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+impl Member {
+    /// Makes this member the owner of a mailbox, which is declared if need be. A dead owner is reaped first.
+    ///
+    /// # Errors
+    /// `AgentBusy`, `InvalidName`, `InvalidArgument` (it owns another), `TooManyAgents`, `OutOfMemory`.
+    pub fn own(&self, name: &str) -> Result<()> {
+        self.own_mailbox(name).map(|_| ())
+    }
+
+    pub(crate) fn own_mailbox(&self, name: &str) -> Result<Name> {
+        let mailbox = self.mailbox_to_own(name)?;
+        let word = loop {
+            let owner = match registry::own(self.segment(), self.name, mailbox) {
+                Ok(word) => break word,
+                Err(owner) => owner,
+            };
+            if owner == self.name {
+                return Err(owns_another(name));
+            }
+            if !registry::is_gone(self.segment(), owner) {
+                let pid = registry::pid_of(self.segment(), owner).unwrap_or(0);
+                return Err(Error::AgentBusy { name: name.into(), pid });
+            }
+            self.bury_owner(owner, mailbox);
+        };
+        self.now_owns(mailbox, word)
+    }
+
+    /// Makes this member the owner of a mailbox (declared if need be) although a living process owns it, also one that is paused. From the moment at which this
+    /// returns, the former owner receives nothing more from it and sends nothing more by the handle that owned it: both are
+    /// [`Error::HandedOver`] to it, at once if it waits. What it has in flight stays its own: it may answer, release, forward or give it back; it comes
+    /// back to the mailbox if that process dies.
+    ///
+    /// Crash-safe: killed in the midst of it, this process is the owner or not, and its reaper sees to the rest.
+    ///
+    /// # Errors
+    /// `InvalidName`, `InvalidArgument` (it owns another), `TooManyAgents`, `OutOfMemory`, `Closed`, `Forked`.
+    pub fn take_over(&self, name: &str) -> Result<()> {
+        self.take_mailbox(name).map(|_| ())
+    }
+
+    pub(crate) fn take_mailbox(&self, name: &str) -> Result<Name> {
+        let mailbox = self.mailbox_to_own(name)?;
+        let segment = self.segment();
+        let before = registry::owner_of(segment, mailbox);
+        let taken = registry::take_mailbox(segment, self.name, &self.queue(mailbox)?);
+        let word = taken.map_err(|_| owns_another(name))?;
+        if before.is_some_and(|before| registry::is_gone(segment, before)) {
+            // What it had in flight is to come back now.
+            self.reap_if(None);
+        }
+        self.now_owns(mailbox, word)
+    }
+
+    /// Waits until nobody alive owns a mailbox (declared if need be), then owns it. Of several who stand by one gets it, and the others go on waiting.
+    /// The death of the owner is noticed at once, with or without a supervisor: while this waits, a thread watches the owner's process.
+    ///
+    /// # Errors
+    /// `Timeout` (`None`: waits for ever); those of [`Member::own`] but `AgentBusy`.
+    pub fn stand_by(&self, name: &str, timeout: Option<Duration>) -> Result<()> {
+        self.stand_by_until(name, timeout, &mut || false)
+    }
+
+    /// [`Member::stand_by`] with a hook that may end the wait: asked after signals and about once a second.
+    ///
+    /// # Errors
+    /// As [`Member::stand_by`], and [`Error::Interrupted`] when the hook says so.
+    pub fn stand_by_until(
+        &self,
+        name: &str,
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
+        self.succeed(name, timeout, interrupted).map(|_| ())
+    }
+
+    pub(crate) fn succeed(
+        &self,
+        name: &str,
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Name> {
+        let mailbox = self.mailbox_to_own(name)?;
+        let segment = self.segment();
+        let Some(control) = segment.queue_control(mailbox.index()) else { return Err(Error::corrupt(name, "I17")) };
+        // Not the word of its messages: a wake that is for the owner would wake us instead.
+        let source = Source { word: &control.later.vacant, queue: mailbox, by_time: false };
+        let mut lifeline = None::<(Name, Lifeline)>;
+        let mut looked = false;
+        let word = self.wait_on(&[source], timeout, interrupted, || {
+            let owner = loop {
+                let owner = match registry::own(segment, self.name, mailbox) {
+                    Ok(word) => return Ok(Some(word)),
+                    Err(owner) => owner,
+                };
+                if owner == self.name {
+                    return Err(owns_another(name));
+                }
+                if !registry::is_gone(segment, owner) {
+                    break owner;
+                }
+                self.bury_owner(owner, mailbox);
+            };
+            // The first look comes before the announcement: who need not wait needs no thread.
+            if std::mem::replace(&mut looked, true) && lifeline.as_ref().is_none_or(|(watched, _)| *watched != owner) {
+                let bus = self.bus().clone();
+                let ring = move || {
+                    if let Some(control) = bus.segment().queue_control(mailbox.index()) {
+                        wait::ring(&control.later.vacant, u32::MAX);
+                    }
+                };
+                // Without one (no descriptors left, no such kernel) the naps of a waiter find out.
+                lifeline = registry::pid_of(segment, owner)
+                    .and_then(|pid| Lifeline::of(pid, ring))
+                    .map(|lifeline| (owner, lifeline));
+            }
+            Ok(None)
+        })?;
+        drop(lifeline);
+        self.now_owns(mailbox, word)
+    }
+
+    /// The epoch of the mailbox that this member owns or has owned, a fencing number: it rises with every change of owner. Whoever keeps the highest that it has seen can
+    /// refuse what comes late from a former owner. 0 if it never owned one.
+    pub fn epoch(&self) -> u64 {
+        self.owned.get().map_or(0, |(_, word)| word.counter())
+    }
+
+    fn mailbox_to_own(&self, name: &str) -> Result<Name> {
+        self.check()?;
+        check_name(name)?;
+        registry::declare(self.segment(), self.name, name, &QueueOptions::default())
+    }
+
+    fn bury_owner(&self, owner: Name, mailbox: Name) {
+        self.reap_if(None);
+        registry::disown(self.segment(), owner, mailbox, || registry::is_gone(self.segment(), owner));
+    }
+
+    fn now_owns(&self, mailbox: Name, word: RecordWord) -> Result<Name> {
+        self.owned.set(Some((mailbox, word)));
+        self.entry()?.sender.store(mailbox.bits() + 1, Relaxed);
+        // Others may wait for its messages while nobody owned it: they are to find out.
+        self.queue(mailbox)?.ring_items(u32::MAX);
+        Ok(mailbox)
+    }
+
+    /// `HandedOver` if this member has owned this mailbox and does not any more.
+    fn check_still_owned(&self, (mailbox, word): (Name, RecordWord)) -> Result<()> {
+        let control = self.segment().queue_control(mailbox.index());
+        if control.is_some_and(|control| owner::is_still(&control.owner, word)) {
+            return Ok(());
+        }
+        Err(self.handed_over(mailbox))
+    }
+
+    #[cold]
+    fn handed_over(&self, mailbox: Name) -> Error {
+        let owner = registry::owner_of(self.segment(), mailbox);
+        let pid = owner.and_then(|owner| registry::pid_of(self.segment(), owner)).unwrap_or(0);
+        Error::HandedOver { name: self.spoken_name(mailbox), pid }
+    }
+
+    /// `HandedOver` if the mailbox that this member has owned is another's: it takes nothing, and sends nothing.
+    #[inline]
+    pub(super) fn check_not_deposed(&self) -> Result<()> {
+        self.owned.get().map_or(Ok(()), |owned| self.check_still_owned(owned))
+    }
+
+    /// The same, for one of the queues from which it takes.
+    #[inline]
+    pub(super) fn check_not_deposed_from(&self, queue: Name) -> Result<()> {
+        self.owned.get().filter(|(mailbox, _)| *mailbox == queue).map_or(Ok(()), |owned| self.check_still_owned(owned))
+    }
+
+    /// Why this member may not take from a queue: somebody else who is alive owns it, or it was taken from this member.
+    pub(super) fn other_owner(&self, queue: Name) -> Option<Error> {
+        if let Some(owned) = self.owned.get().filter(|(mailbox, _)| *mailbox == queue) {
+            return self.check_still_owned(owned).err();
+        }
+        let owner = registry::owner_of(self.segment(), queue).filter(|owner| *owner != self.name)?;
+        if registry::is_gone(self.segment(), owner) {
+            return None;
+        }
+        let pid = registry::pid_of(self.segment(), owner).unwrap_or(0);
+        Some(Error::AgentBusy { name: self.spoken_name(queue), pid })
+    }
+
+    pub(super) fn check_owner(&self, queue: Name) -> Result<()> {
+        let Some(owner) = self.other_owner(queue) else { return Ok(()) };
+        self.give_up_rests(queue);
+        Err(owner)
+    }
+
+    /// A message was claimed of a queue: unless that still is this member's to take from, it goes back as if it had not been touched (I39).
+    pub(super) fn check_claim(&self, queue: &Queue<'_>, claimed: Claimed) -> Result<()> {
+        let Some(owner) = self.other_owner(queue.name) else { return Ok(()) };
+        if let Some(ring) = queue.ring(claimed.ring) {
+            wait::ring(ring.room(), 1);
+        }
+        window(129);
+        if claimed.ring == REPLY {
+            // To where the new owner looks for answers.
+            self.put_back_answer(queue, claimed);
+        } else {
+            // What cannot be put back stays in flight with this member, and is given back when it leaves.
+            let _ = self.redeliver(claimed.chunk, claimed.word);
+        }
+        self.give_up_rests(queue.name);
+        Err(owner)
+    }
+
+    pub(super) fn give_up_rests(&self, queue: Name) {
+        for rest in self.take_rests(|of| of == queue) {
+            window(130);
+            let _ = self.redeliver(rest.chunk, rest.word);
+        }
+    }
+
+    fn put_back_answer(&self, queue: &Queue<'_>, claimed: Claimed) {
+        let Claimed { chunk, word, .. } = claimed;
+        if let Err(refused) = self.put_back(queue, Route::put_back(REPLY), chunk, word) {
+            // As any answer for which there is no room.
+            self.drop_letter(queue.name, Claimed { word: refused.word, ..claimed });
+        }
+    }
+}
+
+impl Agent {
+    /// The epoch of its mailbox, a fencing number: see [`Member::epoch`].
+    pub fn epoch(&self) -> u64 {
+        self.member.epoch()
+    }
+}
+
+fn owns_another(name: &str) -> Error {
+    let what = format!("'{name}': this handle owns a mailbox already; attach another for a second one");
+    Error::InvalidArgument { what }
+}
