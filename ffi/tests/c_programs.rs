@@ -158,6 +158,7 @@ programs! {
     payloads,
     send_receive,
     two_processes,
+    versions,
     wrong_thread,
 }
 
