@@ -7,7 +7,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use std::hint::black_box;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use swarmbus_core::{Bus, ContentType, CreateOptions, Error, QueueOptions, SendOptions};
+use swarmbus_core::{AgentState, Bus, ContentType, CreateOptions, Error, QueueOptions, SendOptions, Status};
 
 struct Scratch(Bus);
 
@@ -236,5 +236,27 @@ fn question(criterion: &mut Criterion) {
     answering.join().unwrap();
 }
 
-criterion_group!(operations, there_and_back, small_things, queue_things, question, round_trip, one_way);
+/// What agents say of themselves. *Whole* is a status that fills its board, *short* one of a task and a state.
+fn boards(criterion: &mut Criterion) {
+    let bus = Scratch::new("boards");
+    let (agent, observer) = (bus.0.attach("agent").unwrap(), bus.0.observer().unwrap());
+    let mut group = criterion.benchmark_group("board");
+    let short = Status { state: AgentState::InProgress, task: "count the words".into(), ..Status::default() };
+    let whole = Status { note: "n".repeat(Status::BYTES_MAX - 24 - 3 - 18), ..short.clone() };
+    for (name, status) in [("short", &short), ("whole", &whole)] {
+        group.bench_function(BenchmarkId::new("set a status", name), |bencher| {
+            bencher.iter(|| agent.set_status(status).unwrap());
+        });
+        group.bench_function(BenchmarkId::new("read a status", name), |bencher| {
+            bencher.iter(|| black_box(agent.status().unwrap()));
+        });
+        group.bench_function(BenchmarkId::new("read another's status by name, read-only", name), |bencher| {
+            bencher.iter(|| black_box(observer.status("agent").unwrap()));
+        });
+    }
+    group.bench_function("beat", |bencher| bencher.iter(|| agent.beat().unwrap()));
+    group.finish();
+}
+
+criterion_group!(operations, there_and_back, small_things, queue_things, boards, question, round_trip, one_way);
 criterion_main!(operations);

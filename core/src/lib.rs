@@ -26,6 +26,7 @@ mod error;
 mod name;
 
 pub mod binding;
+pub mod board;
 pub mod glob;
 pub mod keys;
 pub mod layout;
@@ -49,6 +50,8 @@ mod bus;
 #[cfg(not(loom))]
 mod heap;
 #[cfg(not(loom))]
+mod latency;
+#[cfg(not(loom))]
 mod member;
 #[cfg(not(loom))]
 mod message;
@@ -61,6 +64,8 @@ mod registry;
 #[cfg(not(loom))]
 mod segment;
 #[cfg(not(loom))]
+mod status;
+#[cfg(not(loom))]
 mod tap;
 #[cfg(not(loom))]
 mod watcher;
@@ -68,6 +73,8 @@ mod watcher;
 #[cfg(not(loom))]
 pub use bus::{Bus, QueueOptions, connect};
 pub use error::{Error, Result};
+#[cfg(not(loom))]
+pub use latency::LatencyInfo;
 pub use lock::LockMode;
 #[cfg(not(loom))]
 pub use member::{Agent, Answers, Descriptor, LockGuard, Member, RawDescriptor, RawLock, SendOptions, Sources, key_of};
@@ -81,11 +88,13 @@ pub use name::name_matches;
 pub use name::{Address, check_name};
 #[cfg(not(loom))]
 pub use observe::{
-    AgentFilter, AgentInfo, BusInfo, ChunkCounts, ClassInfo, HeapInfo, LaneInfo, LockInfo, MemberInfo, NameInfo,
-    NameKind, Observer, Peeked, QueueInfo,
+    AgentFilter, AgentInfo, BusInfo, ChunkCounts, ClassInfo, CounterInfo, HeapInfo, LaneInfo, Latencies, LatencyKinds,
+    LockInfo, MemberInfo, MemberLatencies, NameInfo, NameKind, Observer, Peeked, QueueInfo, StatusInfo,
 };
 pub use recover::Reaped;
 #[cfg(not(loom))]
 pub use rkyv;
 #[cfg(not(loom))]
 pub use segment::CreateOptions;
+#[cfg(not(loom))]
+pub use status::{AgentState, Status};

@@ -197,7 +197,8 @@ fn reset_entry(segment: &Segment, member: Name) -> Result<()> {
         &counters.refused,
         &counters.sleeps,
     ];
-    for word in words.into_iter().chain(counters).chain(&entry.topics).chain(&entry.spans) {
+    let histograms = segment.board(member.index()).into_iter().flat_map(|board| board.histograms.iter().flatten());
+    for word in words.into_iter().chain(counters).chain(histograms).chain(&entry.topics).chain(&entry.spans) {
         if word.load(Relaxed) != 0 {
             word.store(0, Relaxed);
         }

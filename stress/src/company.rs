@@ -1,16 +1,18 @@
 //! What a peer does besides its rounds, so that the victim meets it wherever its operation leads.
 
 use crate::Result;
+use crate::boards;
 use crate::ledger::Mark::Expendable;
 use crate::scene::{Clerk, patience};
-use crate::victim::{Operation, keyed, locking, owning};
+use crate::victim::{Operation, keyed, locking, owning, speaking};
 use std::time::Duration;
-use swarmbus_core::{Agent, Bus, Lane, LockMode, Member};
+use swarmbus_core::{Agent, Bus, Lane, LockMode, Member, Observer};
 
 /// A peer's part in the operation of its victim.
 pub struct Company {
     operation: Operation,
     asker: Option<Agent>,
+    observer: Observer,
 }
 
 impl Company {
@@ -20,7 +22,11 @@ impl Company {
     /// When an agent that it needs cannot be attached.
     pub fn new(bus: &Bus, operation: Operation) -> Result<Company> {
         let asks = matches!(operation, Operation::Answer | Operation::AnswerFull | Operation::Call);
-        Ok(Company { operation, asker: if asks { Some(bus.attach("asker")?) } else { None } })
+        Ok(Company {
+            operation,
+            asker: if asks { Some(bus.attach("asker")?) } else { None },
+            observer: bus.observer()?,
+        })
     }
 
     /// Does it once.
@@ -93,6 +99,19 @@ impl Company {
                     if let Some((number, message)) = owning::take(clerk, &owner)? {
                         clerk.release(number, message)?;
                     }
+                }
+                Ok(())
+            }
+            _ if self.operation.speaks() => {
+                for info in self.observer.statuses("speaker-*") {
+                    boards::number_of(&self.observer.status(&info.agent)?.ok_or("a status is gone")?)?;
+                }
+                // After its victim, who is to find the board as nobody has used it.
+                if odd
+                    && self.observer.status(&boards::speaker(0)).ok().flatten().is_some()
+                    && let Some(agent) = speaking::attach(member.bus(), 0)?
+                {
+                    speaking::say(clerk, &agent, 0)?;
                 }
                 Ok(())
             }

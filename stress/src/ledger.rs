@@ -45,6 +45,10 @@ pub enum Event {
     Deposed,
     /// It did what it was told and was not killed: shared writes and windows passed.
     Survived(u64, Vec<u32>),
+    /// The speaker of this number is about to set a status.
+    Saying(u64, u64),
+    /// It has set it.
+    Said(u64, u64),
     /// What it has consumed in all, where a line for each message would be too much.
     Consumed(Tally),
 }
@@ -118,6 +122,8 @@ impl fmt::Display for Event {
                 write!(f, "survived {writes}")?;
                 windows.iter().try_for_each(|window| write!(f, " {window}"))
             }
+            Event::Saying(who, number) => write!(f, "saying {who} {number}"),
+            Event::Said(who, number) => write!(f, "said {who} {number}"),
             Event::Consumed(Tally { messages, sum, squares, redeliveries }) => {
                 write!(f, "consumed {messages} {sum} {squares} {redeliveries}")
             }
@@ -160,6 +166,8 @@ impl Event {
             ("survived", [writes, windows @ ..]) => {
                 Event::Survived(*writes, windows.iter().map(|window| *window as u32).collect())
             }
+            ("saying", [who, number]) => Event::Saying(*who, *number),
+            ("said", [who, number]) => Event::Said(*who, *number),
             ("consumed", &[messages, sum, squares, redeliveries]) => {
                 Event::Consumed(Tally { messages, sum, squares, redeliveries })
             }
@@ -196,6 +204,8 @@ mod tests {
             Event::Purged(16),
             Event::Locked(17, 18, true),
             Event::Unlocking(19, 20),
+            Event::Saying(17, 18),
+            Event::Said(19, 20),
             Event::Consumed(Tally { messages: 1, sum: 2, squares: 4, redeliveries: 0 }),
         ];
         for event in events {

@@ -5,6 +5,7 @@
 //! first says in its **ledger**, a file in memory that is no part of the bus. When all is over, the oracle ([`books`]) compares the
 //! ledgers with what is left on the bus: nothing lost, nothing twice, nothing leaked.
 
+pub mod boards;
 pub mod books;
 pub mod clerk;
 pub mod company;

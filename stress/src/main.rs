@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use swarmbus_stress::crash::Point;
 use swarmbus_stress::victim::{Operation, Orders};
-use swarmbus_stress::{Result, contention, flow, handover, kills, peer, space, victim, wakes, workload};
+use swarmbus_stress::{Result, boards, contention, flow, handover, kills, peer, space, victim, wakes, workload};
 
 #[derive(Parser)]
 #[command(about = "Kills real processes and checks that nothing is lost")]
@@ -136,6 +136,20 @@ enum Verb {
         #[arg(long)]
         workers: usize,
     },
+    /// Set statuses until told to end, or killed.
+    #[command(hide = true)]
+    Say {
+        #[arg(long)]
+        bus: String,
+        #[arg(long)]
+        name: String,
+        #[arg(long)]
+        first: u64,
+        #[arg(long)]
+        turns: u64,
+        #[arg(long)]
+        booked: bool,
+    },
     /// Run out of memory on a small /dev/shm of this process' own.
     #[command(hide = true)]
     SmallTmpfs,
@@ -179,6 +193,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Flow { bus, first, count } => flow::flow(&bus, first, count),
         Verb::Tell { bus, queue, first, burst } => wakes::tell(&bus, &queue, first, burst),
         Verb::Listen { bus, queue } => wakes::listen(&bus, &queue),
+        Verb::Say { bus, name, first, turns, booked } => boards::say(&bus, &name, first, turns, booked),
         Verb::Consume { bus } => flow::consume(&bus),
         Verb::Contend { bus, ledger, worker, workers } => contention::work(&bus, &ledger, worker, workers),
         Verb::SmallTmpfs => space::run_out(),

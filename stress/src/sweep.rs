@@ -1,6 +1,7 @@
 //! Kills one operation everywhere: in every crash window and before every shared write, alone and next to a busy peer.
 
 use crate::Result;
+use crate::boards;
 use crate::books::{Balance, Books};
 use crate::crash::Point;
 use crate::killer::Process;
@@ -91,6 +92,9 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::StandBy, &[9, 24, 25, 26, 31, 32, 33, 34, 35]),
     (Operation::TakeRole, &[27, 28, 29, 30]),
     (Operation::ReapOwners, &[1, 2, 3, 4, 5, 6, 9, 10, 39, 40, 41, 42, 43, 44, 128]),
+    (Operation::SetStatus, &[120, 121, 122, 123]),
+    (Operation::SetStatusAgain, &[122, 123]),
+    (Operation::SetStatusAfter, &[121, 122, 123]),
     (Operation::Create, &[45, 46, 47]),
     (Operation::Destroy, &[9, 48, 49]),
 ];
@@ -223,10 +227,13 @@ impl Case<'_> {
         let mut peer = if self.contended { Some(self.start_peer(&scene)?) } else { None };
         let (trace, mut victim) = self.victim(&scene)?;
         reap_all(&scene, &member)?;
+        let mut spoken = vec![victim.events()?];
         if let Some(peer) = &mut peer {
             peer.stop()?;
             books.add(&peer.events()?);
+            spoken.push(peer.events()?);
         }
+        boards::check(&scene, &spoken)?;
         if self.operation.is_keyed() {
             keyed::send_again(&mut clerk, &member, &victim.events()?)?;
         }

@@ -303,6 +303,6 @@ fn start_listener(program: &Path, scene: &Scene, queues: &[String]) -> Result<Pr
     Process::start(program, &arguments.into_iter().chain(queues).collect::<Vec<String>>())
 }
 
-fn ledger() -> Result<std::fs::File> {
+pub(crate) fn ledger() -> Result<std::fs::File> {
     Ok(std::io::stdout().as_fd().try_clone_to_owned()?.into())
 }

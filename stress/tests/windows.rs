@@ -100,6 +100,9 @@ sweeps! {
     stand_by: StandBy,
     take_role: TakeRole,
     reap_owners: ReapOwners,
+    set_status: SetStatus,
+    set_status_again: SetStatusAgain,
+    set_status_after: SetStatusAfter,
     create: Create,
     destroy: Destroy,
 }

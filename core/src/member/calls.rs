@@ -10,6 +10,7 @@
 use super::waiting::Source;
 use super::{Agent, Member, SendOptions};
 use crate::error::{Error, Result};
+use crate::latency::Latency;
 use crate::layout::REPLY;
 use crate::message::{ContentType, Lane, Loan, Message, MessageId, Part, RawMessage, Schema, archive};
 use crate::platform::clock;
@@ -81,7 +82,10 @@ impl Agent {
         let spent = Duration::from_nanos(clock::monotonic_ns().saturating_sub(started_ns));
         let left = options.timeout.map(|timeout| timeout.saturating_sub(spent));
         match answers.next_until(left, interrupted)? {
-            Some(answer) if !answer.more_follows() => Ok(answer),
+            Some(answer) if !answer.more_follows() => {
+                self.member.measured_since(Latency::Coordination, started_ns);
+                Ok(answer)
+            }
             Some(part) => {
                 self.member.drop_answer(part);
                 Err(Error::BrokenAnswer {
@@ -168,6 +172,7 @@ impl<'a> Answers<'a> {
     ) -> Result<Option<Message<'a>>> {
         let Some(expected) = self.expected() else { return Ok(None) };
         let part = self.agent.answer_to(self.question, timeout, interrupted)?;
+        self.agent.member.counted_received(part.len());
         let (found, more) = (part.part(), part.more_follows());
         if found != expected {
             self.agent.member.drop_answer(part);
@@ -341,7 +346,10 @@ impl Member {
         let mut word = raw.word;
         let sent = self.write_header(raw.chunk, raw.capacity, &options).and_then(|id| {
             self.flag(raw.chunk, flags);
-            self.enqueue(to, route, (raw.chunk, &mut word), &mut [], timeout, interrupted).map(|()| id)
+            self.enqueue(to, route, (raw.chunk, &mut word), &mut [], timeout, interrupted)
+                .inspect_err(|_| self.counted_refused())?;
+            self.counted_sent(1, raw.capacity, id);
+            Ok(id)
         });
         sent.inspect_err(|_: &Error| self.give_back(raw.chunk, word, ChunkState::Held))
     }

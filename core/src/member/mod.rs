@@ -7,11 +7,13 @@ mod dead_letters;
 mod descriptor;
 mod keyed;
 pub(crate) mod locks;
+mod metrics;
 mod owning;
 mod receiving;
 mod roles;
 mod sending;
 mod sources;
+pub(crate) mod status;
 mod taps;
 mod thread;
 mod typed;
@@ -77,6 +79,7 @@ pub struct Member {
     lengths: Lengths,
     /// The entry of the lock table that it used last.
     last_lock: Cell<u32>,
+    metrics: metrics::Metrics,
     /// What event loops watch for it.
     watched: RefCell<Vec<Weak<Watched>>>,
 }
@@ -113,6 +116,7 @@ impl Member {
             room_ns: Cell::new(0),
             rests: RefCell::default(),
             questions: RefCell::default(),
+            metrics: metrics::Metrics::of(bus.segment(), name),
             known_heads: std::array::from_fn(|_| (Cell::new(u64::MAX), Cell::new(0))),
             lengths: Lengths::default(),
             last_lock: Cell::new(0),

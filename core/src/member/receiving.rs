@@ -119,6 +119,7 @@ impl Member {
                 continue;
             }
             self.taken.set(self.taken.get().wrapping_add(1));
+            self.counted_received(message.len());
             return Ok(Some(message));
         }
         match self.other_owner(queue.name) {
@@ -236,6 +237,10 @@ impl Member {
         }
         let counted = deliveries & !0xffff_ffff | (deliveries as u32).saturating_add(1) as u64;
         header.deliveries.store(counted, Relaxed);
+        let sent_ns = header.sent_ns.load(Relaxed);
+        if sent_ns != 0 {
+            self.measured_taken(chunk, word, sent_ns, deliveries & 0xffff_ffff == 0);
+        }
         window(15);
         Ok(Some(Message::new(self, RawMessage { data, length, chunk, word })))
     }

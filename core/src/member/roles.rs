@@ -22,7 +22,7 @@ impl Agent {
     /// [`Bus::stand_by`](crate::Bus::stand_by) or [`Bus::take_over`](crate::Bus::take_over).
     ///
     /// # Errors
-    /// `InvalidName`, `TooManyAgents` (no room for another queue), `OutOfMemory`, `HandedOver`, `Closed`, `Forked`.
+    /// `InvalidName`, `InvalidArgument` (no room on its board: its status is too long), `TooManyAgents` (no room for another queue), `OutOfMemory`, `HandedOver`, `Closed`, `Forked`.
     pub fn take_role(&self, role: &str) -> Result<()> {
         self.member.check()?;
         self.member.check_not_deposed()?;
@@ -30,7 +30,7 @@ impl Agent {
         let queue = registry::declare(self.member.segment(), self.member.name(), &queue, &QueueOptions::default())?;
         if !self.roles.borrow().contains(&queue) {
             self.roles.borrow_mut().push(queue);
-            self.publish_roles()?;
+            self.publish_roles().inspect_err(|_| self.roles.borrow_mut().retain(|other| *other != queue))?;
         }
         Ok(())
     }
@@ -38,7 +38,7 @@ impl Agent {
     /// Gives a role up. What it has taken for that role and not released stays its own. `false`: it did not have it.
     ///
     /// # Errors
-    /// `InvalidName`, `Closed`, `Forked`.
+    /// `InvalidName`, `HandedOver`, `Closed`, `Forked`.
     pub fn drop_role(&self, role: &str) -> Result<bool> {
         self.member.check()?;
         let Some(queue) = registry::look_up(self.member.segment(), &queue_of_role(role)?) else { return Ok(false) };
@@ -61,7 +61,7 @@ impl Agent {
     /// Says what this agent is or has, for who looks for such agents. Replaces what it said before.
     ///
     /// # Errors
-    /// `InvalidName` (tags are written as names are), `Closed`, `Forked`.
+    /// `InvalidName` (tags are written as names are), `InvalidArgument` (no room on its board), `OutOfMemory`, `HandedOver`, `Closed`, `Forked`.
     pub fn set_tags(&self, tags: &[&str]) -> Result<()> {
         self.member.check()?;
         tags.iter().try_for_each(|tag| check_name(tag))?;
@@ -71,8 +71,8 @@ impl Agent {
                 unique.push((*tag).to_owned());
             }
         }
-        self.tags.replace(unique);
-        self.publish_roles()
+        let before = self.tags.replace(unique);
+        self.publish_roles().inspect_err(|_| drop(self.tags.replace(before)))
     }
 
     /// Its tags.
@@ -80,9 +80,9 @@ impl Agent {
         self.tags.borrow().clone()
     }
 
-    /// Tells others about roles and tags.
+    /// Tells others about roles and tags: they stand on its board.
     fn publish_roles(&self) -> Result<()> {
-        Ok(())
+        self.update_status(|_| ())
     }
 
     /// Its mailbox and the queues of its roles.

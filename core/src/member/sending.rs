@@ -168,7 +168,9 @@ impl Member {
         for (loan, (_, word)) in loans.iter_mut().skip(1).zip(rest) {
             loan.word = word;
         }
-        if sent? {
+        if sent.inspect_err(|_| self.counted_refused())? {
+            let bytes = loans.iter().map(|loan| loan.capacity).sum();
+            self.counted_sent(ids.len(), bytes, ids[ids.len() - 1]);
             return Ok(ids);
         }
         for loan in loans.iter() {
@@ -202,10 +204,16 @@ impl Member {
         let id = self.write_header(chunk, length, options)?;
         let route = Route::send(options.lane.ring());
         let Some(key) = options.key else {
-            self.enqueue(queue, route, (chunk, word), &mut [], options.timeout, interrupted)?;
+            self.enqueue(queue, route, (chunk, word), &mut [], options.timeout, interrupted)
+                .inspect_err(|_| self.counted_refused())?;
+            self.counted_sent(1, length, id);
             return Ok(id);
         };
-        if self.enqueue_keyed(queue, key, route, (chunk, word), &mut [], options.timeout, interrupted)? {
+        if self
+            .enqueue_keyed(queue, key, route, (chunk, word), &mut [], options.timeout, interrupted)
+            .inspect_err(|_| self.counted_refused())?
+        {
+            self.counted_sent(1, length, id);
             return Ok(id);
         }
         // What it was sent as before nobody remembers; the caller is done with it.
@@ -295,7 +303,7 @@ impl Member {
         header.home.store(sender << 32, Relaxed);
         header.id.store(id.0, Relaxed);
         header.correlation.store(options.correlation, Relaxed);
-        header.sent_ns.store(0, Relaxed);
+        header.sent_ns.store(self.sent_ns(id), Relaxed);
         header.next.store(0, Relaxed);
         let expires_ns = options.time_to_live.map_or(0, from_now_ns);
         header.expires_ns.store(expires_ns, Relaxed);

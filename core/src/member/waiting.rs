@@ -94,6 +94,7 @@ impl Member {
             // Who waits for room may not be told of all of it, and looks more often.
             let nap = if sources.iter().all(|source| source.by_time) { self.nap() } else { NAP };
             let nap = nap.min(self.time_to_due(sources));
+            self.counted(|counters| &counters.sleeps, 1);
             let woken = wait::sleep_any(&tickets, left.map_or(nap, |left| nap.min(Duration::from_nanos(left))));
             window(35);
             if woken != Woken::Look && interrupted() {

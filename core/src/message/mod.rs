@@ -186,6 +186,7 @@ impl<'a> Message<'a> {
     /// [`Error::Forked`] in a child of the process that took it.
     pub fn release(self) -> Result<()> {
         self.member.check_fork()?;
+        self.member.counted_released(self.raw.chunk, self.raw.word);
         self.member.give_back(self.raw.chunk, self.raw.word, ChunkState::InFlight);
         std::mem::forget(self);
         Ok(())
@@ -197,6 +198,7 @@ impl<'a> Message<'a> {
     /// [`Error::Forked`] in a child of the process that took it; `Released`, `Corrupt`.
     pub fn nack(self) -> Result<()> {
         let result = self.member.redeliver(self.raw.chunk, self.raw.word);
+        self.member.counted(|counters| &counters.given_back, result.is_ok() as u64);
         std::mem::forget(self);
         result
     }
@@ -212,6 +214,7 @@ impl<'a> Message<'a> {
         };
         match parked {
             Ok(()) => {
+                self.member.counted(|counters| &counters.given_back, 1);
                 std::mem::forget(self);
                 Ok(())
             }
@@ -340,6 +343,7 @@ impl<'a> Message<'a> {
         let (member, RawMessage { data, length, chunk, word }) = (self.member, self.raw);
         member.check_mine(chunk, word, ChunkState::InFlight)?;
         std::mem::forget(self);
+        member.counted_released(chunk, word);
         let word = release(member.segment(), chunk, word, Some(member.name()));
         Ok(Loan::new(member, RawLoan { data: data.cast_mut(), capacity: length, chunk, word }))
     }
@@ -352,6 +356,7 @@ impl<'a> Message<'a> {
     pub fn forward(mut self, to: &str, timeout: Option<Duration>) -> std::result::Result<(), ForwardError<'a>> {
         match self.try_forward(to, timeout) {
             Ok(()) => {
+                self.member.counted_forwarded(self.raw.length);
                 std::mem::forget(self);
                 Ok(())
             }
@@ -431,7 +436,9 @@ impl Deref for Message<'_> {
 impl Drop for Message<'_> {
     fn drop(&mut self) {
         // A full redelivery ring keeps the message with the member, which tries again; after a fork it is the parent's.
-        let _ = self.member.redeliver(self.raw.chunk, self.raw.word);
+        if self.member.redeliver(self.raw.chunk, self.raw.word).is_ok() {
+            self.member.counted(|counters| &counters.given_back, 1);
+        }
     }
 }
 

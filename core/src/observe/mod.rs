@@ -7,6 +7,11 @@ mod names;
 
 pub use locks::LockInfo;
 pub use names::{AgentFilter, AgentInfo, NameInfo, NameKind};
+mod latencies;
+mod statuses;
+
+pub use latencies::{CounterInfo, Latencies, LatencyKinds, MemberLatencies};
+pub use statuses::StatusInfo;
 
 use crate::error::{Error, Result};
 use crate::layout::{
@@ -137,6 +142,8 @@ pub struct MemberInfo {
     pub held: u64,
     /// Messages in flight with it.
     pub in_flight: u64,
+    /// What it did so far.
+    pub counters: CounterInfo,
 }
 
 /// One ring of a queue.
@@ -279,25 +286,24 @@ impl Observer {
             }
         });
         self.claims()
-            .map(|(index, claim)| {
-                let mailbox = self
-                    .0
-                    .member(index)
-                    .and_then(|entry| entry.mailbox.load(Relaxed).checked_sub(1))
-                    .map(Name::from_bits);
-                let mine =
-                    |queue: &Name| registry::owner_of(&self.0, *queue) == Some(Name::new(index, claim.incarnation()));
-                MemberInfo {
-                    index,
-                    incarnation: claim.incarnation(),
-                    pid: claim.pid(),
-                    state: if claim.state() == ClaimState::Live { "live" } else { "dead" },
-                    agent: mailbox.filter(mine).and_then(|queue| self.0.queue_name(queue)),
-                    held: counts[index as usize].0,
-                    in_flight: counts[index as usize].1,
-                }
+            .map(|(index, claim)| MemberInfo {
+                index,
+                incarnation: claim.incarnation(),
+                pid: claim.pid(),
+                state: if claim.state() == ClaimState::Live { "live" } else { "dead" },
+                agent: self.agent_of(index, claim),
+                held: counts[index as usize].0,
+                in_flight: counts[index as usize].1,
+                counters: self.0.member(index).map_or_else(Default::default, |entry| CounterInfo::of(&entry.counters)),
             })
             .collect()
+    }
+
+    /// The mailbox that a member owns.
+    fn agent_of(&self, index: u16, claim: ClaimWord) -> Option<String> {
+        let mailbox = Name::from_bits(self.0.member(index)?.mailbox.load(Relaxed).checked_sub(1)?);
+        let is_owner = registry::owner_of(&self.0, mailbox) == Some(Name::new(index, claim.incarnation()));
+        self.0.queue_name(mailbox).filter(|_| is_owner)
     }
 
     fn for_each_chunk(&self, mut see: impl FnMut(u32, ChunkWord)) {

@@ -1,6 +1,7 @@
 //! Who and what is there, found by name, tag or role.
 
 use super::Observer;
+use crate::member::status;
 use crate::name::{from_words, name_matches};
 use crate::registry;
 use crate::sync::S6;
@@ -144,6 +145,11 @@ impl Observer {
         registry::pid_of(&self.0, owner)
     }
 
+    /// Whether a mailbox is owned by this member, who lives as far as is known.
+    pub(super) fn is_owned_by(&self, of: Name, member: Name) -> bool {
+        registry::owner_of(&self.0, of) == Some(member) && registry::pid_of(&self.0, member).is_some()
+    }
+
     fn about_name(&self, of: Name, name: String) -> NameInfo {
         NameInfo { kind: self.kind_of(of, &name), owner: self.owner_of(of), name }
     }
@@ -152,6 +158,12 @@ impl Observer {
         let control = self.0.queue_control(of.index());
         // Relaxed: a figure by itself.
         let epoch = control.map_or(0, |control| RecordWord(control.owner.load(Relaxed)).counter());
-        AgentInfo { name, pid: self.owner_of(of), epoch, tags: Vec::new(), roles: Vec::new() }
+        let (pid, said) = (self.owner_of(of), status::read_said(&self.0, of).ok().flatten());
+        let (tags, roles) = said.map_or_else(Default::default, |(status, by)| {
+            // Of roles, those of the owner alone: of one before, the status tells what that had.
+            let roles = if self.is_owned_by(of, by) { status.roles } else { Vec::new() };
+            (status.tags, roles)
+        });
+        AgentInfo { name, pid, epoch, tags, roles }
     }
 }

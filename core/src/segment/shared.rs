@@ -103,6 +103,7 @@ impl Segment {
         let row = &self.roster()[index as usize];
         if row.board.load(S7.acquire()) != 1 {
             self.commit(self.cell_at(index) + BOARD_IN_CELL, PAGE)?;
+            window(120);
             row.board.store(1, S7.release());
         }
         Ok(())

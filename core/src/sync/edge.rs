@@ -68,3 +68,5 @@ pub const S10: Edge = Edge(10);
 pub const S13: Edge = Edge(13);
 /// S14: an entry of the lock table changes → who looks at it: name and ticket are there, and of one that gave way all that was done under its lock.
 pub const S14: Edge = Edge(14);
+/// S15: a word of a board is written, or a version of it published → who reads that finds the words behind the head, and the head behind a word.
+pub const S15: Edge = Edge(15);

@@ -8,6 +8,7 @@ mod check;
 mod tiny;
 
 mod batch;
+mod board;
 mod chunk;
 mod closing;
 mod forward;

@@ -10,6 +10,7 @@ mod operation;
 pub mod owning;
 mod receiving;
 mod sending;
+pub mod speaking;
 mod tapping;
 mod threads;
 mod watching;
@@ -171,6 +172,9 @@ impl Victim {
             O::SendKeyedFull => self.send_keyed_full(),
             O::Tap => self.tap(),
             O::SendTapped => self.send_tapped(),
+            O::SetStatus => self.speak(),
+            O::SetStatusAgain => self.speak_again(),
+            O::SetStatusAfter => self.speak_after(),
             O::Join => {
                 let member = self.armed(|_| Ok(bus.join()?))?;
                 drop(member);

@@ -160,6 +160,12 @@ pub enum Operation {
     TakeRole,
     /// Reap processes that died while a mailbox changed hands.
     ReapOwners,
+    /// Set the first status of an agent.
+    SetStatus,
+    /// Set a further status.
+    SetStatusAgain,
+    /// Set a status of an agent that had another owner before.
+    SetStatusAfter,
     /// Create a bus.
     Create,
     /// Destroy a bus.
@@ -244,6 +250,11 @@ impl Operation {
     pub(crate) fn changes_hands(self) -> bool {
         use Operation::{Deposed, ReapOwners, ReceiveAnothers, StandBy, TakeOver, TakeRole};
         matches!(self, TakeOver | Deposed | ReceiveAnothers | StandBy | TakeRole | ReapOwners)
+    }
+
+    /// Whether it sets statuses.
+    pub(crate) fn speaks(self) -> bool {
+        matches!(self, Operation::SetStatus | Operation::SetStatusAgain | Operation::SetStatusAfter)
     }
 
     /// Whether its messages have keys.
