@@ -265,6 +265,22 @@ fn the_dead_let_go_and_the_stopped_do_not() {
 }
 
 #[test]
+fn who_is_stopped_keeps_its_place() {
+    let bus = TestBus::new("stopped");
+    let member = bus.join().unwrap();
+    let held = member.lock("x", Exclusive, None).unwrap();
+    let mut waiter = actor::spawn("want x", bus.name());
+    until(&bus, |locks| waiting(locks) == 1);
+    let signal = |signal| kill(Pid::from_raw(waiter.id() as i32), signal).unwrap();
+    signal(Signal::SIGSTOP);
+    held.release().unwrap();
+    assert!(member.try_lock("x", Shared).unwrap().is_none(), "it is not dead");
+    signal(Signal::SIGCONT);
+    drop(member.lock("x", Shared, HANGS).unwrap());
+    assert!(waiter.wait().unwrap().success());
+}
+
+#[test]
 fn a_copy_of_the_file_shows_locks() {
     let bus = TestBus::new("copy");
     let agent = bus.attach("alice").unwrap();

@@ -31,7 +31,8 @@ impl Member {
     /// supervisor, within seconds by those who wait. A process that is stopped (SIGSTOP, a debugger) is not dead: it keeps its locks and its place, and those behind wait
     /// until they have waited long enough. Whoever was thought dead by something outside the bus is told by the [fencing token](LockGuard::token).
     ///
-    /// A member may have many locks. Two that each want what the other has wait until a deadline: give one, or take locks in one order.
+    /// A member may have many locks. Who has one and asks for another waits behind those who asked before, also behind who waits for the first one; and two may
+    /// each want what the other has. Both end by a deadline only: give one, or take what you need by one pattern, or in an order that all keep to.
     ///
     /// # Errors
     /// `Locked` when the time is up: who stands in the way (a holder, or else who waits in front; with a timeout of zero also if it has only just begun to ask).
