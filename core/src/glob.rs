@@ -46,6 +46,13 @@ pub fn is_pattern(name: &str) -> bool {
     name.contains(['*', '?', '['])
 }
 
+/// Whether two names begin alike, as far as both are plain text. If not, they have no name in common.
+pub fn begin_alike(one: &str, other: &str) -> bool {
+    let plain = |name: &str| name.find(['*', '?', '[']).unwrap_or(name.len());
+    let both = plain(one).min(plain(other));
+    one.as_bytes()[..both] == other.as_bytes()[..both]
+}
+
 /// A name, ready to be compared.
 #[derive(Clone, Debug)]
 pub struct Pattern(Vec<Token>);
@@ -86,11 +93,6 @@ impl Pattern {
 
     /// Whether there is a name that both stand for. Takes as many steps as the product of their lengths at most.
     pub fn meets(&self, other: &Pattern) -> bool {
-        let plain = |pair: &(&Token, &Token)| matches!(pair, (Token::Char(_), Token::Char(_)));
-        let differs = |(one, other)| matches!((one, other), (&Token::Char(one), &Token::Char(other)) if one != other);
-        if self.0.iter().zip(&other.0).take_while(plain).any(differs) {
-            return false;
-        }
         // Both read one name, character by character. A pair of places is reached from pairs that are not behind it in either pattern, so one
         // pass in order finds all of them.
         let width = other.0.len() + 1;
@@ -140,7 +142,11 @@ impl Pattern {
 
 /// Whether there is a name that both names stand for.
 pub fn intersects(one: &str, other: &str) -> bool {
-    if is_pattern(one) || is_pattern(other) { Pattern::new(one).meets(&Pattern::new(other)) } else { one == other }
+    if is_pattern(one) || is_pattern(other) {
+        begin_alike(one, other) && Pattern::new(one).meets(&Pattern::new(other))
+    } else {
+        one == other
+    }
 }
 
 #[cfg(all(test, not(loom)))]

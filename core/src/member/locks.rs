@@ -3,7 +3,7 @@
 use super::Member;
 use super::sending::from_now_ns;
 use crate::error::{Error, Result};
-use crate::glob::{Pattern, is_pattern};
+use crate::glob::{Pattern, begin_alike, is_pattern};
 use crate::layout::{LOCK_NAME_MAX, LOCK_NAME_WORDS, LOCKS, LockEntry};
 use crate::lock::{Ahead, Label, LockMode, LockState, LockWord, Overwritten, Place};
 use crate::name;
@@ -232,7 +232,8 @@ impl<'a> Wanted<'a> {
             segment.header().corrupt.fetch_add(1, Relaxed);
             return false;
         };
-        self.pattern.get_or_init(|| Pattern::new(self.name)).meets(&Pattern::new(&other))
+        begin_alike(self.name, &other)
+            && self.pattern.get_or_init(|| Pattern::new(self.name)).meets(&Pattern::new(&other))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who has and who wants locks.
 
 use super::Observer;
-use crate::glob::Pattern;
+use crate::glob::intersects;
 use crate::layout::LockEntry;
 use crate::lock::{LockMode, LockState, LockWord};
 use crate::member::locks::{agent_of, name_of};
@@ -39,7 +39,6 @@ struct Row {
     token: u64,
     since_ns: u64,
     name: String,
-    pattern: Pattern,
 }
 
 impl Row {
@@ -57,7 +56,7 @@ impl Row {
             let name = name_of(entry);
             if entry.word.load(S14.acquire()) == word.0 {
                 let name = name?;
-                return Some(Row { pattern: Pattern::new(&name), word, ticket, token, since_ns, name });
+                return Some(Row { word, ticket, token, since_ns, name });
             }
         }
         None
@@ -65,7 +64,7 @@ impl Row {
 
     fn is_behind(&self, other: &Row) -> bool {
         let exclusive = [self, other].iter().any(|row| row.word.mode() == LockMode::Exclusive);
-        other.ticket < self.ticket && exclusive && self.pattern.meets(&other.pattern)
+        other.ticket < self.ticket && exclusive && intersects(&self.name, &other.name)
     }
 }
 
@@ -79,8 +78,7 @@ impl Observer {
     pub fn locks_on(&self, pattern: &str) -> Vec<LockInfo> {
         let mut rows: Vec<Row> = self.0.locks().committed().iter().filter_map(Row::of).collect();
         rows.sort_by_key(|row| row.ticket);
-        let wanted = Pattern::new(pattern);
-        let shown = rows.iter().filter(|row| wanted.meets(&row.pattern));
+        let shown = rows.iter().filter(|row| intersects(pattern, &row.name));
         shown.map(|row| self.lock_info(row, &rows)).collect()
     }
 
