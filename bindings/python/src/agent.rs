@@ -89,10 +89,11 @@ impl Agent {
 
     /// Send a copy of `data` to a mailbox or queue; returns the message's id.
     ///
-    /// `data` is any C-contiguous buffer: bytes, bytearray, memoryview, array, NumPy array. With the queue full,
+    /// `data` is any C-contiguous buffer: bytes, bytearray, memoryview, array, NumPy array; or a dict or list, which is
+    /// sent as JSON. `content` tells the receiver what the bytes are ("bytes", "json", "rkyv"). With the queue full,
     /// `timeout=None` waits for room, a number waits that many seconds, 0 raises Full at once.
     /// Raises UnknownAgent, Full, Closed, TooLarge, OutOfMemory.
-    #[pyo3(signature = (to, data, *, lane="normal", timeout=None, correlation=0, content="bytes"))]
+    #[pyo3(signature = (to, data, *, lane="normal", timeout=None, correlation=0, content=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of the Python face")]
     fn send(
         &self,
@@ -102,11 +103,11 @@ impl Agent {
         lane: &str,
         timeout: Option<f64>,
         correlation: u64,
-        content: &str,
+        content: Option<&str>,
     ) -> PyResult<u64> {
         let agent = self.handle.agent(py)?;
+        let (payload, content) = Payload::with_content(data, content)?;
         let options = send_options(py, lane, timeout, correlation, content)?;
-        let payload = Payload::of(data)?;
         let bytes = payload.bytes();
         let name = name_on(py, self.handle.bus(), to)?;
         let to = name.as_deref().unwrap_or(to);

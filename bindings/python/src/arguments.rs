@@ -5,7 +5,7 @@ use std::time::Duration;
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString};
 use swarmbus_core::{Address, Bus, ContentType, Lane, SendOptions};
 
 use crate::error::{Raise, invalid_argument};
@@ -19,13 +19,13 @@ pub fn send_options(
     lane: &str,
     timeout: Option<f64>,
     correlation: u64,
-    content: &str,
+    content: ContentType,
 ) -> PyResult<SendOptions> {
     Ok(SendOptions {
         lane: self::lane(py, lane)?,
         timeout: self::timeout(py, timeout)?,
         correlation,
-        content: self::content(py, content)?,
+        content,
         ..SendOptions::default()
     })
 }
@@ -53,7 +53,8 @@ fn lane(py: Python<'_>, text: &str) -> PyResult<Lane> {
     })
 }
 
-fn content(py: Python<'_>, text: &str) -> PyResult<ContentType> {
+/// What the bytes of a message are.
+pub fn content(py: Python<'_>, text: &str) -> PyResult<ContentType> {
     if text == "bytes" {
         return Ok(ContentType::Bytes);
     }
@@ -146,6 +147,27 @@ pub enum Payload<'py> {
 }
 
 impl<'py> Payload<'py> {
+    /// What `send` sends, and what it says of it: a dict or list is written as JSON, a buffer is bytes unless the caller says otherwise.
+    pub fn with_content(data: &Bound<'py, PyAny>, content: Option<&str>) -> PyResult<(Payload<'py>, ContentType)> {
+        let py = data.py();
+        if !(data.is_instance_of::<PyDict>() || data.is_instance_of::<PyList>()) {
+            return Ok((Payload::of(data)?, self::content(py, content.unwrap_or("bytes"))?));
+        }
+        if let Some(other) = content.filter(|content| *content != "json") {
+            let kind = data.get_type().name()?;
+            return Err(invalid_argument(
+                py,
+                format!("content={other:?} does not fit: a {kind} is sent as \"json\", which is the default for it"),
+            ));
+        }
+        let options = PyDict::new(py);
+        options.set_item("ensure_ascii", false)?;
+        options.set_item("allow_nan", false)?;
+        options.set_item("separators", (",", ":"))?;
+        let text = py.import("json")?.call_method("dumps", (data,), Some(&options))?;
+        Ok((Payload::Bytes(text.call_method0("encode")?.cast_into()?), ContentType::Json))
+    }
+
     /// Borrows `data`; text and everything else without a buffer is refused with a hint.
     pub fn of(data: &Bound<'py, PyAny>) -> PyResult<Payload<'py>> {
         if let Ok(bytes) = data.cast::<PyBytes>() {
@@ -153,14 +175,14 @@ impl<'py> Payload<'py> {
         }
         if data.is_instance_of::<PyString>() {
             return Err(PyTypeError::new_err(
-                "a message is bytes, not str: encode the text first, for example text.encode()",
+                "a message is bytes, not str: encode the text first, for example text.encode(), or put it in a dict",
             ));
         }
         let py = data.py();
         let Ok(buffer) = PyUntypedBuffer::get(data) else {
             let kind = data.get_type().name()?;
             return Err(PyTypeError::new_err(format!(
-                "a message is bytes or another buffer (bytearray, memoryview, array, NumPy array), not {kind}"
+                "a message is bytes or another buffer (bytearray, memoryview, array, NumPy array), or a dict or list, not {kind}"
             )));
         };
         if !buffer.is_c_contiguous() {

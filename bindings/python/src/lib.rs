@@ -33,6 +33,12 @@ mod _swarmbus {
     use crate::message::Message;
     use pyo3::prelude::*;
 
+    /// The id of the schema that has a name, as ``"acme.task/1"``: what ``Message.schema`` says of its messages.
+    #[pyfunction]
+    fn schema_id(name: &str) -> u64 {
+        swarmbus_core::schema_id(name)
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::handle::watch_forks();

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
 use swarmbus_core::{Error, Loan as CoreLoan, MessageId, PublishError, RawLoan, SendOptions};
 
-use crate::arguments::{name_on, send_options};
+use crate::arguments::{self, name_on, send_options};
 use crate::error::{Raise, exception, invalid_argument, views_held};
 use crate::handle::{Carry, Confined, Handle, Left, lock};
 
@@ -160,6 +160,7 @@ impl Loan {
         content: &str,
     ) -> PyResult<u64> {
         let agent = self.handle.agent(py)?;
+        let content = arguments::content(py, content)?;
         let options = send_options(py, lane, timeout, correlation, content)?;
         let name = name_on(py, self.handle.bus(), to)?;
         let length = length.unwrap_or(self.capacity);

@@ -4,13 +4,14 @@ use std::ffi::c_int;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use pyo3::exceptions::{PyRecursionError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
-use swarmbus_core::{ContentType, Lane, Message as CoreMessage, RawMessage};
+use swarmbus_core::{ContentType, Error, Lane, Message as CoreMessage, RawMessage};
 
 use crate::arguments::COPY_UNDER_LOCK_BYTES;
-use crate::error::{Raise, exception, views_held};
+use crate::error::{Raise, exception, mirror, views_held};
 use crate::handle::{Carry, Fate, Handle, Left, end_message, lock};
 
 /// What changes in a message's life.
@@ -41,6 +42,7 @@ pub struct Message {
     deliveries: u32,
     correlation: u64,
     content: ContentType,
+    schema: Option<u64>,
 }
 
 impl Message {
@@ -54,6 +56,7 @@ impl Message {
             deliveries: message.deliveries(),
             correlation: message.correlation(),
             content: message.content(),
+            schema: message.schema(),
             handle: Arc::clone(handle),
             state: Mutex::new(State { raw: Some(Carry(message.into_raw())), views: 0, pending: None, ended: None }),
         }
@@ -166,6 +169,33 @@ impl Message {
         self.content.as_str()
     }
 
+    /// Of an rkyv archive: the id of its schema, as ``swarmbus.schema_id(name)`` tells it. None of other messages. The
+    /// archive is ``msg.data[:-8]``; Python does not look into it.
+    #[getter]
+    fn schema(&self) -> Option<u64> {
+        self.schema
+    }
+
+    /// The text that the bytes are in UTF-8.
+    ///
+    /// Raises WrongType if they are none, or an rkyv archive.
+    fn text<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.get().refuse_archive(slf.py(), "text")?;
+        let bytes = slf.get().__bytes__(slf.py())?;
+        bytes.call_method0("decode").map_err(|error| slf.get().other_than(slf.py(), "text", error))
+    }
+
+    /// The value that the bytes are in JSON. Plain bytes are read as well: the sender need not say that they are JSON.
+    ///
+    /// Raises WrongType if they are none, or an rkyv archive.
+    fn json<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        slf.get().refuse_archive(py, "JSON")?;
+        let bytes = slf.get().__bytes__(py)?;
+        let value = py.import("json")?.call_method1("loads", (bytes,));
+        value.map_err(|error| slf.get().other_than(py, "JSON", error))
+    }
+
     /// Whether it has been released or nacked, or its agent closed.
     #[getter]
     fn released(&self) -> bool {
@@ -275,10 +305,15 @@ impl Message {
             (None, None) => String::new(),
         };
         format!(
-            "<swarmbus.Message {} from {}: {} bytes, lane {}, delivery {}{how}>",
+            "<swarmbus.Message {} from {}: {} bytes{}, lane {}, delivery {}{how}>",
             self.id,
             self.sender.as_deref().map_or("nobody".to_owned(), |name| format!("'{name}'")),
             self.length,
+            match (self.content, self.schema) {
+                (ContentType::Bytes, _) => String::new(),
+                (content, None) => format!(" of {content}"),
+                (content, Some(schema)) => format!(" of {content} {schema:016x}"),
+            },
             self.lane,
             self.deliveries,
         )
@@ -286,6 +321,26 @@ impl Message {
 }
 
 impl Message {
+    fn refuse_archive(&self, py: Python<'_>, asked: &str) -> PyResult<()> {
+        let Some(schema) = self.schema.or_else(|| (self.content == ContentType::Rkyv).then_some(0)) else {
+            return Ok(());
+        };
+        let what = format!("it is an archive of schema {schema:016x}, {} bytes; asked for was {asked}", self.length);
+        Err(mirror(py, &Error::WrongType { what }))
+    }
+
+    /// The same error for text and JSON that is none; what else can happen, such as a lack of memory, stays what it is.
+    fn other_than(&self, py: Python<'_>, asked: &str, error: PyErr) -> PyErr {
+        if !error.is_instance_of::<PyValueError>(py) && !error.is_instance_of::<PyRecursionError>(py) {
+            return error;
+        }
+        let what =
+            format!("its {} bytes of content type {} are no {asked}: {}", self.length, self.content, error.value(py));
+        let wrong = mirror(py, &Error::WrongType { what });
+        wrong.set_cause(py, Some(error));
+        wrong
+    }
+
     fn drop_view(&self) {
         let mut state = lock(&self.state);
         state.views -= 1;

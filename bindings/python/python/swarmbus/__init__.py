@@ -44,7 +44,7 @@ from ._errors import (
     WrongType,
     WrongVersion,
 )
-from ._swarmbus import Agent, Bus, Loan, Message, Messages, __version__, buses, connect, open
+from ._swarmbus import Agent, Bus, Loan, Message, Messages, __version__, buses, connect, open, schema_id
 
 # Most agents never look at a record or a type, and dataclasses and typing take longer to import than all the rest: they
 # come when somebody asks. Type checkers know this constant.
@@ -116,4 +116,5 @@ __all__ = [
     "buses",
     "connect",
     "open",
+    "schema_id",
 ]
