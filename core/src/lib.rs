@@ -80,7 +80,7 @@ pub use lock::LockMode;
 pub use member::{Agent, Answers, Descriptor, LockGuard, Member, RawDescriptor, RawLock, SendOptions, Sources, key_of};
 #[cfg(not(loom))]
 pub use message::{
-    Archiver, BatchError, Checker, ContentType, ForwardError, Lane, Loan, Message, MessageId, NESTING_MAX,
+    Archiver, BatchError, Checker, Checking, ContentType, ForwardError, Lane, Loan, Message, MessageId, NESTING_MAX,
     PublishError, RawLoan, RawMessage, Refusal, Schema, Unarchiver, Writing, schema_id, schema_of,
 };
 #[cfg(not(loom))]

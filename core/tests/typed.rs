@@ -6,7 +6,7 @@ mod common;
 
 use common::{TestBus, at_once};
 use rkyv::{Archive, Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 use swarmbus_core::{
     Bus, ContentType, Error, Loan, Member, Message, NESTING_MAX, RawLoan, Schema, SendOptions, schema, schema_id,
@@ -285,6 +285,28 @@ fn nesting_is_bounded_however_much_is_sent() {
             assert!(said.contains("depth"), "{said}");
             assert!(wrong(message.read::<Node>()).contains("depth"));
         });
+    }
+}
+
+#[derive(Archive, Serialize, Deserialize, Debug, PartialEq)]
+struct Table(HashMap<u32, String>);
+schema!(Table = "test.table/1");
+
+#[test]
+fn tables_can_be_read_and_not_be_viewed() {
+    let (_bus, member) = one_queue("typed-tables");
+    for entries in [0, 1, 2, 15, 16, 100] {
+        let sent = Table((0..entries).map(|n| (n, format!("the text of entry {n}"))).collect());
+        member.send_typed("queue", &sent, &at_once()).unwrap();
+        let message = member.try_receive("queue").unwrap().unwrap();
+        assert_eq!(message.read::<Table>().unwrap(), sent);
+        let viewed = message.view::<Table>().map(|table| table.0.len());
+        if entries == 0 {
+            assert_eq!(viewed, Ok(0));
+        } else {
+            assert!(wrong(viewed).contains("BTreeMap"));
+        }
+        message.release().unwrap();
     }
 }
 

@@ -6,7 +6,7 @@ mod common;
 use common::{TestBus, at_once};
 use proptest::prelude::*;
 use rkyv::{Archive, Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hint::black_box;
 use std::sync::Mutex;
 use swarmbus_core::{ContentType, Error, Member, Message, Schema, SendOptions, schema};
@@ -30,8 +30,6 @@ struct Everything {
     text: String,
     kinds: Vec<Kind>,
     map: BTreeMap<String, Vec<u8>>,
-    /// Not to be looked up in: see `docs/trust.md`.
-    table: HashMap<u32, String>,
     maybe: Option<Box<str>>,
     fixed: [u16; 3],
     real: f64,
@@ -39,7 +37,21 @@ struct Everything {
     within: Vec<Everything>,
 }
 
-schema!(Kind = "test.kind/1", Everything = "test.everything/1", Wrapped = "test.wrapped/1");
+schema!(Kind = "test.kind/1", Everything = "test.everything/1", Wrapped = "test.wrapped/1", Tables = "test.tables/1",);
+
+/// What can be read, and viewed only while it is empty.
+#[derive(Archive, Serialize, Deserialize, Debug, Clone, PartialEq)]
+struct Tables {
+    numbers: HashMap<u32, String>,
+    texts: HashSet<String>,
+}
+
+fn tables(seed: u64) -> Tables {
+    Tables {
+        numbers: (0..seed as u32 % 40).map(|n| (n, format!("the value of number {n}"))).collect(),
+        texts: (0..seed % 19).map(|n| format!("text {n} of a table")).collect(),
+    }
+}
 
 #[derive(Archive, Serialize, Deserialize, Debug, Clone)]
 struct Wrapped(Option<Kind>);
@@ -56,7 +68,6 @@ fn everything(seed: u64, depth: u32) -> Everything {
         text: "short".into(),
         kinds: kinds.into_iter().cycle().take(seed as usize % 9).collect(),
         map: (0..seed % 23).map(|n| (format!("the key of number {n}"), vec![n as u8; n as usize])).collect(),
-        table: (0..seed as u32 % 40).map(|n| (n, format!("the value of number {n}"))).collect(),
         maybe: seed.is_multiple_of(3).then(|| "perhaps a text, perhaps none".into()),
         fixed: [1, 2, 3],
         real: seed as f64,
@@ -78,12 +89,11 @@ fn look_at(one: &ArchivedEverything) -> u64 {
     let map: usize =
         one.map.iter().map(|(key, bytes)| key.chars().count() + bytes.iter().filter(|b| **b > 1).count()).sum();
     let found = (0..23).filter(|n| one.map.get(format!("the key of number {n}").as_str()).is_some()).count();
-    let table: usize = one.table.iter().map(|(key, text)| key.to_native() as usize % 7 + text.chars().count()).sum();
     let maybe = one.maybe.as_ref().map_or(0, |text| text.chars().count());
     let within = one.within.iter().map(look_at).fold(0, u64::wrapping_add);
     let fixed: u64 = one.fixed.iter().map(|n| u64::from(n.to_native())).sum();
     let plain = one.wide.to_native() as u64 ^ one.real.to_native().to_bits();
-    let lengths = map + found + table + maybe + one.text.chars().count();
+    let lengths = map + found + maybe + one.text.chars().count();
     (lengths as u64 + fixed) ^ kinds ^ plain ^ within
 }
 
@@ -103,6 +113,10 @@ fn ask(message: &Message<'_>) {
     assert_eq!(outcome(viewed), outcome(read), "in place and copied are the same");
     let viewed = message.view::<Wrapped>().map(|view| view.0.as_ref().map(|kind| black_box(look_at_kind(kind))));
     assert_eq!(outcome(viewed), outcome(message.read::<Wrapped>()), "in place and copied are the same");
+    let read = message.read::<Tables>();
+    let is_empty = read.as_ref().is_ok_and(|read| read.numbers.is_empty() && read.texts.is_empty());
+    assert!(outcome(message.view::<Tables>()) <= is_empty, "nothing can be looked up in a table");
+    outcome(read);
     #[cfg(feature = "serde")]
     outcome(message.json::<serde_json::Value>());
 }
@@ -131,6 +145,9 @@ impl Case {
     }
 
     fn archive(&self, seed: u64, depth: u32) -> Vec<u8> {
+        if depth == 3 {
+            return self.member.loan_typed(&tables(seed)).unwrap().to_vec();
+        }
         self.member.loan_typed(&everything(seed, depth)).unwrap().to_vec()
     }
 }
@@ -143,6 +160,7 @@ fn with_schema(mut payload: Vec<u8>, schema: u8) -> Vec<u8> {
     match schema {
         0 => payload.extend_from_slice(&Everything::ID.to_ne_bytes()),
         1 => payload.extend_from_slice(&Wrapped::ID.to_ne_bytes()),
+        2 => payload.extend_from_slice(&Tables::ID.to_ne_bytes()),
         _ => {}
     }
     payload
@@ -153,7 +171,7 @@ proptest! {
 
     #[test]
     fn bytes_out_of_nowhere(
-        payloads in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..600), 0u8..3, content()), 30)
+        payloads in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..600), 0u8..4, content()), 30)
     ) {
         let case = Case::new();
         for (payload, schema, content) in payloads {
@@ -164,7 +182,7 @@ proptest! {
     /// Small numbers make plausible lengths and offsets.
     #[test]
     fn words_that_could_be_lengths_and_offsets(
-        payloads in prop::collection::vec((prop::collection::vec(-600i32..600, 0..150), 0u8..2), 30)
+        payloads in prop::collection::vec((prop::collection::vec(-600i32..600, 0..150), 0u8..3), 30)
     ) {
         let case = Case::new();
         for (words, schema) in payloads {
@@ -176,7 +194,7 @@ proptest! {
     #[test]
     fn flipped_bits(
         seed in 0u64..1000,
-        depth in 0u32..3,
+        depth in 0u32..4,
         flips in prop::collection::vec(prop::collection::vec((any::<prop::sample::Index>(), 0u8..8), 1..4), 60),
     ) {
         let case = Case::new();
@@ -193,7 +211,7 @@ proptest! {
     #[test]
     fn words_written_over(
         seed in 0u64..1000,
-        depth in 0u32..3,
+        depth in 0u32..4,
         writes in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![-400i32..400, any::<i32>()]), 60),
     ) {
         let case = Case::new();
@@ -227,8 +245,8 @@ proptest! {
 #[test]
 fn each_third_bit_of_an_archive_flipped() {
     let case = Case::new();
-    for seed in [21] {
-        let archive = case.archive(seed, 1);
+    for (seed, depth) in [(21, 1), (37, 3)] {
+        let archive = case.archive(seed, depth);
         for bit in (0..archive.len() * 8).step_by(3) {
             let mut payload = archive.clone();
             payload[bit / 8] ^= 1 << (bit % 8);

@@ -1,14 +1,16 @@
 //! What a member has in its hands: a loan to write, a message to read.
 
+mod checking;
 mod header;
 mod loan;
 mod typed;
 mod writing;
 
+pub use checking::{Checking, NESTING_MAX};
 pub use header::{ContentType, Lane, MessageId};
 pub(crate) use header::{Meta, Part, RING_NAMES};
 pub use loan::{BatchError, Loan, PublishError, RawLoan};
-pub use typed::{Archiver, Checker, NESTING_MAX, Refusal, Schema, Unarchiver, schema_id, schema_of};
+pub use typed::{Archiver, Checker, Refusal, Schema, Unarchiver, schema_id, schema_of};
 pub(crate) use writing::Lengths;
 pub use writing::Writing;
 pub(crate) use writing::archive;
@@ -133,7 +135,7 @@ impl<'a> Message<'a> {
     /// [`Message::read`].
     ///
     /// # Errors
-    /// `WrongType`: it is something else, or its bytes are no such value, or nested deeper than [`NESTING_MAX`].
+    /// `WrongType`: it is something else, or its bytes are no such value, or nested deeper than [`NESTING_MAX`], or there is a hash table in it.
     pub fn view<T: Schema>(&self) -> Result<&T::Archived> {
         typed::view::<T>(self.content(), self.data())
     }
@@ -141,7 +143,7 @@ impl<'a> Message<'a> {
     /// The value in it, copied out first, then checked: whatever its sender does meanwhile, what comes back is a value that was checked.
     ///
     /// # Errors
-    /// As [`Message::view`].
+    /// As [`Message::view`], but hash tables may be in it.
     pub fn read<T: Schema>(&self) -> Result<T>
     where
         T::Archived: rkyv::Deserialize<T, Unarchiver>,

@@ -4,29 +4,24 @@
 //! [`ContentType::Rkyv`]. Payloads lie at multiples of 64 bytes, so an archive is aligned as it was written.
 //!
 //! Nothing here trusts the bytes: content type, length and schema are compared, then rkyv checks every pointer, length and tag that the type has.
-//! What that leaves open of hash tables and of elements without bytes is in `docs/trust.md`.
+//! What that leaves open is in `docs/trust.md`.
 
+use super::checking::Checking;
 use super::header::ContentType;
 use super::writing::Writing;
 use crate::error::{Error, Result};
 use crate::name;
 use crate::sync::Word;
-use rkyv::api::low::{LowDeserializer, LowSerializer, LowValidator, deserialize};
-use rkyv::api::{access_pos_with_context, root_position};
+use rkyv::api::low::{LowDeserializer, LowSerializer, deserialize};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::primitive::{ArchivedU32, ArchivedUsize};
-use rkyv::rancor::{Source, Trace};
+use rkyv::rancor::{Source, Strategy, Trace};
 use rkyv::ser::allocator::ArenaHandle;
 use rkyv::util::AlignedVec;
-use rkyv::validation::Validator;
-use rkyv::validation::archive::ArchiveValidator;
 use rkyv::{Archive, Deserialize, Portable, Serialize};
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// How deep boxes, lists and maps may be nested in each other in an archive, so that a forged one cannot exhaust the stack of who checks it.
-pub const NESTING_MAX: usize = 128;
 /// Bytes of a schema's id at the end of a payload.
 pub(super) const ID_BYTES: usize = size_of::<u64>();
 /// Where chunks put payloads, and where archives are copied to, bytes.
@@ -35,7 +30,7 @@ const ALIGNMENT: usize = 64;
 /// What writes an archive into shared memory.
 pub type Archiver<'m, 'a> = LowSerializer<Writing<'m>, ArenaHandle<'a>, Refusal>;
 /// What checks an archive.
-pub type Checker<'a> = LowValidator<'a, Refusal>;
+pub type Checker<'a> = Strategy<Checking<'a>, Refusal>;
 /// What makes a value of an archive again.
 pub type Unarchiver = LowDeserializer<Refusal>;
 
@@ -50,10 +45,10 @@ pub type Unarchiver = LowDeserializer<Refusal>;
 /// struct Shared { text: std::rc::Rc<u32> }
 /// schema!(Shared = "doc.shared/1");
 /// ```
-/// Two things a schema can have and should not, since rkyv's check does not see through them when a message is forged:
-/// - `HashMap`, `HashSet`: looking something up in one, in place, may then touch any memory. Use `BTreeMap`, go through all entries, or
-///   [`read`](crate::Message::read) the value.
-/// - lists of elements that archive to nothing (`Vec<()>`): they are as long as their sender says, up to four thousand million, however few bytes came.
+/// Of two things rkyv's check does not see whether they were forged:
+/// - `HashMap`, `HashSet`: a value with one in it that is not empty can be [read](crate::Message::read), but not [viewed](crate::Message::view). Use `BTreeMap`.
+/// - lists of elements that archive to nothing (`Vec<()>`): they are as long as their sender says, up to four thousand million, however few bytes came. Do not
+///   use them.
 pub trait Schema:
     Archive<Archived: Portable + for<'a> CheckBytes<Checker<'a>>> + for<'m, 'a> Serialize<Archiver<'m, 'a>>
 {
@@ -101,15 +96,17 @@ pub fn schema_of(content: ContentType, payload: &[u8]) -> Option<u64> {
 
 /// The value in a payload, in place.
 pub(crate) fn view<T: Schema>(content: ContentType, payload: &[u8]) -> Result<&T::Archived> {
+    const { assert!(FORMAT[1] == b'a', "without rkyv's feature `unaligned`: hash tables are told by their alignment") };
+    check::<T>(content, payload, false)
+}
+
+fn check<T: Schema>(content: ContentType, payload: &[u8], tables: bool) -> Result<&T::Archived> {
     let found = schema_of(content, payload);
     if found != Some(T::ID) {
         return Err(mismatch::<T>(content, payload.len(), found));
     }
     let archive = &payload[..payload.len() - ID_BYTES];
-    let root = root_position::<T::Archived>(archive.len());
-    let mut checker = Validator::new(ArchiveValidator::with_max_depth(archive, NonZeroUsize::new(NESTING_MAX + 1)), ());
-    access_pos_with_context::<T::Archived, _, Refusal>(archive, root, &mut checker)
-        .map_err(|error| malformed::<T>(archive.len(), &error))
+    Checking::access(archive, tables).map_err(|error| malformed::<T>(archive.len(), &error))
 }
 
 /// The value in a payload that its sender may be writing to.
@@ -122,7 +119,7 @@ where
 {
     // SAFETY: as the caller says.
     let copy = unsafe { copy_out(data, length) };
-    let archive = view::<T>(content, &copy)?;
+    let archive = check::<T>(content, &copy, true)?;
     deserialize(archive).map_err(|error| malformed::<T>(length, &error))
 }
 
