@@ -153,34 +153,39 @@ pub(crate) fn from_json<'m, T: serde::Deserialize<'m>>(content: ContentType, pay
     })
 }
 
-/// Why rkyv refused: what was wrong and where, of which it tells much more for deep values.
+/// Why rkyv refused: what was wrong and where, of which it tells much more for deep values. As small as a pointer: every step of a check returns it.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct Refusal(Box<Reason>);
+
+#[derive(Debug)]
+struct Reason {
     text: String,
     is_placed: bool,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0.text)
     }
 }
 
 impl std::error::Error for Refusal {}
 
 impl Trace for Refusal {
+    #[cold]
     fn trace<R: fmt::Debug + fmt::Display + Send + Sync + 'static>(mut self, place: R) -> Refusal {
-        if !self.is_placed {
-            self.text = format!("{}: {place}", self.text);
-            self.is_placed = true;
+        if !self.0.is_placed {
+            self.0.text = format!("{}: {place}", self.0.text);
+            self.0.is_placed = true;
         }
         self
     }
 }
 
 impl Source for Refusal {
+    #[cold]
     fn new<T: std::error::Error + Send + Sync + 'static>(source: T) -> Refusal {
-        Refusal { text: source.to_string(), is_placed: false }
+        Refusal(Box::new(Reason { text: source.to_string(), is_placed: false }))
     }
 }
 

@@ -33,17 +33,30 @@ impl<'m> Writing<'m> {
         Writing { loan, length: 0, member: None, failed: None }
     }
 
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+    /// `false` if it has failed, and [`Writing::failed`] says why. That is apart, since pieces are a few bytes and come by the thousand.
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) -> bool {
         let end = self.length + bytes.len();
-        if end > self.loan.len() {
-            self.grow(end)?;
+        if end > self.loan.len() && !self.has_grown(end) {
+            return false;
         }
         self.loan[self.length..end].copy_from_slice(bytes);
         self.length = end;
-        Ok(())
+        true
     }
 
     #[cold]
+    fn has_grown(&mut self, end: usize) -> bool {
+        self.failed = self.grow(end).err();
+        self.failed.is_none()
+    }
+
+    /// Why nothing more could be put.
+    #[cold]
+    fn failure(&self) -> Error {
+        self.failed.clone().unwrap_or(Error::Released)
+    }
+
     fn grow(&mut self, end: usize) -> Result<()> {
         let Some(member) = self.member else {
             return Err(Error::TooLarge { length: end as u64, limit: self.loan.len() as u64 });
@@ -65,7 +78,8 @@ impl<'m> Writing<'m> {
             (serializer.into_writer(), written)
         });
         let written = match written {
-            Ok(_) => writing.put(&T::ID.to_ne_bytes()),
+            Ok(_) if writing.put(&T::ID.to_ne_bytes()) => Ok(()),
+            Ok(_) => Err(writing.failure()),
             Err(error) => Err(writing.failed.take().unwrap_or_else(|| unarchivable::<T>(&error))),
         };
         match written {
@@ -132,11 +146,9 @@ impl Positional for Writing<'_> {
 }
 
 impl Writer<Refusal> for Writing<'_> {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> std::result::Result<(), Refusal> {
-        self.put(bytes).map_err(|error| {
-            self.failed = Some(error.clone());
-            rkyv::rancor::Source::new(error)
-        })
+        if self.put(bytes) { Ok(()) } else { Err(rkyv::rancor::Source::new(self.failure())) }
     }
 }
 
@@ -147,11 +159,7 @@ mod json {
 
     impl io::Write for Writing<'_> {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.put(bytes).map_err(|error| {
-                self.failed = Some(error.clone());
-                io::Error::other(error)
-            })?;
-            Ok(bytes.len())
+            if self.put(bytes) { Ok(bytes.len()) } else { Err(io::Error::other(self.failure())) }
         }
 
         fn flush(&mut self) -> io::Result<()> {
