@@ -8,6 +8,7 @@ use crate::platform::file;
 use crate::registry;
 use crate::segment::{self, CreateOptions, Segment};
 use crate::sync::{S10, window};
+use crate::topic::Policy;
 use crate::wait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,18 @@ pub struct QueueOptions {
     pub dead_letters: Option<String>,
     /// Whether a message for a full lane pushes out the oldest instead of being refused.
     pub makes_room: bool,
+}
+
+/// How a topic is declared. A topic that exists keeps what it has.
+#[derive(Clone, Debug, Default)]
+pub struct TopicOptions {
+    /// What happens to a message for which a subscriber leaves no room.
+    pub policy: Policy,
+    /// How many messages a subscriber may be behind: 1 to as many as a lane of this bus may hold; 64 if `None`. The topic keeps up to twice as many in memory, rounded
+    /// up to a power of two.
+    pub capacity: Option<u32>,
+    /// How many of the last messages a subscriber can have that came before it: 0 to `capacity`.
+    pub retain: u32,
 }
 
 /// A bus that this process has mapped. Cheap to clone; may be used from any thread.
@@ -93,13 +106,28 @@ impl Bus {
     /// Makes a mailbox or queue of this name unless there is one. It keeps messages while nobody owns it.
     ///
     /// # Errors
-    /// `InvalidName`, `InvalidArgument`, `TooManyAgents`, `OutOfMemory`, `Closed`.
+    /// `InvalidName`, `InvalidArgument`, `WrongKind` (a topic has the name), `TooManyAgents`, `OutOfMemory`, `Closed`.
     pub fn declare(&self, name: &str, options: &QueueOptions) -> Result<()> {
-        if registry::look_up(self.segment(), name).is_some() {
+        if let Some(found) = registry::look_up(self.segment(), name) {
+            registry::check_kind(name, found, false)?;
             return self.segment().check_open();
         }
         let member = self.join()?;
         registry::declare(self.segment(), member.name(), name, options).map(|_| ())
+    }
+
+    /// Makes a topic of this name unless there is one. What is published there reaches everybody who subscribes.
+    ///
+    /// # Errors
+    /// `InvalidName`, `InvalidArgument` (also when all 256 topics of the bus are taken), `WrongKind` (a mailbox or queue has the name), `TooManyAgents`,
+    /// `OutOfMemory`, `Closed`.
+    pub fn declare_topic(&self, name: &str, options: &TopicOptions) -> Result<()> {
+        if let Some(found) = registry::look_up(self.segment(), name) {
+            registry::check_kind(name, found, true)?;
+            return self.segment().check_open();
+        }
+        let member = self.join()?;
+        registry::declare_topic(self.segment(), member.name(), name, options).map(|_| ())
     }
 
     /// Takes the mailbox `name` (made if need be) as its one owner.
@@ -179,6 +207,7 @@ impl Bus {
         window(49);
         segment.queues().for_each(|queue| queue.wake_all(u32::MAX));
         segment.locks().committed().iter().for_each(|entry| wait::ring(&entry.gone, u32::MAX));
+        segment.living_topics().for_each(|topic| topic.wake_all());
         match removed {
             Err(Error::UnknownBus { .. }) => Ok(()),
             result => result,

@@ -47,8 +47,8 @@ errors! {
         /// The queue or bus.
         what: String
     } = -3,
-    /// No mailbox or queue has this name.
-    #[error("no mailbox or queue '{name}' on bus '{bus}': declare it first, or attach an agent of that name")]
+    /// No mailbox, queue or topic has this name.
+    #[error("no mailbox, queue or topic '{name}' on bus '{bus}': declare it first, or attach an agent of that name")]
     UnknownAgent {
         /// The name asked for.
         name: String,

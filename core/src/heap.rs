@@ -127,12 +127,28 @@ impl Heap {
         self.kept_bytes += class_stride(class);
     }
 
+    /// Whether a chunk that comes this member's way is kept for its next send: then its name.
+    pub fn would_keep(&self, segment: &Segment, chunk: u32) -> Option<Name> {
+        let class = segment.chunk_class(chunk)?;
+        self.has_room_for(class).then_some(self.me)
+    }
+
+    fn has_room_for(&self, class: usize) -> bool {
+        class_payload(class) <= KEEP_PAYLOAD && self.kept_bytes + class_stride(class) <= KEEP_BYTES
+    }
+
+    /// Keeps a chunk that is this member's.
+    pub fn keep(&mut self, segment: &Segment, chunk: u32, word: ChunkWord) {
+        match segment.chunk_class(chunk) {
+            Some(class) => self.push(class, (chunk, word)),
+            None => drop(release(segment, chunk, word, None)),
+        }
+    }
+
     /// Gives up a chunk of this member's: into its cache, or to everybody. One store, see [`release`].
     pub fn give_back(&mut self, segment: &Segment, chunk: u32, word: ChunkWord) {
         let class = segment.chunk_class(chunk);
-        let keep = class.filter(|class| {
-            class_payload(*class) <= KEEP_PAYLOAD && self.kept_bytes + class_stride(*class) <= KEEP_BYTES
-        });
+        let keep = class.filter(|class| self.has_room_for(*class));
         let word = release(segment, chunk, word, keep.map(|_| self.me));
         if let Some(class) = keep {
             self.push(class, (chunk, word));

@@ -230,7 +230,9 @@ pub struct TopicControl {
     pub shift: Word,
     /// How many messages a subscriber gets that came before it.
     pub retain: Word,
-    spare: [Word; 5],
+    /// How many messages a subscriber may be behind.
+    pub limit: Word,
+    spare: [Word; 4],
     /// Where the next message probably goes.
     pub tail: CachePadded<Word>,
     /// No cursor is behind this position: what the last look at all of them found, and a count of joins.

@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Layers, each using only those below: `bus`, `member`, `observe` (what users see) · `watcher` · `registry`, `reap`, `heap` (a segment's tables) ·
-//! `recover`, `queue`, `lock`, `parking`, `ring`, `span`, `wait`, `watch` (algorithms over borrowed words; the models of `tests/loom` run these) · `layout`, `word`, `sync`,
+//! `recover`, `queue`, `lock`, `topic`, `parking`, `ring`, `span`, `wait`, `watch` (algorithms over borrowed words; the models of `tests/loom` run these) · `layout`, `word`, `sync`,
 //! `platform` (bytes, atomics, the operating system). Invariants are numbered I#, release/acquire edges S#, crash windows W#.
 
 mod error;
@@ -39,6 +39,7 @@ pub mod recover;
 pub mod ring;
 pub mod span;
 pub mod sync;
+pub mod topic;
 pub mod wait;
 pub mod watch;
 pub mod word;
@@ -71,13 +72,16 @@ mod tap;
 mod watcher;
 
 #[cfg(not(loom))]
-pub use bus::{Bus, QueueOptions, connect};
+pub use bus::{Bus, QueueOptions, TopicOptions, connect};
 pub use error::{Error, Result};
 #[cfg(not(loom))]
 pub use latency::LatencyInfo;
 pub use lock::LockMode;
 #[cfg(not(loom))]
-pub use member::{Agent, Answers, Descriptor, LockGuard, Member, RawDescriptor, RawLock, SendOptions, Sources, key_of};
+pub use member::{
+    Agent, Answers, Descriptor, LockGuard, Member, PublishOptions, Published, RawDescriptor, RawLock, Sample,
+    SendOptions, Sources, StartAt, Subscription, key_of,
+};
 #[cfg(not(loom))]
 pub use message::{
     Archiver, BatchError, Checker, Checking, ContentType, ForwardError, Lane, Loan, Message, MessageId, NESTING_MAX,
@@ -89,7 +93,8 @@ pub use name::{Address, check_name};
 #[cfg(not(loom))]
 pub use observe::{
     AgentFilter, AgentInfo, BusInfo, ChunkCounts, ClassInfo, CounterInfo, HeapInfo, LaneInfo, Latencies, LatencyKinds,
-    LockInfo, MemberInfo, MemberLatencies, NameInfo, NameKind, Observer, Peeked, QueueInfo, StatusInfo,
+    LockInfo, MemberInfo, MemberLatencies, NameInfo, NameKind, Observer, Peeked, QueueInfo, StatusInfo, SubscriberInfo,
+    TopicInfo,
 };
 pub use recover::Reaped;
 #[cfg(not(loom))]
@@ -98,3 +103,4 @@ pub use rkyv;
 pub use segment::CreateOptions;
 #[cfg(not(loom))]
 pub use status::{AgentState, Status};
+pub use topic::Policy;

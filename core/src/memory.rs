@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::keys::Keys;
 use crate::queue::Queue;
 use crate::sync::{S8, Word};
+use crate::topic::Topic;
 use crate::word::Name;
 
 /// A segment as the algorithms see it. Every index is checked: `None` is "there is no such thing", also when a scribbled word
@@ -36,6 +37,11 @@ pub trait Memory {
 
     /// A living queue.
     fn queue(&self, name: Name) -> Option<Queue<'_>>;
+
+    /// A living topic.
+    fn topic(&self, _name: Name) -> Option<Topic<'_>> {
+        None
+    }
 
     /// The keys of a queue, once they are committed.
     fn keys(&self, _queue: Name) -> Option<Keys<'_>> {

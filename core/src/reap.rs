@@ -57,6 +57,7 @@ pub fn reap(segment: &Segment, me: Name, only: Option<u32>) -> Reaped {
     if reserve {
         // The entry tells what the holders before us left; we have published nothing yet.
         reaper.intent(&entry.notes, || true);
+        reaper.eviction(&entry.notes, || true);
     }
     let dead = find_dead(segment, me, only);
     if reserve || !dead.claims.is_empty() {
@@ -134,6 +135,7 @@ fn bury(segment: &Segment, dead: &Dead<'_>, reaper: &mut Reaper<'_, Segment>) {
     }
     for (member, claim, entry) in &entries {
         reaper.intent(&entry.notes, || dead.still_has(member.index(), claim.0));
+        reaper.eviction(&entry.notes, || dead.still_has(member.index(), claim.0));
     }
     let reserve = segment.member(registry::reserve_of(segment));
     let maps = entries.iter().map(|(_, _, entry)| *entry).chain(reserve);
@@ -149,6 +151,7 @@ fn bury(segment: &Segment, dead: &Dead<'_>, reaper: &mut Reaper<'_, Segment>) {
     if entries.iter().any(|(_, _, entry)| entry.notes.waits_on.load(S8.acquire()) == WAITS_ANYWHERE) {
         // One of them slept on several queues: any of these may owe its wake to somebody else.
         segment.queues().for_each(|queue| queue.ring_items(1));
+        segment.living_topics().for_each(|topic| topic.wake_all());
     }
     if entries.iter().any(|(_, _, entry)| entry.locks.load(S8.acquire()) != 0) {
         segment.locks().reap(|member| dead.has(member));
@@ -201,6 +204,20 @@ pub fn give_back_chunks<'s>(
     unfinished
 }
 
+/// Frees the cursors of a member, which is the caller or dead, and wakes the publishers that may wait for it.
+pub fn end_subscriptions(segment: &Segment, member: Name, entry: &MemberEntry, is_so: impl Fn() -> bool) {
+    for (at, word) in entry.topics.iter().enumerate() {
+        let mut bits = word.load(S8.acquire());
+        while bits != 0 {
+            let number = at * 64 + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            if let Some(topic) = segment.topic_at(number) {
+                topic.leave(member, &is_so);
+            }
+        }
+    }
+}
+
 fn is_covered(segment: &Segment, span: u32) -> bool {
     (span.saturating_sub(8)..span)
         .any(|head| segment.span_class(head).is_some_and(|class| head as u64 + class_spans(class) > span as u64))
@@ -210,9 +227,9 @@ fn is_covered(segment: &Segment, span: u32) -> bool {
 /// for a thousand lives of the index meets a living member of the same name.
 fn give_back_records(segment: &Segment, member: Name, entry: &MemberEntry, is_still_dead: impl Fn() -> bool) {
     if let Some(index) = entry.declaring.load(S8.acquire()).checked_sub(1)
-        && let Some(row) = segment.roster().get(index as usize)
+        && let Some(record) = u16::try_from(index).ok().and_then(|index| segment.record(index))
     {
-        let seen = RecordWord(row.queue.load(S6.acquire()));
+        let seen = RecordWord(record.load(S6.acquire()));
         if seen.member() == member {
             let named = registry::is_named(segment, index as u16, seen.counter());
             let state = match classify(Evidence::Record { state: seen.state(), named }) {
@@ -223,11 +240,11 @@ fn give_back_records(segment: &Segment, member: Name, entry: &MemberEntry, is_st
             if let Some(state) = state
                 && is_still_dead()
             {
-                let _ =
-                    row.queue.compare_exchange(seen.0, RecordWord::new(seen.counter(), member, state).0, S6.release());
+                let _ = record.compare_exchange(seen.0, RecordWord::new(seen.counter(), member, state).0, S6.release());
             }
         }
     }
+    end_subscriptions(segment, member, entry, &is_still_dead);
     if let Some(queue) = tap::noted(segment, member) {
         tap::give_up(segment, member, queue, &is_still_dead);
     }

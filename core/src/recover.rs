@@ -179,7 +179,25 @@ impl<'a, M: Memory> Reaper<'a, M> {
         }
     }
 
+    /// The message that the dead member may have pushed out of a topic and not yet taken. As for its intent.
+    pub fn eviction(&mut self, dead: &Notes, is_still_dead: impl Fn() -> bool) {
+        let note = Intent(dead.evicts.load(S8.acquire()));
+        let Some(shared) = note.kind().and_then(|_| self.memory.chunk(note.chunk())) else { return };
+        let word = ChunkWord(shared.load(S3.acquire()));
+        let left = word.generation() == note.generation()
+            && word.state() == ChunkState::Queued
+            && word.name().topic().is_some()
+            && !self.is_referred(word.name(), note.chunk());
+        if is_still_dead() && classify(Evidence::Intent { kind: note.kind(), unpublished: left }) == Decision::Free {
+            self.free(note.chunk(), word);
+        }
+    }
+
     pub(crate) fn is_referred(&self, queue: Name, chunk: u32) -> bool {
+        if queue.topic().is_some() {
+            let topic = self.memory.topic(queue).filter(|_| !mutated("slots-not-searched"));
+            return topic.is_some_and(|topic| topic.refers_to(chunk));
+        }
         !mutated("slots-not-searched")
             && self.memory.queue(queue).is_some_and(|queue| {
                 queue.active().any(|(_, ring)| ring.refers_to(chunk))
@@ -326,6 +344,8 @@ impl<'a, M: Memory> Reaper<'a, M> {
             }
             if let Some(queue) = self.memory.queue(Name::from_bits(value)) {
                 queue.wake_all(1);
+            } else if let Some(topic) = self.memory.topic(Name::from_bits(value)) {
+                topic.wake_all();
             }
         }
     }

@@ -9,9 +9,9 @@
 //! - **I28** A handle that is bound to a thread lives as long as that thread: see [`crate::binding`].
 
 use crate::binding;
-use crate::bus::QueueOptions;
+use crate::bus::{QueueOptions, TopicOptions};
 use crate::error::{Error, Result};
-use crate::layout::{MemberEntry, QUEUE_MAKES_ROOM, QueueControl};
+use crate::layout::{FIRST_TOPIC, MemberEntry, QUEUE_MAKES_ROOM, QueueControl, TOPICS};
 use crate::memory::Memory;
 use crate::message::Lane;
 use crate::name;
@@ -19,12 +19,15 @@ use crate::owner;
 use crate::platform::{own, process};
 use crate::queue::Queue;
 use crate::segment::Segment;
-use crate::sync::{S6, S8, S9, window};
+use crate::sync::{S6, S8, S9, Word, window};
+use crate::topic::Policy;
 use crate::word::{ClaimState, ClaimWord, Name, RecordState, RecordWord, ThreadWord};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// How often, a millisecond apart, the reserve is tried while another process reaps from it.
 const RESERVE_TRIES: u32 = 1000;
+/// How many messages a subscriber of a topic may be behind, unless its maker says so.
+const TOPIC_CAPACITY: u32 = 64;
 
 fn own_stamp(segment: &Segment) -> Result<u64> {
     process::own_stamp(segment.stamp_is_inode())
@@ -236,7 +239,7 @@ fn directory_word(hash: u64, queue: Name) -> RecordWord {
     RecordWord::new(hash >> 28, queue, RecordState::Live)
 }
 
-/// The queue of this name.
+/// The queue or topic of this name.
 pub fn look_up(segment: &Segment, name: &str) -> Option<Name> {
     let found = look_up_only(segment, name);
     if let Some(queue) = found {
@@ -245,12 +248,12 @@ pub fn look_up(segment: &Segment, name: &str) -> Option<Name> {
     found
 }
 
-/// The queue of this name, without a write: for observers.
+/// The queue or topic of this name, without a write: for observers.
 pub fn look_up_only(segment: &Segment, name: &str) -> Option<Name> {
     (name.len() <= crate::layout::NAME_MAX).then(|| find(segment, name, name::hash(name)).0)?
 }
 
-/// The queue of this name, or the place in the directory where it would be.
+/// The queue or topic of this name, or the place in the directory where it would be.
 fn find(segment: &Segment, name: &str, hash: u64) -> (Option<Name>, Option<usize>) {
     let directory = segment.directory();
     let wanted = name::to_words(name);
@@ -263,9 +266,9 @@ fn find(segment: &Segment, name: &str, hash: u64) -> (Option<Name>, Option<usize
         if word != directory_word(hash, word.member()) {
             continue;
         }
-        let Some(control) = segment.queue_control(word.member().index()) else { continue };
+        let Some(name) = segment.name_words(word.member()) else { continue };
         // Relaxed: written before the directory referred to it (S6).
-        if control.name.iter().zip(wanted).all(|(word, wanted)| word.load(Relaxed) == wanted) {
+        if name.iter().zip(wanted).all(|(word, wanted)| word.load(Relaxed) == wanted) {
             return (Some(word.member()), None);
         }
     }
@@ -274,11 +277,11 @@ fn find(segment: &Segment, name: &str, hash: u64) -> (Option<Name>, Option<usize
 
 /// A name in the directory is declared, whoever was about to say so in its record.
 fn finish_declaring(segment: &Segment, queue: Name) {
-    let Some(row) = segment.roster().get(queue.index() as usize) else { return };
-    let seen = RecordWord(row.queue.load(S6.acquire()));
+    let Some(record) = segment.record(queue.index()) else { return };
+    let seen = RecordWord(record.load(S6.acquire()));
     if seen.state() == RecordState::Claimed && seen.counter() & 1023 == queue.incarnation() as u64 {
         let live = RecordWord::new(seen.counter(), seen.member(), RecordState::Live);
-        let _ = row.queue.compare_exchange(seen.0, live.0, S6.release());
+        let _ = record.compare_exchange(seen.0, live.0, S6.release());
     }
 }
 
@@ -291,9 +294,8 @@ pub fn declare(segment: &Segment, me: Name, queue: &str, options: &QueueOptions)
         let what = format!("limit = {}; on this bus a lane holds 1 to {most} messages", limit.unwrap_or(0));
         return Err(Error::InvalidArgument { what });
     }
-    let hash = name::hash(queue);
     if let Some(found) = look_up(segment, queue) {
-        return Ok(found);
+        return check_kind(queue, found, false);
     }
     let dead_letters = match options.dead_letters.as_deref() {
         Some(own) if own == queue => {
@@ -311,17 +313,65 @@ pub fn declare(segment: &Segment, me: Name, queue: &str, options: &QueueOptions)
         }
         None => None,
     };
-    let (index, claimed) = claim_record(segment, me)?;
-    let row = &segment.roster()[index as usize];
+    let full = Error::TooManyAgents { limit: segment.roster().len() as u32 - 1 };
+    let write = |index| write_record(segment, index, queue, options, dead_letters);
+    let records = segment.roster().len() - 1;
+    let own = (0..records).map(|step| ((me.index() as usize + step) % records) as u16);
+    let made = enter(segment, me, queue, own, &full, write)?;
+    check_kind(queue, made, false)
+}
+
+/// Makes a topic of this name, or finds the one there is.
+pub fn declare_topic(segment: &Segment, me: Name, topic: &str, options: &TopicOptions) -> Result<Name> {
+    name::check_name(topic)?;
+    let most = 1 << segment.geometry().ring_shift;
+    let (limit, retain) = (options.capacity.unwrap_or(TOPIC_CAPACITY.min(most)), options.retain);
+    if limit == 0 || limit > most || retain > limit {
+        let what = format!(
+            "capacity = {limit}, retain = {retain}; on this bus a topic holds 1 to {most} messages, and retains no more than it holds"
+        );
+        return Err(Error::InvalidArgument { what });
+    }
+    if let Some(found) = look_up(segment, topic) {
+        return check_kind(topic, found, true);
+    }
+    let full =
+        Error::InvalidArgument { what: format!("topic '{topic}': a bus has {TOPICS} topics, and all are taken") };
+    let write = |index| write_topic(segment, index, topic, options.policy, limit, retain);
+    let made = enter(segment, me, topic, FIRST_TOPIC..FIRST_TOPIC + TOPICS as u16, &full, write)?;
+    check_kind(topic, made, true)
+}
+
+/// Whether a name is that of a topic, or of a queue, as its user thinks.
+pub fn check_kind(name: &str, found: Name, topic: bool) -> Result<Name> {
+    let kind = match (found.topic(), topic) {
+        (Some(_), false) => "a topic: publish to it, or subscribe",
+        (None, true) => "a mailbox or queue: send to it, or receive from it",
+        _ => return Ok(found),
+    };
+    Err(Error::WrongKind { name: name.into(), kind })
+}
+
+/// Claims a record among `indices`, writes it and enters it in the directory; or finds what has this name already.
+fn enter(
+    segment: &Segment,
+    me: Name,
+    name: &str,
+    indices: impl Iterator<Item = u16>,
+    full: &Error,
+    write: impl Fn(u16) -> Result<()>,
+) -> Result<Name> {
+    let hash = name::hash(name);
+    let (index, record, claimed) = claim_record(segment, me, indices)?.ok_or_else(|| full.clone())?;
     let made = Name::new(index, (claimed.counter() & 1023) as u16);
-    let give_up = || row.queue.store(RecordWord::new(claimed.counter(), me, RecordState::Free).0, S6.release());
-    if let Err(error) = write_record(segment, index, queue, options, dead_letters) {
+    let give_up = || record.store(RecordWord::new(claimed.counter(), me, RecordState::Free).0, S6.release());
+    if let Err(error) = write(index) {
         give_up();
         return Err(error);
     }
     window(29);
     loop {
-        match find(segment, queue, hash) {
+        match find(segment, name, hash) {
             (Some(found), _) => {
                 give_up();
                 finish_declaring(segment, found);
@@ -329,7 +379,7 @@ pub fn declare(segment: &Segment, me: Name, queue: &str, options: &QueueOptions)
             }
             (None, None) => {
                 give_up();
-                return Err(Error::TooManyAgents { limit: segment.roster().len() as u32 - 1 });
+                return Err(full.clone());
             }
             (None, Some(free)) => {
                 let word = directory_word(hash, made);
@@ -343,13 +393,15 @@ pub fn declare(segment: &Segment, me: Name, queue: &str, options: &QueueOptions)
     }
 }
 
-/// Claims a free record: the one in the member's own cell if possible, so that what an agent touches lies together.
-fn claim_record(segment: &Segment, me: Name) -> Result<(u16, RecordWord)> {
+/// Claims the first free record: of a queue, the one in the member's own cell if possible, so that what an agent touches lies together.
+fn claim_record<'s>(
+    segment: &'s Segment,
+    me: Name,
+    indices: impl Iterator<Item = u16>,
+) -> Result<Option<(u16, &'s Word, RecordWord)>> {
     let Some(entry) = segment.member(me.index()) else { return Err(Error::corrupt("the roster", "I12")) };
-    let agents = segment.roster().len() - 1;
-    for step in 0..agents {
-        let index = (me.index() as usize + step) % agents;
-        let word = &segment.roster()[index].queue;
+    for index in indices {
+        let Some(word) = segment.record(index) else { continue };
         let seen = RecordWord(word.load(S6.acquire()));
         if seen.state() != RecordState::Free {
             continue;
@@ -359,10 +411,26 @@ fn claim_record(segment: &Segment, me: Name) -> Result<(u16, RecordWord)> {
         let claimed = seen.next(me, RecordState::Claimed);
         if word.compare_exchange(seen.0, claimed.0, S6.acquire()).is_ok() {
             window(28);
-            return Ok((index as u16, claimed));
+            return Ok(Some((index, word, claimed)));
         }
     }
-    Err(Error::TooManyAgents { limit: agents as u32 })
+    Ok(None)
+}
+
+/// Its slots, cursors and hints are as they were committed: a record that was given up has never been used.
+fn write_topic(segment: &Segment, index: u16, topic: &str, policy: Policy, limit: u32, retain: u32) -> Result<()> {
+    let made = Name::new(index, 0);
+    segment.commit_topic(made)?;
+    let Some(control) = segment.topic_control(made) else { return Err(Error::corrupt("the topic table", "I12")) };
+    // Relaxed: the record is its maker's until the directory refers to it (S6).
+    for (word, value) in control.name.iter().zip(name::to_words(topic)) {
+        word.store(value, Relaxed);
+    }
+    control.policy.store(policy as u64, Relaxed);
+    control.shift.store(limit.next_power_of_two().trailing_zeros() as u64 + 1, Relaxed);
+    control.limit.store(limit as u64, Relaxed);
+    control.retain.store(retain as u64, Relaxed);
+    Ok(())
 }
 
 fn write_record(
@@ -388,7 +456,7 @@ fn write_record(
     Ok(())
 }
 
-/// Whether the directory refers to the queue record with this index.
+/// Whether the directory refers to the record with this index.
 pub fn is_named(segment: &Segment, index: u16, counter: u64) -> bool {
     let wanted = Name::new(index, (counter & 1023) as u16);
     segment.directory().iter().any(|word| {

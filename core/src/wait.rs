@@ -11,8 +11,12 @@
 //!
 //! Who waits for more queues than the kernel takes words sleeps on the words of their groups. A queue's ring is also its group's, and wakes
 //! everybody there: they may wait for different queues, so none could pass a wake on to the one for whom it was, and none has to.
+//!
+//! A topic's words wake everybody as well ([`announce_to_all`], [`ring_all`]), and a thousand may sleep there: so an announcement that stands serves
+//! all, the next sleeper only reads it; and who rings clears the bit first, then wakes all who slept under it. Whoever read the
+//! word before finds it changed, whoever comes after announces anew. A word is rung in one of the two ways, never in both.
 
-use crate::sync::{WakeWord, Woken, fence_after_rmw, mutated, window};
+use crate::sync::{WakeWord, Woken, fence_after_rmw, full_fence, mutated, window};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::time::Duration;
 
@@ -36,6 +40,20 @@ pub fn announce(word: &WakeWord) -> Ticket {
         if word.compare_exchange(seen, announced, AcqRel).is_ok() {
             fence_after_rmw();
             return Ticket(announced);
+        }
+    }
+}
+
+/// [`announce`] on a word that is rung by [`ring_all`]. Writes nothing if somebody has announced already.
+pub fn announce_to_all(word: &WakeWord) -> Ticket {
+    loop {
+        // Relaxed: the fence that follows is what counts.
+        let seen = word.load(Relaxed);
+        if seen & SLEEPERS != 0 || word.compare_exchange(seen, seen | SLEEPERS, AcqRel).is_ok() {
+            if !mutated("no-fence-after-announcement") {
+                full_fence();
+            }
+            return Ticket(seen | SLEEPERS);
         }
     }
 }
@@ -106,4 +124,38 @@ fn ring_fenced(word: &WakeWord, count: u32, about_to_ring: impl Fn()) {
         }
         return;
     }
+}
+
+/// Wakes everybody who sleeps after a change. The change must end with a read-modify-write. No system call when nobody sleeps.
+pub fn ring_all(word: &WakeWord) {
+    fence_after_rmw();
+    ring_all_fenced(word);
+}
+
+/// [`ring_all`] for who has a full fence behind it.
+pub fn ring_all_fenced(word: &WakeWord) {
+    // Acquire: pairs with the announcement; the fence before is I8's.
+    while let seen = word.load(Acquire)
+        && seen & SLEEPERS != 0
+    {
+        if mutated("woken-before-cleared") {
+            word.wake(u32::MAX);
+        }
+        // AcqRel: who has announced and does not yet sleep must find the word changed.
+        if word.compare_exchange(seen, bump(seen, 0), AcqRel).is_ok() {
+            window(99);
+            if !mutated("woken-before-cleared") {
+                word.wake(u32::MAX);
+            }
+            return;
+        }
+    }
+}
+
+/// [`ring_all`] for a reaper: the dead may have cleared the bit and woken nobody.
+pub fn ring_all_anyway(word: &WakeWord) {
+    while let seen = word.load(Acquire)
+        && word.compare_exchange(seen, bump(seen, 0), AcqRel).is_err()
+    {}
+    word.wake(u32::MAX);
 }

@@ -9,11 +9,13 @@ mod keyed;
 pub(crate) mod locks;
 mod metrics;
 mod owning;
+mod publishing;
 mod receiving;
 mod roles;
 mod sending;
 mod sources;
 pub(crate) mod status;
+mod subscribing;
 mod taps;
 mod thread;
 mod typed;
@@ -24,8 +26,10 @@ pub use calls::Answers;
 pub use descriptor::{Descriptor, RawDescriptor};
 pub use keyed::key_of;
 pub use locks::{LockGuard, RawLock};
+pub use publishing::{PublishOptions, Published};
 pub use sending::SendOptions;
 pub use sources::Sources;
+pub use subscribing::{Sample, StartAt, Subscription};
 
 use crate::bus::Bus;
 use crate::error::{Error, Result};
@@ -38,7 +42,7 @@ use crate::name::check_queue_name;
 use crate::platform::file::random;
 use crate::platform::fork;
 use crate::queue::{Claimed, Queue};
-use crate::reap::{give_back_chunks, reap};
+use crate::reap::{end_subscriptions, give_back_chunks, reap};
 use crate::recover::{Reaped, Reaper};
 use crate::registry::{self, Seat};
 use crate::segment::Segment;
@@ -80,6 +84,8 @@ pub struct Member {
     /// The entry of the lock table that it used last.
     last_lock: Cell<u32>,
     metrics: metrics::Metrics,
+    /// When it last asked the kernel about a slow subscriber, ns.
+    asked_ns: Cell<u64>,
     /// What event loops watch for it.
     watched: RefCell<Vec<Weak<Watched>>>,
 }
@@ -120,6 +126,7 @@ impl Member {
             known_heads: std::array::from_fn(|_| (Cell::new(u64::MAX), Cell::new(0))),
             lengths: Lengths::default(),
             last_lock: Cell::new(0),
+            asked_ns: Cell::new(0),
             watched: RefCell::default(),
         }
     }
@@ -156,8 +163,13 @@ impl Member {
     }
 
     pub(crate) fn find(&self, name: &str) -> Result<Name> {
+        self.find_kind(name, false)
+    }
+
+    /// The queue, or the topic, of this name.
+    fn find_kind(&self, name: &str, topic: bool) -> Result<Name> {
         if let Some(found) = registry::look_up(self.segment(), name) {
-            return Ok(found);
+            return registry::check_kind(name, found, topic);
         }
         check_queue_name(name)?;
         Err(Error::UnknownAgent { name: name.into(), bus: self.bus.name().into() })
@@ -248,6 +260,7 @@ impl Member {
         }
         let unfinished = give_back_chunks(segment, &mut reaper, std::iter::once(entry), |member| member == self.name);
         window(37);
+        end_subscriptions(segment, self.name, entry, || true);
         let _ = self.end_tap();
         // Relaxed: our own note.
         if entry.locks.load(Relaxed) != 0 {

@@ -291,6 +291,18 @@ impl Member {
     }
 
     pub(super) fn write_header(&self, chunk: u32, length: usize, options: &SendOptions) -> Result<MessageId> {
+        let expires_ns = options.time_to_live.map_or(0, from_now_ns);
+        self.write_fields(chunk, length, (options.lane, options.content), options.correlation, expires_ns)
+    }
+
+    pub(super) fn write_fields(
+        &self,
+        chunk: u32,
+        length: usize,
+        (lane, content): (Lane, ContentType),
+        correlation: u64,
+        expires_ns: u64,
+    ) -> Result<MessageId> {
         let Some(header) = self.segment().chunk_header(chunk) else {
             return Err(Error::corrupt(format!("chunk {chunk}"), "I14"));
         };
@@ -299,13 +311,12 @@ impl Member {
         let id = MessageId(self.name.bits() << 38 | (self.sent.get() & ((1 << 38) - 1)).max(1));
         // Relaxed, all of it: our own chunk (I7), published by S1. `sender` is written by this member alone.
         let sender = self.entry()?.sender.load(Relaxed);
-        header.meta.store(Meta::new(length, options.lane, options.content).0, Relaxed);
+        header.meta.store(Meta::new(length, lane, content).0, Relaxed);
         header.home.store(sender << 32, Relaxed);
         header.id.store(id.0, Relaxed);
-        header.correlation.store(options.correlation, Relaxed);
+        header.correlation.store(correlation, Relaxed);
         header.sent_ns.store(self.sent_ns(id), Relaxed);
         header.next.store(0, Relaxed);
-        let expires_ns = options.time_to_live.map_or(0, from_now_ns);
         header.expires_ns.store(expires_ns, Relaxed);
         header.deliveries.store(0, Relaxed);
         Ok(id)

@@ -22,12 +22,12 @@ const NAP: Duration = Duration::from_secs(1);
 /// The same while a supervisor reaps.
 const NAP_SUPERVISED: Duration = Duration::from_secs(5);
 
-/// Something that a member may wait for: a queue's messages, or room in one of its rings.
+/// Something that a member may wait for: a queue's messages, or room in one of its rings; or, alone, a topic's messages or room there.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     /// Rung when it comes.
     pub word: &'a WakeWord,
-    /// The queue.
+    /// The queue or topic.
     pub queue: Name,
     /// Whether it may come because the time of a parked message comes.
     pub by_time: bool,
@@ -78,10 +78,15 @@ impl Member {
     ) -> Result<T> {
         let deadline = timeout.map(from_now_ns);
         let words = self.words_of(sources);
+        // Of a topic's word everybody is woken.
+        let announce = match sources {
+            [source] if source.queue.topic().is_some() => wait::announce_to_all,
+            _ => wait::announce,
+        };
         let mut tickets = Vec::with_capacity(words.len());
         loop {
             tickets.clear();
-            tickets.extend(words.iter().map(|word| (*word, wait::announce(word))));
+            tickets.extend(words.iter().map(|word| (*word, announce(word))));
             window(34);
             if let Some(value) = attempt()? {
                 return Ok(value);
@@ -121,6 +126,13 @@ impl Member {
     /// Wakes one more if there still is something to take, now or when its time comes; a mailbox has no one else to wake, and pays a look. If
     /// nothing came, others need not be told, but that something is parked: of that, one sleeper was told.
     fn pass_on(&self, source: Source<'_>, nothing_came: bool) {
+        if let Some(topic) = self.segment().topic(source.queue) {
+            if std::ptr::eq(source.word, &topic.room.room) {
+                // Whatever came: see `Topic::await_laggard`.
+                wait::ring_all(source.word);
+            }
+            return;
+        }
         let Some(queue) = self.segment().queue(source.queue) else { return };
         let is_parked = || source.by_time && queue.lot().is_some_and(|lot| lot.due_ms().is_some());
         let more = if std::ptr::eq(source.word, queue.items) {

@@ -4,7 +4,7 @@ use super::typed::Schema;
 use super::writing::archive_within;
 use super::{ContentType, Member, MessageId};
 use crate::error::{Error, Result};
-use crate::member::SendOptions;
+use crate::member::{PublishOptions, Published, SendOptions};
 use crate::word::{ChunkState, ChunkWord};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -140,6 +140,44 @@ impl<'a> Loan<'a> {
     ) -> std::result::Result<MessageId, PublishError<'a>> {
         let (loan, length) = archive_within(self, value).map_err(|(error, loan)| PublishError { error, loan })?;
         loan.publish(to, length, &SendOptions { content: ContentType::Rkyv, ..options.clone() })
+    }
+
+    /// Publishes the first `length` bytes in a topic: see [`Member::publish`]. The caller's last touch.
+    ///
+    /// # Errors
+    /// Those of [`Member::publish`]; the loan comes back with them.
+    pub fn publish_to(
+        self,
+        topic: &str,
+        length: usize,
+        options: &PublishOptions,
+    ) -> std::result::Result<Published, PublishError<'a>> {
+        self.publish_to_until(topic, length, options, &mut || false)
+    }
+
+    /// [`Loan::publish_to`] with a hook that may end the wait for room: asked after signals and about once a second.
+    ///
+    /// # Errors
+    /// As [`Loan::publish_to`], and [`Error::Interrupted`] when the hook says so.
+    pub fn publish_to_until(
+        mut self,
+        topic: &str,
+        length: usize,
+        options: &PublishOptions,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> std::result::Result<Published, PublishError<'a>> {
+        if length > self.raw.capacity {
+            let error = Error::TooLarge { length: length as u64, limit: self.raw.capacity as u64 };
+            return Err(PublishError { error, loan: self });
+        }
+        let chunk = (self.raw.chunk, &mut self.raw.word);
+        match self.member.publish_in_topic(topic, length, chunk, options, interrupted) {
+            Ok(published) => {
+                std::mem::forget(self);
+                Ok(published)
+            }
+            Err(error) => Err(PublishError { error, loan: self }),
+        }
     }
 
     /// Lets go of the member: for bindings that keep the loan in an object of their own. It stays this member's until it is

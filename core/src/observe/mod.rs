@@ -2,16 +2,17 @@
 //!
 //! Figures are read word by word while the bus works on; each is right by itself, their sums may be off by what is in motion.
 
+mod latencies;
 mod locks;
 mod names;
-
-pub use locks::LockInfo;
-pub use names::{AgentFilter, AgentInfo, NameInfo, NameKind};
-mod latencies;
 mod statuses;
+mod topics;
 
 pub use latencies::{CounterInfo, Latencies, LatencyKinds, MemberLatencies};
+pub use locks::LockInfo;
+pub use names::{AgentFilter, AgentInfo, NameInfo, NameKind};
 pub use statuses::StatusInfo;
+pub use topics::{SubscriberInfo, TopicInfo};
 
 use crate::error::{Error, Result};
 use crate::layout::{
@@ -374,6 +375,7 @@ impl Observer {
         crate::name::check_queue_name(queue)?;
         let name = registry::look_up_only(&self.0, queue)
             .ok_or_else(|| Error::UnknownAgent { name: queue.into(), bus: self.0.name().into() })?;
+        registry::check_kind(queue, name, false)?;
         let Some(queue) = self.0.queue(name) else { return Ok(Vec::new()) };
         let waiting = queue.active().flat_map(|(number, ring)| ring.waiting().map(move |chunk| (number, chunk)));
         let lot = queue.lot();

@@ -18,6 +18,7 @@ use crate::platform::file::{File, Mapping};
 use crate::queue::Queue;
 use crate::span::Run;
 use crate::sync::{S6, S7, S8, S10, Word, window};
+use crate::topic::Topic;
 use crate::word::{Name, RecordState, RecordWord, SpanState, SpanWord};
 use birth::{check_header, check_host, no_memory, open_error, open_file};
 use std::mem::size_of;
@@ -304,10 +305,26 @@ impl Segment {
         })
     }
 
-    /// The name of a living queue.
+    /// The name of a living queue or topic.
     pub fn queue_name(&self, queue: Name) -> Option<String> {
-        let control = self.queue_control(queue.index())?;
-        name::from_words(&std::array::from_fn(|word| control.name[word].load(Relaxed)))
+        let words = self.name_words(queue)?;
+        name::from_words(&std::array::from_fn(|word| words[word].load(Relaxed)))
+    }
+
+    /// The words of the name of a queue or topic.
+    pub fn name_words(&self, name: Name) -> Option<&[Word; 8]> {
+        match name.topic() {
+            Some(_) => self.topic_control(name).map(|control| &control.name),
+            None => self.queue_control(name.index()).map(|control| &control.name),
+        }
+    }
+
+    /// The record word of a queue or topic with this index.
+    pub fn record(&self, index: u16) -> Option<&Word> {
+        match Name::new(index, 0).topic() {
+            Some(number) => Some(&self.topics()[number].record),
+            None => self.roster().get(index as usize).map(|row| &row.queue),
+        }
     }
 
     /// Removes the name, if it still is this segment's.
@@ -375,6 +392,10 @@ impl Memory for Segment {
             items: &control.items,
             group: &self.header().groups[queue.index() as usize % GROUPS],
         })
+    }
+
+    fn topic(&self, topic: Name) -> Option<Topic<'_>> {
+        self.living_topic(topic)
     }
 
     fn keys(&self, queue: Name) -> Option<Keys<'_>> {

@@ -4,9 +4,11 @@ use super::Segment;
 use crate::error::Result;
 use crate::layout::*;
 use crate::lock::Locks;
-use crate::sync::{S7, Word, window};
-use crate::word::Name;
+use crate::sync::{S6, S7, window};
+use crate::topic::{Policy, Topic};
+use crate::word::{Name, RecordState, RecordWord};
 use std::mem::size_of;
+use std::sync::atomic::Ordering::Relaxed;
 
 impl Segment {
     /// The topic table.
@@ -26,11 +28,6 @@ impl Segment {
         self.topic_cell(topic).map(|cell| self.at(cell))
     }
 
-    /// The slots of a topic, as many as there may be at most, if its cell is committed.
-    pub fn topic_slots(&self, topic: Name) -> Option<&[Word]> {
-        self.topic_cell(topic).map(|cell| self.slice(cell + SLOTS_IN_TOPIC, 2 << self.geometry.ring_shift))
-    }
-
     /// Commits a topic's first page, and all of its slots. Idempotent.
     pub fn commit_topic(&self, topic: Name) -> Result<()> {
         let Some(number) = topic.topic() else { return Ok(()) };
@@ -38,16 +35,45 @@ impl Segment {
         if row.committed.load(S7.acquire()) != 1 {
             let cell = self.geometry.topic_cells_at + number as u64 * self.geometry.topic_cell_bytes;
             self.commit(cell, self.geometry.cursors_in_topic)?;
+            window(108);
             row.committed.store(1, S7.release());
         }
         Ok(())
     }
 
-    /// The cursor of a member in a topic, if its page is committed.
-    pub fn cursor(&self, topic: Name, member: u16) -> Option<&CursorEntry> {
-        let (page, offset) = self.cursor_at(topic, member)?;
-        let pages = &self.topic_control(topic)?.cursor_pages;
-        (pages[page / 64].load(S7.acquire()) & 1 << (page % 64) != 0).then(|| self.at(offset))
+    /// A living topic.
+    pub fn living_topic(&self, topic: Name) -> Option<Topic<'_>> {
+        let word = RecordWord(self.topics()[topic.topic()?].record.load(S6.acquire()));
+        if word.state() != RecordState::Live || word.counter() & 1023 != topic.incarnation() as u64 {
+            return None;
+        }
+        let (cell, control) = (self.topic_cell(topic)?, self.topic_control(topic)?);
+        // Relaxed: set before the topic is named (S6). Checked, for they are indices or divisors (I5).
+        let shift = control.shift.load(Relaxed).clamp(1, self.geometry.ring_shift as u64 + 1) as u32;
+        Some(Topic {
+            name: topic,
+            policy: Policy::from_number(control.policy.load(Relaxed)),
+            limit: control.limit.load(Relaxed).clamp(1, 1 << (shift - 1)),
+            slots: self.slice(cell + SLOTS_IN_TOPIC, 1 << shift),
+            shift,
+            tail: &control.tail,
+            floor: &control.floor,
+            cursors: self.slice(cell + self.geometry.cursors_in_topic, self.geometry.agents as usize),
+            cursor_pages: &control.cursor_pages,
+            items: &control.items,
+            room: &control.room,
+        })
+    }
+
+    /// The living topics.
+    pub fn living_topics(&self) -> impl Iterator<Item = Topic<'_>> {
+        (0..TOPICS).filter_map(|number| self.topic_at(number))
+    }
+
+    /// The living topic with this number.
+    pub fn topic_at(&self, number: usize) -> Option<Topic<'_>> {
+        let word = RecordWord(self.topics().get(number)?.record.load(S6.acquire()));
+        self.living_topic(Name::new(FIRST_TOPIC + number as u16, (word.counter() & 1023) as u16))
     }
 
     /// Commits the page of a member's cursor in a topic. Idempotent.
@@ -58,6 +84,7 @@ impl Segment {
         let word = &control.cursor_pages[page / 64];
         if word.load(S7.acquire()) & 1 << (page % 64) == 0 {
             self.commit(offset / PAGE * PAGE, PAGE)?;
+            window(109);
             word.fetch_or(1 << (page % 64), S7.release());
         }
         Ok(())

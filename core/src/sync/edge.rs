@@ -64,6 +64,10 @@ pub const S8: Edge = Edge(8);
 pub const S9: Edge = Edge(9);
 /// S10: a state of the whole bus or of a queue (`READY`, `DESTROYING`, closed) → who looks at it.
 pub const S10: Edge = Edge(10);
+/// S11: a subscriber moves its cursor on → a publisher reads it, and pushes out what the subscriber has read.
+pub const S11: Edge = Edge(11);
+/// S12: a floor of a topic's cursors is set → who reads it knows what its setter knew: that a cursor is there, or that all cursors are beyond.
+pub const S12: Edge = Edge(12);
 /// S13: a ticket of a lock is drawn → who draws a later one sees that the one before is in the doorway.
 pub const S13: Edge = Edge(13);
 /// S14: an entry of the lock table changes → who looks at it: name and ticket are there, and of one that gave way all that was done under its lock.

@@ -23,9 +23,9 @@ pub mod mutant;
 
 pub use edge::*;
 #[cfg(loom)]
-pub use model::{WakeWord, Word, fence_after_rmw};
+pub use model::{WakeWord, Word, fence_after_rmw, full_fence};
 #[cfg(not(loom))]
-pub use real::{WakeWord, Word, fence_after_rmw};
+pub use real::{WakeWord, Word, fence_after_rmw, full_fence};
 
 /// How a wait on a [`WakeWord`] ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -173,3 +173,8 @@ pub fn fence_after_rmw() {
         fence(Ordering::SeqCst);
     }
 }
+
+/// Orders every earlier access of this thread before every later one, whatever stands before it.
+pub fn full_fence() {
+    fence(Ordering::SeqCst);
+}

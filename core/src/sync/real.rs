@@ -126,3 +126,9 @@ pub fn fence_after_rmw() {
     #[cfg(not(target_arch = "x86_64"))]
     std::sync::atomic::fence(Ordering::SeqCst);
 }
+
+/// Orders every earlier access of this thread before every later one, whatever stands before it.
+#[inline(always)]
+pub fn full_fence() {
+    std::sync::atomic::fence(Ordering::SeqCst);
+}

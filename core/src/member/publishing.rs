@@ -1,0 +1,167 @@
+//! What a member publishes: a message for everybody who subscribes to a topic; the commit point is in [`crate::topic`].
+
+use super::Member;
+use super::waiting::Source;
+use crate::error::{Error, Result};
+use crate::memory::Memory;
+use crate::message::{ContentType, Lane, MessageId};
+use crate::platform::clock;
+use crate::registry;
+use crate::sync::S9;
+use crate::topic::{self, Laggard, NotPlaced, Obstacle, Topic};
+use crate::wait;
+use crate::word::{ChunkState, ChunkWord, ClaimWord, Name};
+use std::cell::Cell;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// The kernel is asked at most this often, ns, whether a subscriber that stands in the way is dead.
+const ASK_EVERY_NS: u64 = 1_000_000;
+
+/// How a message is published.
+#[derive(Clone, Debug, Default)]
+pub struct PublishOptions {
+    /// Of a topic with back-pressure, how long to wait for slow subscribers: `None` for ever, zero not at all.
+    pub timeout: Option<Duration>,
+    /// A number for the subscribers.
+    pub correlation: u64,
+    /// What the payload is.
+    pub content: ContentType,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Published {
+    /// Its identity.
+    pub id: MessageId,
+    /// Its place in the order of its topic, counted from 0. `None`: a subscriber left no room, so it was dropped, as the topic's policy is.
+    pub position: Option<u64>,
+}
+
+impl Member {
+    /// Copies `payload` into a message and publishes it in `topic`: everybody who subscribes reads that one copy. When it returns, the message survives this process.
+    ///
+    /// # Errors
+    /// With back-pressure `Full` (at once with a zero timeout) and `Timeout`, while a subscriber is as far behind as it may be; a dead one is reaped
+    /// first. `UnknownAgent` (no such topic), `WrongKind`, `TooLarge`, `OutOfMemory`, `Closed`; nothing was published then.
+    pub fn publish(&self, topic: &str, payload: &[u8], options: &PublishOptions) -> Result<Published> {
+        self.publish_until(topic, payload, options, &mut || false)
+    }
+
+    /// [`Member::publish`] with a hook that may end the wait for room: asked after signals and about once a second.
+    ///
+    /// # Errors
+    /// As [`Member::publish`], and [`Error::Interrupted`] when the hook says so.
+    pub fn publish_until(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        options: &PublishOptions,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Published> {
+        let mut loan = self.loan(payload.len())?;
+        loan.copy_from_slice(payload);
+        loan.publish_to_until(topic, payload.len(), options, interrupted).map_err(|refused| refused.error)
+    }
+
+    fn topic(&self, name: &str) -> Result<Topic<'_>> {
+        self.topic_of(self.find_kind(name, true)?)
+    }
+
+    pub(super) fn topic_of(&self, name: Name) -> Result<Topic<'_>> {
+        self.segment().topic(name).ok_or_else(|| Error::corrupt(format!("topic {}", name.index()), "I17"))
+    }
+
+    /// Publishes a chunk that this member holds; `word` follows what becomes of it.
+    pub(crate) fn publish_in_topic(
+        &self,
+        to: &str,
+        length: usize,
+        (chunk, word): (u32, &mut ChunkWord),
+        options: &PublishOptions,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Published> {
+        self.check()?;
+        self.check_mine(chunk, *word, ChunkState::Held)?;
+        let topic = self.topic(to)?;
+        let id = self.write_fields(chunk, length, (Lane::Normal, options.content), options.correlation, 0)?;
+        let notes = &self.entry()?.notes;
+        let once = |word: &mut ChunkWord| {
+            let keep = |chunk| self.heap.borrow().would_keep(self.segment(), chunk);
+            match topic::publish(self.segment(), notes, &topic, (chunk, *word), keep) {
+                Ok(placed) => {
+                    wait::ring_all(topic.items);
+                    if let Some((chunk, word)) = placed.evicted {
+                        self.heap.borrow_mut().keep(self.segment(), chunk, word);
+                    }
+                    Ok(Ok(placed.position))
+                }
+                Err(NotPlaced { word: back, why }) => {
+                    *word = back;
+                    match why {
+                        Obstacle::Full(laggard) => Ok(Err(laggard)),
+                        Obstacle::Failed(error) => Err(error),
+                    }
+                }
+            }
+        };
+        let first = match once(word)? {
+            Err(laggard) if self.bury_laggard(laggard) => once(word)?,
+            result => result,
+        };
+        let position = match first {
+            Ok(position) => Some(position),
+            Err(_) if !topic.waits() => {
+                // Relaxed: a counter for people.
+                if let Some(control) = self.segment().topic_control(topic.name) {
+                    control.dropped.fetch_add(1, Relaxed);
+                }
+                self.give_back(chunk, *word, ChunkState::Held);
+                None
+            }
+            Err(_) if options.timeout == Some(Duration::ZERO) => {
+                return Err(Error::Full { queue: to.into(), limit: topic.limit as u32 });
+            }
+            Err(_) => Some(self.publish_with_patience(&topic, options.timeout, interrupted, || once(word))?),
+        };
+        Ok(Published { id, position })
+    }
+
+    fn publish_with_patience(
+        &self,
+        topic: &Topic<'_>,
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+        mut once: impl FnMut() -> Result<std::result::Result<u64, Laggard>>,
+    ) -> Result<u64> {
+        let room = Source { word: &topic.room.room, queue: topic.name, by_time: false };
+        let announced = Cell::new(false);
+        self.wait_on(&[room], timeout, interrupted, || {
+            loop {
+                match once()? {
+                    Ok(position) => return Ok(Some(position)),
+                    Err(laggard) if self.bury_laggard(laggard) => {}
+                    // Who does not sleep must not hide from others for whom they wait.
+                    Err(_) if !announced.replace(true) => return Ok(None),
+                    Err(laggard) if topic.await_laggard(laggard) => return Ok(None),
+                    Err(_) => {}
+                }
+            }
+        })
+    }
+
+    /// Reaps the subscriber that stands in the way, if it is dead. `true`: something has changed.
+    fn bury_laggard(&self, laggard: Laggard) -> bool {
+        let now = clock::monotonic_ns();
+        if now.saturating_sub(self.asked_ns.get()) < ASK_EVERY_NS {
+            return false;
+        }
+        self.asked_ns.set(now);
+        let Some(row) = self.segment().roster().get(laggard.member as usize) else { return false };
+        let claim = ClaimWord(row.claim.load(S9.acquire()));
+        if !registry::is_gone(self.segment(), Name::new(laggard.member, claim.incarnation())) {
+            return false;
+        }
+        self.reap_if(None).members > 0
+    }
+}
