@@ -4,7 +4,7 @@ use crate::Result;
 use crate::ledger::{Event, Mark};
 use crate::scene::{number_of, patience, payload};
 use std::time::Duration;
-use swarmbus_core::{Agent, ContentType, Descriptor, Error, Lane, Member, Message, SendOptions};
+use swarmbus_core::{Agent, ContentType, Descriptor, Error, Lane, Member, Message, PublishOptions, SendOptions};
 
 /// Who does things with messages, and writes them down.
 pub struct Clerk {
@@ -48,6 +48,27 @@ impl Clerk {
                 Ok(true)
             }
             Err(Error::Full { .. } | Error::Timeout | Error::OutOfMemory { .. }) => {
+                self.say(Event::Refused(number));
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Publishes the next number. `false`: refused for want of room.
+    ///
+    /// # Errors
+    /// As [`Clerk::send`].
+    pub fn publish_in(&mut self, member: &Member, topic: &str, timeout: Duration) -> Result<bool> {
+        let number = self.reserve(1);
+        self.say(Event::Trying(number));
+        let options = PublishOptions { timeout: Some(timeout), ..PublishOptions::default() };
+        match member.publish(topic, &payload(number, 40), &options) {
+            Ok(published) if published.position.is_some() => {
+                self.say(Event::Sent(number));
+                Ok(true)
+            }
+            Ok(_) | Err(Error::Full { .. } | Error::Timeout | Error::OutOfMemory { .. }) => {
                 self.say(Event::Refused(number));
                 Ok(false)
             }

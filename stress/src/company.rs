@@ -4,7 +4,7 @@ use crate::Result;
 use crate::boards;
 use crate::ledger::Mark::Expendable;
 use crate::scene::{Clerk, patience};
-use crate::victim::{Operation, keyed, locking, owning, speaking};
+use crate::victim::{Operation, keyed, locking, owning, speaking, topics};
 use std::time::Duration;
 use swarmbus_core::{Agent, Bus, Lane, LockMode, Member, Observer};
 
@@ -115,6 +115,7 @@ impl Company {
                 }
                 Ok(())
             }
+            _ if self.operation.is_topical() => topics::keep_company(clerk, member, round),
             _ if self.operation.is_keyed() => {
                 // Seldom, or its keys push those of its victim out of what is remembered.
                 if round.is_multiple_of(32) {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use swarmbus_core::{Bus, CreateOptions, Error, Lane, Observer, SendOptions};
+use swarmbus_core::{Bus, CreateOptions, Error, Lane, Observer, SendOptions, TopicInfo};
 
 static SCENES: AtomicUsize = AtomicUsize::new(0);
 static SWEEP: Once = Once::new();
@@ -154,7 +154,17 @@ pub fn expect_bare(bus: &Bus) -> Result<()> {
     if !members.is_empty() {
         return Err(format!("members are left: {members:?}").into());
     }
-    if (chunks.held, chunks.queued, chunks.in_flight) != (0, 0, 0) {
+    // A topic keeps its last messages, one in each slot.
+    let topics = observer.topics();
+    let odd = |topic: &&TopicInfo| {
+        let slots = 2 * topic.capacity.next_power_of_two() as u64;
+        topic.retained_messages != topic.published.min(slots) || !topic.subscribers.is_empty()
+    };
+    if let Some(topic) = topics.iter().find(odd) {
+        return Err(format!("a topic keeps more or less than its slots: {topic:?}").into());
+    }
+    let kept: u64 = topics.iter().map(|topic| topic.retained_messages).sum();
+    if (chunks.held, chunks.queued, chunks.in_flight) != (0, kept, 0) {
         return Err(format!("chunks are left: {chunks:?}").into());
     }
     let locks = observer.locks();

@@ -8,9 +8,10 @@ use crate::killer::Process;
 use crate::ledger::Event;
 use crate::scene::{Clerk, Scene, collect, expect_bare, expect_capacity, file_of, patience, probe};
 use crate::victim::locking::probe_locks;
-use crate::victim::{Operation, Orders, keyed, make_second};
+use crate::victim::{Operation, Orders, keyed, make_second, topics};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use swarmbus_core::{Bus, CreateOptions, Lane, Member, QueueOptions};
 
@@ -95,6 +96,18 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::SetStatus, &[120, 121, 122, 123]),
     (Operation::SetStatusAgain, &[122, 123]),
     (Operation::SetStatusAfter, &[121, 122, 123]),
+    (Operation::PublishTopic, &[91, 92, 93, 94, 95, 96, 97, 98]),
+    (Operation::PublishWaking, &[91, 92, 93, 94, 95, 96, 97, 98, 99]),
+    (Operation::PublishFull, &[16, 91, 92, 93, 94, 100]),
+    (Operation::PublishWait, &[16, 33, 34, 35, 91, 92, 93, 94, 99, 100]),
+    (Operation::Subscribe, &[101, 102, 103, 109]),
+    (Operation::Unsubscribe, &[104, 105]),
+    (Operation::ReadTopic, &[106]),
+    (Operation::ReadTopicWait, &[33, 34, 35]),
+    (Operation::ReadLossy, &[107]),
+    (Operation::DeclareTopic, &[24, 25, 26, 27, 28, 29, 30, 37, 108]),
+    (Operation::ReapPublisher, &[39, 40, 42, 44]),
+    (Operation::ReapSubscriber, &[39, 40, 42, 44, 104]),
     (Operation::Create, &[45, 46, 47]),
     (Operation::Destroy, &[9, 48, 49]),
 ];
@@ -224,16 +237,24 @@ impl Case<'_> {
             drop(clerk.take(&member, "q", Duration::ZERO)?);
         }
         let mut books = Books::default();
-        let mut peer = if self.contended { Some(self.start_peer(&scene)?) } else { None };
-        let (trace, mut victim) = self.victim(&scene)?;
-        reap_all(&scene, &member)?;
-        let mut spoken = vec![victim.events()?];
-        if let Some(peer) = &mut peer {
-            peer.stop()?;
-            books.add(&peer.events()?);
-            spoken.push(peer.events()?);
-        }
-        boards::check(&scene, &spoken)?;
+        let (trace, mut victim) = if self.operation.is_topical() {
+            topics::prepare(&scene)?;
+            let (ready, done) = (AtomicBool::new(false), AtomicBool::new(false));
+            let (result, seen) = std::thread::scope(|threads| {
+                let witness = threads.spawn(|| topics::witness(&scene, &ready, &done));
+                while !ready.load(Relaxed) && !witness.is_finished() {
+                    std::thread::yield_now();
+                }
+                let result = self.kill_one(&scene, &member, &mut books);
+                done.store(true, Relaxed);
+                (result, witness.join())
+            });
+            topics::enter(&mut books, &seen.map_err(|_| "the witness panicked")??);
+            topics::probe(&scene)?;
+            result?
+        } else {
+            self.kill_one(&scene, &member, &mut books)?
+        };
         if self.operation.is_keyed() {
             keyed::send_again(&mut clerk, &member, &victim.events()?)?;
         }
@@ -259,6 +280,21 @@ impl Case<'_> {
         );
         expect_capacity(&scene, heap_too)?;
         Ok(trace)
+    }
+
+    /// Runs the victim, with a peer if it has one, and buries it.
+    fn kill_one(&self, scene: &Scene, member: &Member, books: &mut Books) -> Result<(Option<Trace>, Process)> {
+        let mut peer = if self.contended { Some(self.start_peer(scene)?) } else { None };
+        let (trace, victim) = self.victim(scene)?;
+        reap_all(scene, member)?;
+        let mut spoken = vec![victim.events()?];
+        if let Some(peer) = &mut peer {
+            peer.stop()?;
+            books.add(&peer.events()?);
+            spoken.push(peer.events()?);
+        }
+        boards::check(scene, &spoken)?;
+        Ok((trace, victim))
     }
 
     fn start_peer(&self, scene: &Scene) -> Result<Process> {

@@ -1,9 +1,10 @@
 //! Where subscribers are, and how far publishers may go: cursors, and a floor beneath all of them.
 //!
-//! - **I31** A subscriber that has joined is never more than `half` positions behind the end of its topic (half of the slots). It stores its cursor, lowers the
-//!   floor, and then reads the end once more, a full fence between; a publisher reads the end, and then floor or cursors, a full fence between. So at
-//!   least one sees the other: either the joiner sees the end that the publisher saw, and comes again if that is more than `half` away; or the publisher sees
-//!   the cursor. A cursor further behind than `half` has not joined (or is scribbled), and nobody waits for it.
+//! - **I31** A subscriber that has joined is never more than `half` positions (half of the slots), and one, behind the end of its topic. It stores its
+//!   cursor, lowers the floor, and then reads the end once more, a full fence between; a publisher reads the end, and then floor or cursors, a full fence
+//!   between. So at least one sees the other: either the joiner sees the end that the publisher saw, and comes again if that is more than `half` away; or
+//!   the publisher sees the cursor. Those that did not see it publish up to the end that the joiner saw, hence the one. A cursor further behind
+//!   has not joined (or is scribbled), and nobody waits for it.
 //! - **I32** No cursor that has joined is behind the floor. Who joins changes the floor word before its second look, whether or not it has to be
 //!   lowered; who raises it does so from the very word that it read before it read the cursors.
 
@@ -105,6 +106,11 @@ impl<'a> Topic<'a> {
         self.slots.len() as i64 / if mutated("slots-for-one-lap") { 1 } else { 2 }
     }
 
+    /// Whether a cursor so far behind the end may be that of a subscriber that has joined.
+    fn may_have_joined(&self, behind: i64) -> bool {
+        behind <= self.half() + !mutated("paused-publisher-forgotten") as i64
+    }
+
     /// The cursors that are committed, each with the index of its member.
     pub fn cursors(&self) -> impl Iterator<Item = (u16, &'a CursorEntry)> + use<'a> {
         let cursors = self.cursors;
@@ -141,7 +147,7 @@ impl<'a> Topic<'a> {
             // S11: with its cursor comes that the subscriber has read what is before.
             let word = CursorWord(cursor.word.load(S11.acquire()));
             let behind = word.behind(end);
-            if word.is_live() && behind >= last.0 && behind <= self.half() {
+            if word.is_live() && behind >= last.0 && self.may_have_joined(behind) {
                 last = (behind, member);
             }
         }
@@ -166,7 +172,7 @@ impl<'a> Topic<'a> {
         let Some(cursor) = self.cursor(laggard.member) else { return false };
         let word = CursorWord(cursor.word.load(S11.acquire()));
         let behind = word.behind(laggard.position);
-        word.is_live() && behind >= self.limit as i64 && behind <= self.half()
+        word.is_live() && behind >= self.limit as i64 && self.may_have_joined(behind)
     }
 
     /// Claims the cursor of `me` and joins: with up to `history` of the messages that there are. From the position returned on, none is missed and none

@@ -262,9 +262,6 @@ pub fn publish(
     keep: impl FnOnce(u32) -> Option<Name>,
 ) -> std::result::Result<Placed, NotPlaced> {
     let not = |why| NotPlaced { word, why };
-    if let Some(laggard) = topic.obstacle() {
-        return Err(not(Obstacle::Full(laggard)));
-    }
     let (Some(shared), Some(home)) = (memory.chunk(chunk), memory.home(chunk)) else {
         return Err(not(Obstacle::Failed(Error::corrupt(format!("chunk {chunk}"), "I5"))));
     };

@@ -24,6 +24,7 @@ mod span;
 mod take;
 mod taker;
 mod thread;
+mod topic;
 mod wake;
 mod watch;
 mod wrap;

@@ -13,6 +13,7 @@ mod sending;
 pub mod speaking;
 mod tapping;
 mod threads;
+pub mod topics;
 mod watching;
 
 pub use names::make_second;
@@ -25,7 +26,7 @@ use crate::ledger::Event;
 use crate::scene::{Clerk, patience};
 use names::rehearse_second;
 use std::time::Duration;
-use swarmbus_core::{Bus, Error, Lane, LockMode, QueueOptions};
+use swarmbus_core::{Bus, Error, Lane, LockMode, QueueOptions, TopicOptions};
 
 /// A victim's orders.
 #[derive(Clone, Debug)]
@@ -254,6 +255,20 @@ impl Victim {
             O::StandBy => self.stand_by(),
             O::TakeRole => self.take_role(),
             O::ReapOwners => self.reap(&bus.join()?),
+            O::PublishTopic => self.publish_topic(&bus.join()?),
+            O::PublishWaking => self.publish_waking(&bus.join()?),
+            O::PublishFull => self.publish_full(Duration::ZERO),
+            O::PublishWait => self.publish_full(SOON),
+            O::Subscribe => self.subscribe(&bus.join()?),
+            O::Unsubscribe => self.unsubscribe(&bus.join()?),
+            O::ReadTopic => self.read_topic(&bus.join()?),
+            O::ReadTopicWait => self.read_topic_wait(&bus.join()?),
+            O::ReadLossy => self.read_lossy(&bus.join()?),
+            O::DeclareTopic => {
+                let name = format!("topic-{}", self.round % 20);
+                self.armed(|_| Ok(bus.declare_topic(&name, &TopicOptions::default())?))
+            }
+            O::ReapPublisher | O::ReapSubscriber => self.reap(&bus.join()?),
             O::Create => self.armed(|_| Ok(make_second(bus.name())?)).map(drop),
             O::Destroy => match rehearse_second(bus.name()) {
                 Ok(second) => self.armed(|_| Ok(second.destroy()?)),

@@ -166,6 +166,30 @@ pub enum Operation {
     SetStatusAgain,
     /// Set a status of an agent that had another owner before.
     SetStatusAfter,
+    /// Publish in a topic: the message pushes an old one out.
+    PublishTopic,
+    /// Publish and ring for a sleeper.
+    PublishWaking,
+    /// Publish without patience where a subscriber leaves no room.
+    PublishFull,
+    /// Publish with a little patience where a subscriber leaves no room.
+    PublishWait,
+    /// Subscribe to a topic to which nobody has.
+    Subscribe,
+    /// End a subscription.
+    Unsubscribe,
+    /// Read a message of a topic.
+    ReadTopic,
+    /// Wait for a message of a topic that does not come.
+    ReadTopicWait,
+    /// Read a message of a lossy topic after others were missed.
+    ReadLossy,
+    /// Declare a topic.
+    DeclareTopic,
+    /// Reap processes that died while they published.
+    ReapPublisher,
+    /// Reap processes that died while they subscribed.
+    ReapSubscriber,
     /// Create a bus.
     Create,
     /// Destroy a bus.
@@ -203,6 +227,10 @@ impl Operation {
             Operation::ReapTap => vec![(Operation::Tap, at(82))],
             // Each waits for none of those before it.
             Operation::ReapLocks => [114, 111, 112, 113].map(|number| (Operation::Lock, at(number))).to_vec(),
+            Operation::ReapPublisher => {
+                [94, 95, 96, 97, 98].map(|number| (Operation::PublishTopic, at(number))).to_vec()
+            }
+            Operation::ReapSubscriber => vec![(Operation::Subscribe, at(102)), (Operation::ReadTopic, at(106))],
             Fetch => vec![(NackFull, Point::Write(0))],
             Operation::ReapOwners => vec![
                 (Operation::TakeOver, at(127)),
@@ -255,6 +283,15 @@ impl Operation {
     /// Whether it sets statuses.
     pub(crate) fn speaks(self) -> bool {
         matches!(self, Operation::SetStatus | Operation::SetStatusAgain | Operation::SetStatusAfter)
+    }
+
+    /// Whether it is about topics.
+    pub(crate) fn is_topical(self) -> bool {
+        use Operation::{DeclareTopic, PublishFull, PublishTopic, PublishWait, PublishWaking, ReadLossy};
+        use Operation::{ReadTopic, ReadTopicWait, ReapPublisher, ReapSubscriber, Subscribe, Unsubscribe};
+        let publishing = matches!(self, PublishTopic | PublishWaking | PublishFull | PublishWait);
+        let reading = matches!(self, Subscribe | Unsubscribe | ReadTopic | ReadTopicWait | ReadLossy);
+        publishing || reading || matches!(self, DeclareTopic | ReapPublisher | ReapSubscriber)
     }
 
     /// Whether its messages have keys.

@@ -1,0 +1,539 @@
+//! A topic: publishers, subscribers that join and leave meanwhile, deaths at every step.
+
+use crate::check::{Mortal, ORDINARY, caught, every_death, explore, mortal, needs};
+use loom::cell::UnsafeCell;
+use loom::thread;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use swarmbus_core::Result;
+use swarmbus_core::layout::{CursorEntry, FIRST_TOPIC, Notes, TopicRoom};
+use swarmbus_core::memory::Memory;
+use swarmbus_core::queue::{Queue, claim_free, note_wake, release};
+use swarmbus_core::recover::Reaper;
+use swarmbus_core::sync::{WakeWord, Word, mutated};
+use swarmbus_core::topic::{self, CursorWord, FloorWord, Found, Obstacle, Policy, Topic};
+use swarmbus_core::wait;
+use swarmbus_core::word::{ChunkState, ChunkWord, Name, SlotWord};
+
+const TOPIC: Name = Name::new(FIRST_TOPIC, 5);
+const MEMBERS: u16 = 5;
+
+/// What a publisher left in `awaited` that waited for somebody long ago.
+const NOBODY: u64 = 77;
+
+const fn member(index: u16) -> Name {
+    Name::new(index, 3)
+}
+
+/// How large, how old, and how it is used.
+#[derive(Clone, Copy)]
+struct Shape {
+    limit: u64,
+    shift: u32,
+    chunks: usize,
+    /// Messages that are published before a model begins.
+    before: u64,
+    /// The lap of the first.
+    lap: u64,
+    policy: Policy,
+}
+
+impl Shape {
+    /// Twice as many slots as a subscriber may be behind, all in use, and chunks for that.
+    const fn of(limit: u64) -> Shape {
+        let shift = (2 * limit).trailing_zeros();
+        let before = 2 * limit;
+        Shape { limit, shift, chunks: before as usize + 2, before, lap: 0, policy: Policy::BackPressure }
+    }
+
+    const fn ancient(self) -> Shape {
+        Shape { lap: (1 << 36) - 1, ..self }
+    }
+
+    /// No more slots than a subscriber may be behind.
+    const fn tight(self) -> Shape {
+        Shape { shift: self.shift - 1, ..self }
+    }
+}
+
+/// A segment with one topic.
+struct Stage {
+    shape: Shape,
+    chunks: Vec<Word>,
+    homes: Vec<Word>,
+    payloads: Vec<UnsafeCell<u64>>,
+    notes: Vec<Notes>,
+    slots: Vec<Word>,
+    tail: Word,
+    floor: Word,
+    cursors: Vec<CursorEntry>,
+    pages: [Word; 1],
+    items: WakeWord,
+    room: TopicRoom,
+}
+
+// SAFETY: the payloads alone are not `Sync`; that nobody touches one that is another's is what loom checks here.
+unsafe impl Sync for Stage {}
+
+impl Memory for Stage {
+    fn chunk(&self, chunk: u32) -> Option<&Word> {
+        self.chunks.get(chunk as usize)
+    }
+    fn home(&self, chunk: u32) -> Option<&Word> {
+        self.homes.get(chunk as usize)
+    }
+    fn rest(&self, _chunk: u32) -> Option<&Word> {
+        None
+    }
+    fn queue(&self, _name: Name) -> Option<Queue<'_>> {
+        None
+    }
+    fn topic(&self, name: Name) -> Option<Topic<'_>> {
+        (name == TOPIC).then(|| self.topic())
+    }
+    fn commit_area(&self, _queue: Name, _area: usize) -> Result<()> {
+        Ok(())
+    }
+    fn hint_free(&self, _chunk: u32) {}
+    fn touch(&self, _me: Name, _chunk: u32) {}
+}
+
+impl Stage {
+    fn new(shape: Shape) -> Arc<Stage> {
+        let zero = || Word::new(0);
+        let first = shape.lap << shape.shift;
+        let room = TopicRoom { room: WakeWord::new(0), pad: WakeWord::new(0), awaited: Word::new(NOBODY) };
+        let stage = Arc::new(Stage {
+            shape,
+            chunks: (0..shape.chunks).map(|_| Word::new(ChunkWord::free(7).0)).collect(),
+            homes: (0..shape.chunks).map(|_| Word::constant(0)).collect(),
+            payloads: (0..shape.chunks).map(|_| UnsafeCell::new(0)).collect(),
+            notes: (0..MEMBERS).map(|_| Notes::blank()).collect(),
+            slots: (0..1 << shape.shift).map(|_| Word::new(SlotWord::empty(shape.lap).0)).collect(),
+            tail: Word::new(first),
+            floor: Word::new(FloorWord::new((1 << 24) - 1, first).0),
+            cursors: (0..MEMBERS).map(|_| CursorEntry { word: zero(), missed: Word::constant(0) }).collect(),
+            pages: [Word::constant(1)],
+            items: WakeWord::new(0),
+            room,
+        });
+        for number in 0..shape.before {
+            assert!(stage.try_publish(member(0), number).is_ok());
+        }
+        stage
+    }
+
+    fn topic(&self) -> Topic<'_> {
+        Topic {
+            name: TOPIC,
+            policy: self.shape.policy,
+            limit: self.shape.limit,
+            slots: &self.slots,
+            shift: self.shape.shift,
+            tail: &self.tail,
+            floor: &self.floor,
+            cursors: &self.cursors,
+            cursor_pages: &self.pages,
+            items: &self.items,
+            room: &self.room,
+        }
+    }
+
+    fn notes_of(&self, member: Name) -> &Notes {
+        &self.notes[member.index() as usize]
+    }
+
+    /// The position of a message that was published, counted from the first.
+    fn number_at(&self, position: u64) -> u64 {
+        position.wrapping_sub(self.shape.lap << self.shape.shift)
+    }
+
+    fn write(&self, chunk: u32, value: u64) {
+        // SAFETY: the chunk is the caller's; loom reports it if somebody else is at it.
+        self.payloads[chunk as usize].with_mut(|payload| unsafe { *payload = value });
+    }
+
+    fn read(&self, chunk: u32) -> u64 {
+        // SAFETY: I31; loom reports it if somebody else writes it.
+        self.payloads[chunk as usize].with(|payload| unsafe { *payload })
+    }
+
+    /// Publishes a number and frees what that pushes out.
+    fn try_publish(&self, me: Name, number: u64) -> std::result::Result<u64, Obstacle> {
+        let placed = self.publish_silently(me, number)?;
+        wait::ring_all(&self.items);
+        Ok(placed)
+    }
+
+    /// The same where nobody sleeps.
+    fn publish_silently(&self, me: Name, number: u64) -> std::result::Result<u64, Obstacle> {
+        let claim = |chunk: &u32| Some((*chunk, claim_free(&self.chunks[*chunk as usize], me)?));
+        let (chunk, word) = (0..self.chunks.len() as u32).find_map(|chunk| claim(&chunk)).expect("a free chunk");
+        self.write(chunk, number);
+        match topic::publish(self, self.notes_of(me), &self.topic(), (chunk, word), |_| Some(me)) {
+            Ok(placed) => {
+                if let Some((old, word)) = placed.evicted {
+                    // As its next message would: whoever still reads it is in the way.
+                    self.write(old, 99);
+                    release(self, old, word, None);
+                }
+                Ok(placed.position)
+            }
+            Err(refused) => {
+                release(self, chunk, refused.word, None);
+                Err(refused.why)
+            }
+        }
+    }
+
+    /// The same as members do: waits for whom it has to.
+    fn publish(&self, me: Name, number: u64) -> u64 {
+        note_wake(&self.notes_of(me).waits_on, TOPIC);
+        let position = loop {
+            let ticket = wait::announce_to_all(&self.room.room);
+            match self.try_publish(me, number) {
+                Ok(position) => break position,
+                Err(Obstacle::Full(laggard)) => {
+                    if self.topic().await_laggard(laggard) {
+                        wait::sleep(&self.room.room, ticket, Duration::MAX);
+                    }
+                }
+                Err(Obstacle::Failed(error)) => panic!("{error}"),
+            }
+        };
+        wait::ring_all(&self.room.room);
+        position
+    }
+
+    /// Waits until nobody is in the way, as publishers do.
+    fn await_room(&self) {
+        let topic = self.topic();
+        while let ticket = wait::announce_to_all(&self.room.room)
+            && let Some(laggard) = topic.obstacle()
+        {
+            if topic.await_laggard(laggard) {
+                wait::sleep(&self.room.room, ticket, Duration::MAX);
+            }
+        }
+        if !mutated("left-silently") {
+            wait::ring_all(&self.room.room);
+        }
+    }
+
+    /// The number at a position, if there is one.
+    fn look(&self, position: u64) -> Option<u64> {
+        match self.topic().at(self, position) {
+            Found::Message { slot, .. } => Some(self.read(slot.chunk())),
+            Found::Nothing => None,
+            Found::Gone => panic!("message {} was pushed out", self.number_at(position)),
+        }
+    }
+
+    /// Reads the next message, sleeping until it comes.
+    fn receive(&self, me: Name, position: u64) -> u64 {
+        let number = loop {
+            let ticket = wait::announce_to_all(&self.items);
+            if let Some(number) = self.look(position) {
+                break number;
+            }
+            wait::sleep(&self.items, ticket, Duration::MAX);
+        };
+        self.topic().advance(me, position + 1);
+        number
+    }
+
+    /// What a reap does with notes, chunks and cursors.
+    fn reap(&self, me: Name, dead: Name) {
+        let mut reaper = Reaper::new(self, me, self.notes_of(me));
+        reaper.intent(self.notes_of(dead), || true);
+        reaper.eviction(self.notes_of(dead), || true);
+        for chunk in 0..self.chunks.len() as u32 {
+            reaper.chunk(chunk, |member| member == dead);
+        }
+        self.topic().leave(dead, || true);
+        reaper.wakes(self.notes_of(dead));
+    }
+
+    /// Every chunk is free, or one slot speaks of it.
+    fn assert_whole(&self) {
+        for chunk in 0..self.chunks.len() as u32 {
+            let word = ChunkWord(self.chunks[chunk as usize].load(Relaxed));
+            let slots = self.slots.iter().map(|slot| SlotWord(slot.load(Relaxed)));
+            let references = slots.filter(|slot| slot.is_ready() && slot.chunk() == chunk).count();
+            let expected = if word.is(ChunkState::Queued, TOPIC) { 1 } else { 0 };
+            assert!(word.state() == ChunkState::Free || expected == 1, "chunk {chunk} leaked: {word:?}");
+            assert_eq!(references, expected, "slots that speak of chunk {chunk}");
+        }
+    }
+}
+
+/// A subscriber reads what a publisher publishes, both waiting for the other.
+fn a_publisher_and_a_subscriber(shape: Shape, messages: u64) {
+    explore(ORDINARY, move || {
+        let stage = Stage::new(shape);
+        let reader = member(1);
+        let first = stage.topic().join(reader, 0).unwrap().unwrap();
+        let publisher = thread::spawn({
+            let stage = stage.clone();
+            move || (0..messages).for_each(|number| drop(stage.publish(member(0), shape.before + number)))
+        });
+        for position in first..first + messages {
+            assert_eq!(stage.receive(reader, position), stage.number_at(position));
+        }
+        publisher.join().unwrap();
+        stage.assert_whole();
+    });
+}
+
+/// Publishers go on as far as they can, while somebody joins with history and reads.
+fn a_joiner(shape: Shape, publishers: u16, messages: u64, history: u64, bound: usize) {
+    explore(bound, move || {
+        let stage = Stage::new(shape);
+        let publishers: Vec<_> = (0..publishers)
+            .map(|publisher| {
+                let stage = stage.clone();
+                thread::spawn(move || {
+                    (0..messages)
+                        .take_while(|number| {
+                            let number = shape.before + number + 10 * publisher as u64;
+                            stage.publish_silently(member(publisher), number).is_ok()
+                        })
+                        .count() as u64
+                })
+            })
+            .collect();
+        let (joiner, alone) = (member(4), publishers.len() == 1);
+        let first = stage.topic().join(joiner, history).unwrap().unwrap();
+        let mut position = first;
+        let mut see = |stage: &Stage, position: u64, number: u64| {
+            assert!(number != 99 && (!alone || number == stage.number_at(position)), "{number} at {position}");
+        };
+        // One beside the publishers, the others when they are done.
+        if let Some(number) = stage.look(position) {
+            see(&stage, position, number);
+        }
+        let published: u64 = publishers.into_iter().map(|publisher| publisher.join().unwrap()).sum();
+        while let Some(number) = stage.look(position) {
+            see(&stage, position, number);
+            position += 1;
+            stage.topic().advance(joiner, position);
+        }
+        assert_eq!(stage.number_at(position), shape.before + published, "read to the end");
+        stage.assert_whole();
+    });
+}
+
+/// A subscriber reads while a publisher publishes what there is room for; neither has a fence that the other could lean on.
+fn a_reader() {
+    explore(ORDINARY, || {
+        let shape = Shape { policy: Policy::DropNew, ..Shape::of(2) };
+        let stage = Stage::new(shape);
+        let first = stage.topic().join(member(1), 2).unwrap().unwrap();
+        let publisher = thread::spawn({
+            let stage = stage.clone();
+            move || (0..3).all(|number| stage.publish_silently(member(0), shape.before + number).is_ok())
+        });
+        for position in first..first + 3 {
+            let Some(number) = stage.look(position) else { break };
+            assert_eq!(number, stage.number_at(position));
+            stage.topic().advance(member(1), position + 1);
+        }
+        publisher.join().unwrap();
+        stage.assert_whole();
+    });
+}
+
+/// Two who wait for room, and two subscribers who make it, one after the other.
+fn two_wait_for_two(bound: usize) {
+    explore(bound, || {
+        let stage = Stage::new(Shape { before: 0, ..Shape::of(1) });
+        let subscribers = [1, 2].map(member);
+        let first = subscribers.map(|subscriber| stage.topic().join(subscriber, 0).unwrap().unwrap())[0];
+        stage.publish_silently(member(0), 0).unwrap();
+        let waiters = [(); 2].map(|()| {
+            let stage = stage.clone();
+            thread::spawn(move || stage.await_room())
+        });
+        for subscriber in subscribers.into_iter().rev() {
+            stage.topic().advance(subscriber, first + 1);
+        }
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
+    });
+}
+
+/// One call wakes two sleepers, and who goes back to sleep meanwhile is woken by the next.
+fn two_sleepers() {
+    explore(ORDINARY, || {
+        let state = Arc::new((Word::new(0), WakeWord::new(0)));
+        let sleepers = [2, 1].map(|wanted| {
+            let state = state.clone();
+            thread::spawn(move || {
+                for count in 1..=wanted {
+                    while let ticket = wait::announce_to_all(&state.1)
+                        && state.0.load(std::sync::atomic::Ordering::Acquire) < count
+                    {
+                        wait::sleep(&state.1, ticket, Duration::MAX);
+                    }
+                }
+            })
+        });
+        for _ in 0..2 {
+            state.0.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+            wait::ring_all(&state.1);
+        }
+        for sleeper in sleepers {
+            sleeper.join().unwrap();
+        }
+    });
+}
+
+/// A publisher dies at every step of a message that pushes one out, beside a subscriber that reads.
+fn a_publisher_dies(shape: Shape) {
+    every_death(ORDINARY, move |budget| {
+        let stage = Stage::new(shape);
+        let reader = member(1);
+        let first = stage.topic().join(reader, 0).unwrap().unwrap();
+        let victim = thread::spawn({
+            let stage = stage.clone();
+            move || mortal(Mortal::Victim, budget, || stage.try_publish(member(0), shape.before)).is_some()
+        });
+        let early = stage.look(first);
+        let published = victim.join().unwrap();
+        stage.reap(member(3), member(0));
+        assert!(early.is_none_or(|number| number == shape.before));
+        let late = stage.look(first);
+        assert!(late == early || early.is_none(), "what was read once is there");
+        assert!(late.is_some() || !published, "a message that was published is there");
+        stage.assert_whole();
+        // Others go on, past whatever the dead left.
+        let expected = first + late.is_some() as u64;
+        stage.topic().advance(reader, expected);
+        assert_eq!(stage.try_publish(member(2), 50).unwrap(), expected);
+        assert_eq!(stage.look(expected), Some(50));
+        stage.assert_whole();
+    });
+}
+
+/// A publisher dies, perhaps between its message and the wake that it owed to a sleeping subscriber.
+fn a_dead_publisher_owes_a_wake() {
+    every_death(ORDINARY, |budget| {
+        let stage = Stage::new(Shape { before: 0, ..Shape::of(1) });
+        let first = stage.topic().join(member(1), 0).unwrap().unwrap();
+        let reader = thread::spawn({
+            let stage = stage.clone();
+            move || stage.receive(member(1), first)
+        });
+        let published = mortal(Mortal::Victim, budget, || stage.try_publish(member(0), 7)).is_some();
+        let there = published || stage.look(first).is_some();
+        stage.reap(member(3), member(0));
+        if !there {
+            stage.try_publish(member(2), 8).unwrap();
+        }
+        assert_eq!(reader.join().unwrap(), if there { 7 } else { 8 });
+    });
+}
+
+/// A subscriber dies at every step from joining to leaving; the publisher that waits for it gets on.
+fn a_subscriber_dies() {
+    every_death(ORDINARY, |budget| {
+        let shape = Shape::of(1);
+        let stage = Stage::new(shape);
+        let victim = thread::spawn({
+            let stage = stage.clone();
+            move || {
+                mortal(Mortal::Victim, budget, || {
+                    let position = stage.topic().join(member(1), 1).unwrap().unwrap();
+                    assert_eq!(stage.look(position), Some(stage.number_at(position)));
+                    stage.topic().advance(member(1), position + 1);
+                    stage.topic().leave(member(1), || true);
+                })
+            }
+        });
+        let publisher = thread::spawn({
+            let stage = stage.clone();
+            move || {
+                stage.publish(member(0), shape.before);
+            }
+        });
+        if victim.join().unwrap().is_none() {
+            stage.reap(member(3), member(1));
+        }
+        publisher.join().unwrap();
+        assert!(!CursorWord(stage.cursors[1].word.load(Relaxed)).is_live());
+        stage.assert_whole();
+    });
+}
+
+#[test]
+fn everybody_reads_every_message_in_order() {
+    a_publisher_and_a_subscriber(Shape::of(1), 2);
+    a_publisher_and_a_subscriber(Shape::of(1).ancient(), 2);
+    needs(&[1], || a_publisher_and_a_subscriber(Shape::of(1), 2));
+    a_reader();
+    needs(&[11], a_reader);
+}
+
+#[test]
+fn a_publisher_and_a_subscriber_wake_each_other() {
+    caught(&["no-fence-before-laggard"], || a_publisher_and_a_subscriber(Shape::of(1), 2));
+    caught(&["no-fence-after-cursor"], || a_publisher_and_a_subscriber(Shape::of(1), 2));
+    two_sleepers();
+    caught(&["woken-before-cleared"], two_sleepers);
+    caught(&["no-fence-after-announcement"], two_sleepers);
+}
+
+#[test]
+fn who_joins_misses_nothing_from_then_on() {
+    a_joiner(Shape::of(1), 1, 3, 1, ORDINARY);
+    a_joiner(Shape::of(2), 1, 3, 2, ORDINARY);
+    a_joiner(Shape::of(1).ancient(), 1, 2, 1, ORDINARY);
+}
+
+#[test]
+fn a_model_without_one_of_the_looks_of_a_joiner_fails() {
+    let one = || a_joiner(Shape::of(1), 1, 3, 1, ORDINARY);
+    caught(&["no-fence-before-floor"], one);
+    caught(&["no-fence-before-second-look"], one);
+    caught(&["no-second-look-at-end"], one);
+    caught(&["paused-publisher-forgotten"], one);
+    caught(&["slots-for-one-lap"], || a_joiner(Shape::of(2).tight(), 1, 3, 2, ORDINARY));
+    let two = || a_joiner(Shape::of(2), 1, 3, 2, ORDINARY);
+    caught(&["floor-not-lowered"], two);
+    caught(&["join-not-counted"], two);
+    caught(&["floor-not-compared"], two);
+    needs(&[12], two);
+}
+
+#[test]
+fn who_joins_beside_two_publishers_misses_nothing() {
+    a_joiner(Shape::of(1), 2, 1, 1, ORDINARY);
+}
+
+#[test]
+fn two_publishers_wait_for_two_subscribers() {
+    two_wait_for_two(ORDINARY);
+    caught(&["left-silently"], || two_wait_for_two(ORDINARY + 1));
+}
+
+#[test]
+fn a_dead_publishers_message_is_there_or_its_chunk_is_free() {
+    a_publisher_dies(Shape::of(1));
+    a_publisher_dies(Shape::of(1).ancient());
+    caught(&["eviction-not-noted"], || a_publisher_dies(Shape::of(1)));
+    caught(&["slots-not-searched"], || a_publisher_dies(Shape::of(1)));
+}
+
+#[test]
+fn a_dead_publishers_wake_is_paid_by_its_reaper() {
+    a_dead_publisher_owes_a_wake();
+    caught(&["debts-forgotten"], a_dead_publisher_owes_a_wake);
+}
+
+#[test]
+fn a_dead_subscriber_holds_nobody_up() {
+    a_subscriber_dies();
+    caught(&["freed-silently"], a_subscriber_dies);
+}
