@@ -21,6 +21,7 @@ pub mod referee;
 pub mod scene;
 pub mod space;
 pub mod sweep;
+pub mod topics;
 pub mod victim;
 pub mod wakes;
 pub mod workload;

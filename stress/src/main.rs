@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 use swarmbus_stress::crash::Point;
 use swarmbus_stress::victim::{Operation, Orders};
-use swarmbus_stress::{Result, boards, contention, flow, handover, kills, peer, space, victim, wakes, workload};
+use swarmbus_stress::{
+    Result, boards, contention, flow, handover, kills, peer, space, topics, victim, wakes, workload,
+};
 
 #[derive(Parser)]
 #[command(about = "Kills real processes and checks that nothing is lost")]
@@ -150,6 +152,42 @@ enum Verb {
         #[arg(long)]
         booked: bool,
     },
+    /// Read `count` messages of a topic.
+    #[command(hide = true)]
+    ReadAll {
+        #[arg(long)]
+        bus: String,
+        #[arg(long)]
+        count: u64,
+    },
+    /// Read a topic to its end and write down what comes.
+    #[command(hide = true)]
+    ReadOn {
+        #[arg(long)]
+        bus: String,
+    },
+    /// Read a topic until killed.
+    #[command(hide = true)]
+    Skim {
+        #[arg(long)]
+        bus: String,
+    },
+    /// Publish in a topic until told to end.
+    #[command(hide = true)]
+    Proclaim {
+        #[arg(long)]
+        bus: String,
+        #[arg(long)]
+        number: u32,
+    },
+    /// Subscribe to a topic again and again until told to end.
+    #[command(hide = true)]
+    Rejoin {
+        #[arg(long)]
+        bus: String,
+        #[arg(long)]
+        number: u32,
+    },
     /// Run out of memory on a small /dev/shm of this process' own.
     #[command(hide = true)]
     SmallTmpfs,
@@ -196,6 +234,11 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Say { bus, name, first, turns, booked } => boards::say(&bus, &name, first, turns, booked),
         Verb::Consume { bus } => flow::consume(&bus),
         Verb::Contend { bus, ledger, worker, workers } => contention::work(&bus, &ledger, worker, workers),
+        Verb::ReadAll { bus, count } => topics::read_all(&bus, count),
+        Verb::ReadOn { bus } => topics::read_on(&bus),
+        Verb::Skim { bus } => topics::skim(&bus),
+        Verb::Proclaim { bus, number } => topics::proclaim(&bus, number),
+        Verb::Rejoin { bus, number } => topics::rejoin(&bus, number),
         Verb::SmallTmpfs => space::run_out(),
         Verb::OpenElsewhere { bus } => space::open_elsewhere(&bus),
     }
