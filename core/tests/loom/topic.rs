@@ -509,7 +509,7 @@ fn a_model_without_one_of_the_looks_of_a_joiner_fails() {
 
 #[test]
 fn who_joins_beside_two_publishers_misses_nothing() {
-    a_joiner(Shape::of(1), 2, 1, 1, ORDINARY);
+    a_joiner(Shape::of(1), 2, 1, 1, ORDINARY - 1);
 }
 
 #[test]
