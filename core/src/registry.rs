@@ -394,11 +394,11 @@ fn enter(
 }
 
 /// Claims the first free record: of a queue, the one in the member's own cell if possible, so that what an agent touches lies together.
-fn claim_record<'s>(
-    segment: &'s Segment,
+fn claim_record(
+    segment: &Segment,
     me: Name,
     indices: impl Iterator<Item = u16>,
-) -> Result<Option<(u16, &'s Word, RecordWord)>> {
+) -> Result<Option<(u16, &Word, RecordWord)>> {
     let Some(entry) = segment.member(me.index()) else { return Err(Error::corrupt("the roster", "I12")) };
     for index in indices {
         let Some(word) = segment.record(index) else { continue };

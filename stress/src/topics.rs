@@ -258,7 +258,7 @@ pub fn killed(program: &Path, kills: u32) -> Result<String> {
         });
         let mut expected = 0;
         loop {
-            let number = number_of(&*subscription.recv(Some(PATIENCE))?)?;
+            let number = number_of(&subscription.recv(Some(PATIENCE))?)?;
             if number == END {
                 break;
             }

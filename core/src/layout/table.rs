@@ -2,6 +2,7 @@
 //! different things. See `docs/versions.md`.
 
 use super::*;
+use crate::topic::{CursorWord, FloorWord};
 use crate::word::*;
 use std::fmt::Write;
 use std::mem::{align_of, offset_of, size_of};
@@ -39,7 +40,7 @@ fn structs() -> String {
         LockClock { drawn, committed }
         RosterEntry { claim, queue, committed, board }
         TopicRow { record, committed, spare }
-        TopicControl { name, policy, shift, retain, spare, tail, floor, items, room, dropped, cursor_pages }
+        TopicControl { name, policy, shift, retain, limit, spare, tail, floor, items, room, dropped, cursor_pages }
         TopicRoom { room, pad, awaited }
         CursorEntry { word, missed }
         LockEntry { word, ticket, token, hash, length, since_ns, gone, pad, spare, name }
@@ -76,6 +77,8 @@ fn words() -> String {
         ("ThreadWord", ThreadWord::new(0x2a_bcde, 0x5432_1012, 0x2ab).condemned().0),
         ("RecordWord", RecordWord::new(generation, name, RecordState::Live).0),
         ("SpanWord", SpanWord::new(0x876_5432, 18, name, SpanState::Retiring).0),
+        ("CursorWord", CursorWord::live(0x7_6543_2109_8765, name).0),
+        ("FloorWord", FloorWord::new(0xab_cdef, 0x98_7654_3210).0),
     ];
     words.into_iter().map(|(name, word)| format!("{name} {word:016x}\n")).collect()
 }

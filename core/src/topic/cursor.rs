@@ -249,9 +249,12 @@ impl<'a> Topic<'a> {
             let _ = cursor.word.compare_exchange(seen.0, seen.freed().0, S9.acquire_then(S11));
         }
         window(104);
-        // Also if somebody else has freed it: that one may have died before it rang.
-        if !mutated("freed-silently") {
+        // Also if somebody else has freed it, who may have died before it rang; and whatever the sleepers' bit says, for the dead may have cleared it
+        // and woken nobody.
+        if mutated("bit-of-the-dead-trusted") {
             wait::ring_all(&self.room.room);
+        } else if !mutated("freed-silently") {
+            wait::ring_all_anyway(&self.room.room);
         }
     }
 }

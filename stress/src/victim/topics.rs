@@ -88,7 +88,7 @@ pub fn probe(bus: &Bus) -> Result<()> {
         let mut subscription = member.subscribe(&topic.name, StartAt::Now)?;
         for _ in 0..3 {
             member.publish(&topic.name, &payload(7, 40), &PublishOptions::default())?;
-            let number = number_of(&*subscription.recv(Some(LONG))?)?;
+            let number = number_of(&subscription.recv(Some(LONG))?)?;
             if number != 7 {
                 return Err(format!("the probe of topic '{}' came back changed", topic.name).into());
             }
