@@ -1,5 +1,6 @@
 //! The `swarmbus` command: one verb per file, one mapping from errors to exit codes (`exit`), one way to print (`output`).
 
+mod bench;
 mod create;
 mod declare;
 mod destroy;
@@ -111,6 +112,7 @@ enum Verb {
     Ps(ps::Args),
     Drain(drain::Args),
     Down(down::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -140,5 +142,6 @@ fn run(verb: Verb, output: &Output) -> Result<ExitCode, Failure> {
         Verb::Ps(args) => ps::run(args, output),
         Verb::Drain(args) => drain::run(args, output),
         Verb::Down(args) => down::run(args, output),
+        Verb::Bench(args) => bench::run(args, output),
     }
 }

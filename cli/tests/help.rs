@@ -4,8 +4,10 @@ mod common;
 
 use common::{ok, run};
 
-const VERBS: [&str; 13] =
-    ["create", "ls", "inspect", "declare", "send", "recv", "peek", "reap", "destroy", "up", "ps", "drain", "down"];
+const VERBS: [&str; 14] = [
+    "create", "ls", "inspect", "declare", "send", "recv", "peek", "reap", "destroy", "up", "ps", "drain", "down",
+    "bench",
+];
 
 fn help(args: &[&str]) -> String {
     String::from_utf8(ok(args)).expect("help is text")

@@ -1,0 +1,151 @@
+//! The agents of a measurement: started on a bus of their own, ended with it, also when something fails.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use std::os::unix::process::CommandExt;
+use swarmbus_core::{Agent, Bus, CreateOptions, Error};
+
+use super::agent::Duty;
+use crate::exit::{self, Failure};
+use crate::interrupt::Interrupt;
+
+/// The mailbox of the command itself.
+pub const COORDINATOR: &str = "coordinator";
+
+/// What a Python agent does: as [`Duty::Answer`].
+const PYTHON: &str = "\
+import swarmbus
+with swarmbus.connect() as me:
+    me.send('coordinator', b'ready')
+    try:
+        while True:
+            me.recv().release()
+            me.send('coordinator', b'done')
+    except swarmbus.Closed:
+        pass
+";
+
+/// Bytes of messages that wait at most.
+const WAITING: u64 = 64 << 20;
+/// How long an agent may take to come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the agents run.
+pub enum Program<'a> {
+    /// This one.
+    Native { duty: Duty, size: u64, spin: bool },
+    /// A script in this interpreter.
+    Python(&'a Path),
+}
+
+/// A bus with a coordinator, which is this process, and its agents.
+pub struct Crew {
+    bus: Bus,
+    pub coordinator: Agent,
+    agents: Vec<Child>,
+    interrupt: Interrupt,
+}
+
+impl Crew {
+    /// Starts `count` agents and waits until each has said that it is there; says how long that took.
+    pub fn gather(count: u32, size: u64, program: &Program<'_>) -> Result<(Crew, Duration), Failure> {
+        let interrupt = Interrupt::install()?;
+        let limit = (WAITING / size.max(1)).clamp(4, 1000).max(u64::from(count));
+        let options = CreateOptions {
+            agents: count + 16,
+            heap: (1 << 30).max(2 * size * limit),
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            ..CreateOptions::default()
+        };
+        let bus = Bus::create(&format!("bench-{}", std::process::id()), &options)?;
+        let coordinator = bus.attach(COORDINATOR).inspect_err(|_| drop(bus.destroy()))?;
+        let mut crew = Crew { bus, coordinator, agents: Vec::new(), interrupt };
+        let started = Instant::now();
+        for number in 0..count {
+            let agent = crew.start(number, program)?;
+            crew.agents.push(agent);
+        }
+        for _ in 0..count {
+            crew.hear()?;
+        }
+        Ok((crew, started.elapsed()))
+    }
+
+    fn start(&self, number: u32, program: &Program<'_>) -> Result<Child, Failure> {
+        let mut command = match program {
+            Program::Native { duty, size, spin } => {
+                let mut command = Command::new("/proc/self/exe");
+                let duty = duty.to_possible_value().map(|duty| duty.get_name().to_owned()).unwrap_or_default();
+                command.args(["bench", "agent", "--duty", &duty, "--size", &size.to_string()]);
+                command.args(spin.then_some("--spin"));
+                command
+            }
+            Program::Python(interpreter) => {
+                let mut command = Command::new(interpreter);
+                command.args(["-c", PYTHON]);
+                command
+            }
+        };
+        command.env("SWARMBUS", self.bus.name()).env("SWARMBUS_AGENT", name(number)).stdin(Stdio::null());
+        // SAFETY: between fork and exec there is one system call.
+        unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) };
+        command.spawn().map_err(|error| Failure::system(format!("cannot start agent {number}: {error}")))
+    }
+
+    /// Waits for a message of an agent.
+    pub fn hear(&mut self) -> Result<(), Failure> {
+        let begun = Instant::now();
+        loop {
+            match self.coordinator.recv_until(Some(Duration::from_secs(1)), &mut || self.interrupt.pending().is_some())
+            {
+                Ok(message) => return Ok(message.release()?),
+                Err(Error::Timeout) => {}
+                Err(Error::Interrupted) => self.interrupt.check()?,
+                Err(error) => return Err(error.into()),
+            }
+            for agent in &mut self.agents {
+                if let Ok(Some(status)) = agent.try_wait() {
+                    let what = format!("agent {} ended early: {status}; what it said stands above", agent.id());
+                    return Err(Failure::system(what));
+                }
+            }
+            if begun.elapsed() > PATIENCE {
+                let what = format!("no agent has said anything for {} s", PATIENCE.as_secs());
+                return Err(Failure::new(exit::TEMPORARY, what));
+            }
+        }
+    }
+
+    /// Whether the user has had enough.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.pending().is_some()
+    }
+
+    /// Fails if the user has had enough.
+    pub fn check(&self) -> Result<(), Failure> {
+        self.interrupt.check()
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        // Who waits is told that the bus is closed. Nothing else can be done about a failure here.
+        let _ = self.bus.destroy();
+        for agent in &mut self.agents {
+            let _ = agent.kill();
+        }
+        for agent in &mut self.agents {
+            let _ = agent.wait();
+        }
+    }
+}
+
+/// The name of an agent.
+pub fn name(number: u32) -> String {
+    format!("agent-{number}")
+}

@@ -1,0 +1,60 @@
+//! `swarmbus bench`: every measurement runs, says what it measured, and leaves nothing behind. How fast it was is nobody's business here.
+
+mod common;
+
+use common::{Running, command, fails, json, ok, wait_for};
+use nix::sys::signal::Signal;
+
+/// The bus that a run of the command makes.
+fn bus_of(pid: u32) -> std::path::PathBuf {
+    format!("/dev/shm/swarmbus.bench-{pid}").into()
+}
+
+#[test]
+fn streams_say_how_many_messages_came() {
+    for work in [&["one-way"][..], &["fan-in", "-n", "3"], &["one-way", "--size", "1MiB", "--spin"]] {
+        let said = json(&[&["bench"], work, &["--time", "50ms", "-o", "json"]].concat());
+        let (messages, seconds) = (said["messages"].as_u64().unwrap(), said["seconds"].as_f64().unwrap());
+        assert!(messages > 0 && seconds >= 0.05, "{said}");
+        assert!((said["messages_per_second"].as_f64().unwrap() * seconds - messages as f64).abs() < 1.0, "{said}");
+    }
+}
+
+#[test]
+fn rounds_say_how_long_one_takes() {
+    for work in [&["ping-pong"][..], &["fan-out", "-n", "5", "--size", "64KiB"]] {
+        let said = json(&[&["bench"], work, &["--time", "50ms", "-o", "json"]].concat());
+        let at = |key: &str| said[key].as_f64().unwrap();
+        assert!(at("rounds") >= 1.0 && at("p50_us") > 0.0, "{said}");
+        assert!(at("p50_us") <= at("p99_us") && at("p99_us") <= at("max_us"), "{said}");
+    }
+}
+
+#[test]
+fn every_agent_of_a_swarm_answers() {
+    let said = json(&["bench", "swarm", "--agents", "20", "--kind", "native", "-o", "json"]);
+    assert_eq!((&said["agents"], &said["answered"]), (&20.into(), &20.into()));
+    assert_eq!(said["delivery"], 1.0);
+    let text = String::from_utf8(ok(&["bench", "swarm", "--agents", "2"])).unwrap();
+    assert!(text.contains("2 answered"), "{text}");
+}
+
+#[test]
+fn an_agent_that_cannot_run_is_named() {
+    let said = fails(&["bench", "swarm", "--kind", "python", "--python", "/no/such/python"], 71);
+    assert!(said.contains("cannot start agent 0"), "{said}");
+    let said = fails(&["bench", "swarm", "--kind", "python", "--python", "/bin/false"], 71);
+    assert!(said.contains("ended early"), "{said}");
+}
+
+#[test]
+fn an_interrupted_run_leaves_nothing() {
+    let mut run = Running::start(&["bench", "fan-in", "--time", "1h"]);
+    let bus = bus_of(run.0.id());
+    wait_for("the bus of the run", || bus.exists());
+    run.signal(Signal::SIGTERM);
+    assert_eq!(run.code(), Some(143));
+    assert!(!bus.exists());
+    let help = command(&["bench", "--help"]).output().unwrap();
+    assert!(help.status.success());
+}
