@@ -34,6 +34,18 @@ pub fn bytes(count: u64) -> String {
     ByteSize(count).display().iec().to_string()
 }
 
+/// Formats a short time for people, to three digits: `96 ns`, `1.54 µs`, `12.3 ms`, `2.05 s`.
+pub fn nanoseconds(count: u64) -> String {
+    let (value, unit) = match count {
+        0..1_000 => return format!("{count} ns"),
+        1_000..1_000_000 => (count as f64 / 1e3, "µs"),
+        1_000_000..1_000_000_000 => (count as f64 / 1e6, "ms"),
+        _ => (count as f64 / 1e9, "s"),
+    };
+    let digits = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
+    format!("{value:.digits$} {unit}")
+}
+
 /// Formats a span of time for people, to the second and at most two units: `0s`, `3m 5s`, `2h 10m`.
 pub fn age(span: Duration) -> String {
     let text = humantime::format_duration(Duration::from_secs(span.as_secs())).to_string();
@@ -74,6 +86,12 @@ mod tests {
         for wrong in ["", "rw", "0800", "7777", "-600"] {
             assert!(mode(wrong).is_err(), "{wrong:?} was accepted");
         }
+    }
+
+    #[test]
+    fn people_read_short_times() {
+        let times = [96, 1_536, 24_576, 12_340_000, 104_000_000, 2_050_000_000];
+        assert_eq!(times.map(nanoseconds), ["96 ns", "1.54 µs", "24.6 µs", "12.3 ms", "104 ms", "2.05 s"]);
     }
 
     #[test]

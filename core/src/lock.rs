@@ -32,6 +32,16 @@ pub enum LockMode {
     Shared,
 }
 
+impl LockMode {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            LockMode::Exclusive => "exclusive",
+            LockMode::Shared => "shared",
+        }
+    }
+}
+
 /// The state of an entry of the lock table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LockState {

@@ -9,8 +9,7 @@ use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 use swarmbus_core::{
-    Bus, ContentType, Error, Loan, Member, Message, NESTING_MAX, Policy, PublishOptions, RawLoan, Schema, SendOptions,
-    StartAt, TopicOptions, schema, schema_id,
+    Bus, ContentType, Error, Loan, Member, Message, NESTING_MAX, RawLoan, Schema, SendOptions, schema, schema_id,
 };
 
 const HANGS: Option<Duration> = Some(Duration::from_secs(60));
@@ -286,28 +285,6 @@ fn nesting_is_bounded_however_much_is_sent() {
             assert!(said.contains("depth"), "{said}");
             assert!(wrong(message.read::<Node>()).contains("depth"));
         });
-    }
-}
-
-#[test]
-fn subscribers_of_a_topic_read_values() {
-    let bus = TestBus::new("typed-topics");
-    for (name, policy) in [("kept", Policy::BackPressure), ("lossy", Policy::Lossy)] {
-        bus.declare_topic(name, &TopicOptions { policy, ..TopicOptions::default() }).unwrap();
-        let (publisher, reader) = (bus.join().unwrap(), bus.join().unwrap());
-        let mut subscription = reader.subscribe(name, StartAt::Now).unwrap();
-        for number in 0..60 {
-            publisher.publish_typed(name, &task(number), &PublishOptions::default()).unwrap();
-            let sample = subscription.try_recv().unwrap().unwrap();
-            assert_eq!((sample.content(), sample.schema()), (ContentType::Rkyv, Some(Task::ID)));
-            assert_eq!(sample.view::<Task>().unwrap().path, format!("src/{number}.rs").as_str());
-            assert_eq!(sample.read::<Task>().unwrap(), task(number));
-            assert!(wrong(sample.view::<OtherTask>()).contains("test.task/2"));
-        }
-        publisher.publish(name, b"[1]", &PublishOptions::default()).unwrap();
-        let sample = subscription.try_recv().unwrap().unwrap();
-        assert!(wrong(sample.view::<Task>()).contains("content type bytes"));
-        assert_eq!(wrong(sample.read::<Task>()), wrong(sample.view::<Task>()));
     }
 }
 

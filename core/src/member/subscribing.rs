@@ -4,11 +4,10 @@ use super::Member;
 use super::waiting::Source;
 use crate::error::{Error, Result};
 use crate::layout::{CHUNK_HEADER, ChunkHeader, CursorEntry};
-use crate::message::{ContentType, MessageId, Meta, PAYLOAD_ALIGNMENT, Schema, Unarchiver, schema_of, typed};
+use crate::message::{ContentType, MessageId, Meta};
 use crate::sync::window;
 use crate::topic::{Found, Topic, note};
 use crate::word::{ChunkWord, Name, SlotWord};
-use rkyv::util::AlignedVec;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::mem::offset_of;
@@ -43,8 +42,7 @@ pub struct Subscription<'m> {
     /// The position of the next message.
     next: Cell<u64>,
     missed: Cell<u64>,
-    /// Aligned as payloads are, so that archives can be viewed in it.
-    buffer: RefCell<AlignedVec<PAYLOAD_ALIGNMENT>>,
+    buffer: RefCell<Vec<u8>>,
 }
 
 impl Member {
@@ -305,43 +303,6 @@ impl Sample<'_> {
     /// What the payload is.
     pub fn content(&self) -> ContentType {
         Meta(self.read.about.meta).content()
-    }
-
-    /// The id of its schema if it is an archive.
-    pub fn schema(&self) -> Option<u64> {
-        schema_of(self.content(), self.data())
-    }
-
-    /// The value in it, in place, once it is checked to be one: see [`Message::view`](crate::Message::view), also for whom this trusts.
-    ///
-    /// # Errors
-    /// `WrongType`.
-    pub fn view<T: Schema>(&self) -> Result<&T::Archived> {
-        typed::view::<T>(self.content(), self.data())
-    }
-
-    /// The value in it, copied out first, then checked: see [`Message::read`](crate::Message::read).
-    ///
-    /// # Errors
-    /// `WrongType`.
-    pub fn read<T: Schema>(&self) -> Result<T>
-    where
-        T::Archived: rkyv::Deserialize<T, Unarchiver>,
-    {
-        if self.subscription.topic.is_lossy() {
-            return typed::read_copy(self.content(), self.data());
-        }
-        // SAFETY: as in `data`, but that its publisher may write to it; it lies in a chunk.
-        unsafe { typed::read(self.content(), self.read.data, self.read.length) }
-    }
-
-    /// The value in it, which came as JSON: see [`Message::json`](crate::Message::json).
-    ///
-    /// # Errors
-    /// `WrongType`.
-    #[cfg(feature = "serde")]
-    pub fn json<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T> {
-        typed::from_json(self.content(), self.data())
     }
 
     /// The number that the publisher gave it.

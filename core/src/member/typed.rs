@@ -1,6 +1,6 @@
 //! Sending what is not bytes: values as archives or as JSON, written straight into the memory that the receiver reads.
 
-use super::{Member, PublishOptions, Published, SendOptions};
+use super::{Member, SendOptions};
 use crate::error::Result;
 use crate::message::{ContentType, Loan, MessageId, Schema, archive};
 use std::cell::Cell;
@@ -68,40 +68,6 @@ impl Member {
         options: &SendOptions,
     ) -> Result<MessageId> {
         self.send_loan(to, crate::message::json(self, value)?, ContentType::Json, options, &mut || false)
-    }
-
-    /// Writes an archive of `value` into shared memory and publishes it in `topic`; subscribers read it in place with [`Sample::view`](crate::Sample::view).
-    /// `options.content` does not matter.
-    ///
-    /// # Errors
-    /// Those of [`Member::publish`]; `InvalidArgument` if it cannot be archived.
-    pub fn publish_typed<T: Schema>(&self, topic: &str, value: &T, options: &PublishOptions) -> Result<Published> {
-        self.publish_loan(topic, self.loan_typed(value)?, ContentType::Rkyv, options)
-    }
-
-    /// Writes `value` as JSON into shared memory and publishes it in `topic`. `options.content` does not matter.
-    ///
-    /// # Errors
-    /// Those of [`Member::publish`]; `InvalidArgument` if it cannot be written as JSON.
-    #[cfg(feature = "serde")]
-    pub fn publish_json<T: serde::Serialize + ?Sized>(
-        &self,
-        topic: &str,
-        value: &T,
-        options: &PublishOptions,
-    ) -> Result<Published> {
-        self.publish_loan(topic, crate::message::json(self, value)?, ContentType::Json, options)
-    }
-
-    fn publish_loan(
-        &self,
-        topic: &str,
-        loan: Loan<'_>,
-        content: ContentType,
-        options: &PublishOptions,
-    ) -> Result<Published> {
-        let (length, options) = (loan.len(), PublishOptions { content, ..options.clone() });
-        loan.publish_to(topic, length, &options).map_err(|refused| refused.error)
     }
 
     fn send_loan(

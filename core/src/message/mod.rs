@@ -3,14 +3,13 @@
 mod checking;
 mod header;
 mod loan;
-pub(crate) mod typed;
+mod typed;
 mod writing;
 
 pub use checking::{Checking, NESTING_MAX};
 pub use header::{ContentType, Lane, MessageId};
 pub(crate) use header::{Meta, Part, RING_NAMES};
 pub use loan::{BatchError, Loan, PublishError, RawLoan};
-pub(crate) use typed::PAYLOAD_ALIGNMENT;
 pub use typed::{Archiver, Checker, Refusal, Schema, Unarchiver, schema_id, schema_of};
 pub(crate) use writing::Lengths;
 pub use writing::Writing;

@@ -25,7 +25,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Bytes of a schema's id at the end of a payload.
 pub(super) const ID_BYTES: usize = size_of::<u64>();
 /// Where chunks put payloads, and where archives are copied to, bytes.
-pub(crate) const PAYLOAD_ALIGNMENT: usize = 64;
+const ALIGNMENT: usize = 64;
 
 /// What writes an archive into shared memory.
 pub type Archiver<'m, 'a> = LowSerializer<Writing<'m>, ArenaHandle<'a>, Refusal>;
@@ -119,23 +119,15 @@ where
 {
     // SAFETY: as the caller says.
     let copy = unsafe { copy_out(data, length) };
-    read_copy(content, &copy)
-}
-
-/// The value in a payload that was copied already, aligned as payloads are.
-pub(crate) fn read_copy<T: Schema>(content: ContentType, copy: &[u8]) -> Result<T>
-where
-    T::Archived: Deserialize<T, Unarchiver>,
-{
-    let archive = check::<T>(content, copy, true)?;
-    deserialize(archive).map_err(|error| malformed::<T>(copy.len(), &error))
+    let archive = check::<T>(content, &copy, true)?;
+    deserialize(archive).map_err(|error| malformed::<T>(length, &error))
 }
 
 /// Copies each word once, whatever happens to it meanwhile: what is checked afterwards is what is used.
 ///
 /// # Safety
 /// As [`read`].
-unsafe fn copy_out(data: *const u8, length: usize) -> AlignedVec<PAYLOAD_ALIGNMENT> {
+unsafe fn copy_out(data: *const u8, length: usize) -> AlignedVec<ALIGNMENT> {
     let mut copy = AlignedVec::with_capacity(length.next_multiple_of(ID_BYTES));
     // SAFETY: payloads begin at and have room for a multiple of 64 bytes, so the last word lies in the payload as a whole. It is read as
     // atomic words, which a foreign process may write.

@@ -1,19 +1,23 @@
 //! `swarmbus inspect`.
 
+mod shared;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use swarmbus_core::{BusInfo, Error, MemberInfo, Observer, QueueInfo};
+use swarmbus_core::{
+    BusInfo, Error, Latencies, LockInfo, MemberInfo, Observer, QueueInfo, StatusInfo, TopicInfo, check_name,
+};
 
 use crate::exit::Failure;
 use crate::ls::{QUEUE_HEADERS, or_dash, queue_row};
 use crate::output::Output;
 use crate::units;
 
-/// Show everything about a bus, or about one of its mailboxes and queues.
+/// Show everything about a bus, or about one agent, queue or topic of it.
 ///
 /// The segment is the whole system, so a copy of its file can be inspected as well: on another day,
 /// on another host, after everything has died.
@@ -22,6 +26,7 @@ use crate::units;
 Examples:
   swarmbus inspect demo
   swarmbus inspect demo bob
+  swarmbus inspect demo -o json | jq '.locks[] | select(.waits_behind > 0)'
   swarmbus inspect demo/bob -o json
   cp --sparse=always /dev/shm/swarmbus.demo post-mortem
   swarmbus inspect --file post-mortem
@@ -32,7 +37,7 @@ pub struct Args {
     /// BUS, or BUS/NAME; with --file: NAME [default: --bus, then $SWARMBUS]
     address: Option<String>,
 
-    /// Mailbox or queue to show
+    /// Agent, queue or topic to show
     name: Option<String>,
 
     /// Inspect a copy of a segment instead of a live one
@@ -45,12 +50,23 @@ struct Whole {
     bus: BusInfo,
     members: Vec<MemberInfo>,
     queues: Vec<QueueInfo>,
+    topics: Vec<TopicInfo>,
+    locks: Vec<LockInfo>,
+    statuses: Vec<StatusInfo>,
+    latencies: Latencies,
 }
 
 #[derive(Serialize)]
 struct One {
     queue: QueueInfo,
     owner: Option<MemberInfo>,
+    status: Option<StatusInfo>,
+    locks: Vec<LockInfo>,
+}
+
+#[derive(Serialize)]
+struct OneTopic {
+    topic: TopicInfo,
 }
 
 pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
@@ -83,7 +99,15 @@ fn open_copy(copy: &Path) -> Result<Observer, Failure> {
 }
 
 fn whole(observer: &Observer, output: &Output) -> Result<(), Failure> {
-    let data = Whole { bus: observer.bus(), members: observer.members(), queues: observer.queues() };
+    let data = Whole {
+        bus: observer.bus(),
+        members: observer.members(),
+        queues: observer.queues(),
+        topics: observer.topics(),
+        locks: observer.locks(),
+        statuses: observer.statuses("*"),
+        latencies: observer.latencies(),
+    };
     let mut sections = vec![facts(&data.bus)];
     let classes = data.bus.heap.classes.iter().map(|class| {
         let chunks = [class.chunks.free, class.chunks.held, class.chunks.queued, class.chunks.in_flight];
@@ -107,10 +131,22 @@ fn whole(observer: &Observer, output: &Output) -> Result<(), Failure> {
     let headers = ["index", "incarnation", "pid", "state", "agent", "held", "in flight"];
     section(&mut sections, output, "Members", &headers, members.collect());
     section(&mut sections, output, "Queues", QUEUE_HEADERS, data.queues.iter().map(queue_row).collect());
+    section(&mut sections, output, "Topics", shared::TOPIC_HEADERS, data.topics.iter().map(shared::topic).collect());
+    section(&mut sections, output, "Locks", shared::LOCK_HEADERS, data.locks.iter().map(shared::lock).collect());
+    let statuses = data.statuses.iter().map(shared::status).collect();
+    section(&mut sections, output, "Agents", shared::STATUS_HEADERS, statuses);
+    section(&mut sections, output, "Latencies", shared::LATENCY_HEADERS, shared::latencies(&data.latencies.all));
     output.record(&sections.join("\n\n"), &data)
 }
 
 fn one(observer: &Observer, name: String, output: &Output) -> Result<(), Failure> {
+    check_name(&name)?;
+    if let Some(topic) = observer.topics().into_iter().find(|topic| topic.name == name) {
+        let mut sections = vec![aligned(&shared::topic_facts(&topic))];
+        let subscribers = topic.subscribers.iter().map(shared::subscriber).collect();
+        section(&mut sections, output, "Subscribers", shared::SUBSCRIBER_HEADERS, subscribers);
+        return output.record(&sections.join("\n\n"), &OneTopic { topic });
+    }
     let Some(queue) = observer.queues().into_iter().find(|queue| queue.name == name) else {
         return Err(Error::UnknownAgent { name, bus: observer.bus().name }.into());
     };
@@ -137,7 +173,14 @@ fn one(observer: &Observer, name: String, output: &Output) -> Result<(), Failure
     let mut sections = vec![aligned(&lines)];
     let lanes = queue.lanes.iter().map(|lane| vec![lane.lane.to_owned(), lane.depth.to_string()]);
     section(&mut sections, output, "Lanes", &["lane", "depth"], lanes.collect());
-    output.record(&sections.join("\n\n"), &One { queue, owner })
+    let status = observer.statuses(&name).into_iter().next();
+    if let Some(status) = &status {
+        sections.push(format!("Status:\n{}", aligned(&shared::status_facts(status))));
+    }
+    let locks: Vec<LockInfo> =
+        observer.locks().into_iter().filter(|lock| lock.agent.as_ref() == Some(&queue.name)).collect();
+    section(&mut sections, output, "Locks", shared::LOCK_HEADERS, locks.iter().map(shared::lock).collect());
+    output.record(&sections.join("\n\n"), &One { queue, owner, status, locks })
 }
 
 fn facts(bus: &BusInfo) -> String {
