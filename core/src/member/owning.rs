@@ -141,7 +141,7 @@ impl Member {
         self.now_owns(mailbox, word)
     }
 
-    /// The epoch of the mailbox that this member owns or has owned, a fencing number: it rises with every change of owner. Whoever keeps the highest that it has seen can
+    /// The epoch of the mailbox that this member owns or has owned, a fencing number: it rises with every change of owner (and begins anew after 2³⁶). Whoever keeps the highest that it has seen can
     /// refuse what comes late from a former owner. 0 if it never owned one.
     pub fn epoch(&self) -> u64 {
         self.owned.get().map_or(0, |(_, word)| word.counter())
@@ -154,6 +154,10 @@ impl Member {
     }
 
     fn bury_owner(&self, owner: Name, mailbox: Name) {
+        if registry::owner_of(self.segment(), mailbox) != Some(owner) {
+            // It has left in the meantime, as one does: the mailbox first.
+            return;
+        }
         self.reap_if(None);
         registry::disown(self.segment(), owner, mailbox, || registry::is_gone(self.segment(), owner));
     }
@@ -257,4 +261,62 @@ impl Agent {
 fn owns_another(name: &str) -> Error {
     let what = format!("'{name}': this handle owns a mailbox already; attach another for a second one");
     Error::InvalidArgument { what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::{Bus, Removed};
+    use crate::sync::S9;
+    use crate::word::RecordState;
+    use crate::{CreateOptions, SendOptions};
+
+    const LAST: u64 = (1 << 36) - 1;
+
+    fn bus(test: &str) -> Removed {
+        let name = format!("test-{}-{test}", std::process::id());
+        Removed(Bus::create(&name, &CreateOptions { agents: 8, ..CreateOptions::default() }).unwrap())
+    }
+
+    fn scribble(member: &Member, mailbox: &str, word: u64) {
+        let mailbox = member.find(mailbox).unwrap();
+        member.segment().queue_control(mailbox.index()).unwrap().owner.store(word, S9.release());
+    }
+
+    #[test]
+    fn an_owner_word_that_was_scribbled_over_deposes_and_stops_nobody() {
+        let bus = bus("owner-word");
+        let other = bus.0.join().unwrap();
+        let nobody = |index| RecordWord::new(77, Name::new(index, 3), RecordState::Live).0;
+        for word in [u64::MAX, 0, 1, 3, nobody(5), nobody(60_000), nobody(u16::MAX)] {
+            let owner = bus.0.take_over("leader").unwrap();
+            scribble(&other, "leader", word);
+            assert!(matches!(owner.try_recv(), Err(Error::HandedOver { pid: 0, .. })), "{word:x}");
+            assert!(matches!(owner.send("leader", b"", &SendOptions::default()), Err(Error::HandedOver { .. })));
+            other.send("leader", b"x", &SendOptions::default()).unwrap();
+            let next = bus.0.attach("leader").unwrap();
+            next.try_recv().unwrap().unwrap().release().unwrap();
+            scribble(&other, "leader", word);
+            drop(next);
+            drop(bus.0.stand_by("leader", Some(Duration::ZERO)).unwrap());
+            drop(owner);
+        }
+        // Scribbled so that a living member seems to own it, which does not know: others are told so, and may take it over.
+        scribble(&other, "leader", RecordWord::new(1, other.name, RecordState::Live).0);
+        assert!(matches!(bus.0.attach("leader"), Err(Error::AgentBusy { .. })));
+        bus.0.take_over("leader").unwrap();
+    }
+
+    #[test]
+    fn epochs_begin_anew_and_are_still_told_apart() {
+        let bus = bus("epochs-wrap");
+        let first = bus.0.attach("leader").unwrap();
+        scribble(&first, "leader", RecordWord::new(LAST - 1, first.member.name, RecordState::Free).0);
+        let last = bus.0.attach("leader").unwrap();
+        assert_eq!(last.epoch(), LAST);
+        let next = bus.0.take_over("leader").unwrap();
+        assert_eq!(next.epoch(), 0);
+        assert!(matches!(last.try_recv(), Err(Error::HandedOver { .. })));
+        assert!(next.try_recv().unwrap().is_none());
+    }
 }
