@@ -457,3 +457,37 @@ fn names_are_listed_by_pattern_with_what_they_are_of() {
     std::fs::copy(format!("/dev/shm/swarmbus.{}", bus.name()), copy.path()).unwrap();
     assert_eq!(Observer::open_file(copy.path()).unwrap().names("*"), observer.names("*"));
 }
+
+#[test]
+fn agents_are_found_by_what_they_say_of_themselves() {
+    let bus = TestBus::new("found");
+    let (one, two) = (bus.attach("one").unwrap(), bus.attach("two").unwrap());
+    one.set_tags(&["gpu", "fast", "gpu"]).unwrap();
+    one.take_role("tester").unwrap();
+    two.set_tags(&["gpu"]).unwrap();
+    assert_eq!(one.tags(), ["gpu", "fast"]);
+    let observer = bus.observer().unwrap();
+    let names = |filter: AgentFilter<'_>| -> Vec<String> {
+        observer.agents(&filter).into_iter().map(|agent| agent.name).collect()
+    };
+    let tagged = |tag| AgentFilter { tag: Some(tag), ..AgentFilter::default() };
+    let with_role = |role| AgentFilter { role: Some(role), ..AgentFilter::default() };
+    assert_eq!(names(tagged("gpu")), ["one", "two"]);
+    assert_eq!(names(tagged("fast")), ["one"]);
+    assert_eq!(names(with_role("tester")), ["one"]);
+    assert_eq!(names(with_role("@tester")), ["one"]);
+    assert!(names(with_role("builder")).is_empty());
+    assert_eq!(names(AgentFilter { pattern: Some("t*"), ..tagged("gpu") }), ["two"]);
+    assert!(matches!(one.set_tags(&["no tag"]), Err(Error::InvalidName { .. })));
+    // A successor has the roles that it takes itself, and the dead have none.
+    let next = bus.take_over("one").unwrap();
+    assert!(names(with_role("tester")).is_empty());
+    assert!(is_handed_over(one.set_tags(&["late"]), "one"));
+    next.take_role("tester").unwrap();
+    assert_eq!(names(with_role("tester")), ["one"]);
+    next.drop_role("tester").unwrap();
+    assert!(names(with_role("tester")).is_empty());
+    next.take_role("tester").unwrap();
+    drop(next);
+    assert!(names(with_role("tester")).is_empty());
+}

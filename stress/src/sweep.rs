@@ -91,7 +91,7 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::Deposed, &[1, 2, 3, 4, 5, 6, 10, 130]),
     (Operation::ReceiveAnothers, &[1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 129]),
     (Operation::StandBy, &[9, 24, 25, 26, 31, 32, 33, 34, 35]),
-    (Operation::TakeRole, &[27, 28, 29, 30]),
+    (Operation::TakeRole, &[27, 28, 29, 30, 120, 121, 122, 123]),
     (Operation::ReapOwners, &[1, 2, 3, 4, 5, 6, 9, 10, 39, 40, 41, 42, 43, 44, 128]),
     (Operation::SetStatus, &[120, 121, 122, 123]),
     (Operation::SetStatusAgain, &[122, 123]),

@@ -81,7 +81,8 @@ impl<'m> Descriptor<'m> {
     /// Takes a message if there is one, of each queue in its turn. `None`: the descriptor is not readable until there is something again.
     ///
     /// # Errors
-    /// `Closed` (all queues closed and empty, or the bus destroyed), `AgentBusy` (a mailbox has got another owner), `Forked`.
+    /// `Closed` (all queues closed and empty, or the bus destroyed), `AgentBusy` (a mailbox has got another owner), `HandedOver` (one that was this
+    /// member's), `Forked`.
     pub fn try_next(&self) -> Result<Option<Message<'m>>> {
         self.raw.try_next(self.member)
     }

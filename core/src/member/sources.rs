@@ -76,7 +76,8 @@ impl<'m> Sources<'m> {
     /// [`Message::queue`] tells.
     ///
     /// # Errors
-    /// `Timeout`, `Closed` (all closed and empty, or the bus destroyed), `AgentBusy` (a mailbox has got another owner), `Forked`.
+    /// `Timeout`, `Closed` (all closed and empty, or the bus destroyed), `AgentBusy` (a mailbox has got another owner), `HandedOver` (one that was this
+    /// member's), `Forked`.
     pub fn receive(&self, timeout: Option<Duration>) -> Result<Message<'m>> {
         self.receive_until(timeout, &mut || false)
     }
