@@ -108,6 +108,27 @@ fn a_status_stays_when_its_agent_leaves_or_dies() {
 }
 
 #[test]
+fn who_has_lost_its_mailbox_says_nothing_more() {
+    let bus = TestBus::new("deposed");
+    let old = bus.attach("leader").unwrap();
+    old.take_role("planner").unwrap();
+    old.set_status(&working("plan")).unwrap();
+    let new = bus.take_over("leader").unwrap();
+    let refused = |result: Result<(), Error>| assert!(matches!(result, Err(Error::HandedOver { .. })));
+    refused(old.set_status(&working("plan more")));
+    refused(old.beat());
+    refused(old.set_tags(&["old"]));
+    let left = info(&bus, "leader");
+    assert_eq!((left.task.as_str(), left.roles.len(), left.beat_age_ns), ("plan", 0, None));
+    new.update_status(|status| status.done = 3).unwrap();
+    assert_eq!(old.status().unwrap(), new.status().unwrap(), "it may look");
+    assert_eq!((info(&bus, "leader").task.as_str(), info(&bus, "leader").done), ("plan", 3));
+    drop(old);
+    new.set_status(&working("go")).unwrap();
+    assert_eq!(info(&bus, "leader").task, "go");
+}
+
+#[test]
 fn what_does_not_fit_changes_nothing() {
     let bus = TestBus::new("long");
     let alice = bus.attach("alice").unwrap();

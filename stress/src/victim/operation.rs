@@ -164,7 +164,7 @@ pub enum Operation {
     SetStatus,
     /// Set a further status.
     SetStatusAgain,
-    /// Set a status of an agent that had another owner before.
+    /// Set a status as the owner of a mailbox that was another's.
     SetStatusAfter,
     /// Publish in a topic: the message pushes an old one out.
     PublishTopic,

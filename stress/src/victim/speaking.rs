@@ -46,12 +46,11 @@ impl Victim {
         self.armed(|clerk| say(clerk, &agent, 0))
     }
 
-    /// The first of another owner.
+    /// The first of another owner, who took the mailbox from one that lives.
     pub(super) fn speak_after(&mut self) -> Result<()> {
         let Some(before) = attach(&self.bus, 0)? else { return Ok(()) };
         say(&mut self.clerk, &before, 0)?;
-        before.close();
-        let Some(agent) = attach(&self.bus, 0)? else { return Ok(()) };
+        let agent = self.bus.take_over(&speaker(0))?;
         self.armed(|clerk| say(clerk, &agent, 0))
     }
 }
