@@ -15,8 +15,8 @@ use swarmbus_core::layout::{BOARD_IN_CELL, Geometry, PAGE, STATUS_WORDS};
 use swarmbus_core::sync::Word;
 use swarmbus_core::word::Name;
 use swarmbus_core::{
-    AgentFilter, AgentState, Bus, ContentType, CounterInfo, CreateOptions, Error, Observer, SendOptions, Status,
-    StatusInfo,
+    AgentFilter, AgentState, Bus, ContentType, CounterInfo, CreateOptions, Error, Observer, PublishOptions,
+    SendOptions, StartAt, Status, StatusInfo, TopicOptions,
 };
 
 fn working(task: &str) -> Status {
@@ -259,6 +259,28 @@ fn every_64th_message_and_every_call_is_measured() {
     assert!(bus.observer().unwrap().latencies().members.is_empty());
     let _again = [bus.attach("asker").unwrap(), bus.attach("answerer").unwrap()];
     assert!(bus.observer().unwrap().latencies().members.is_empty(), "the next owners begin anew");
+}
+
+#[test]
+fn topics_are_counted_and_measured_as_queues_are() {
+    let bus = TestBus::new("topics");
+    bus.declare_topic("news", &TopicOptions { retain: 8, ..TopicOptions::default() }).unwrap();
+    let (publisher, reader) = (bus.attach("publisher").unwrap(), bus.attach("reader").unwrap());
+    for _ in 0..128 {
+        publisher.publish("news", b"old", &PublishOptions::default()).unwrap();
+    }
+    let mut news = reader.subscribe("news", StartAt::Retained).unwrap();
+    while news.try_recv().unwrap().is_some() {}
+    for _ in 0..128 {
+        publisher.publish("news", b"new!", &PublishOptions::default()).unwrap();
+        assert_eq!(news.recv(None).unwrap().data(), b"new!");
+    }
+    let members = bus.observer().unwrap().members();
+    let counters = |agent: &str| members.iter().find(|member| member.agent.as_deref() == Some(agent)).unwrap().counters;
+    assert_eq!((counters("publisher").sent, counters("publisher").sent_bytes), (256, 128 * 3 + 128 * 4));
+    assert_eq!((counters("reader").received, counters("reader").received_bytes), (136, 8 * 3 + 128 * 4));
+    let all = bus.observer().unwrap().latencies().all;
+    assert_eq!((all.sending.count, all.queueing.count), (4, 2), "what was retained has not waited in a queue");
 }
 
 #[test]

@@ -77,6 +77,22 @@ impl Member {
         &self,
         to: &str,
         length: usize,
+        chunk: (u32, &mut ChunkWord),
+        options: &PublishOptions,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Published> {
+        let published = self.place_in_topic(to, length, chunk, options, interrupted);
+        match &published {
+            Ok(Published { id, position: Some(_) }) => self.counted_sent(1, length, *id),
+            _ => self.counted_refused(),
+        }
+        published
+    }
+
+    fn place_in_topic(
+        &self,
+        to: &str,
+        length: usize,
         (chunk, word): (u32, &mut ChunkWord),
         options: &PublishOptions,
         interrupted: &mut dyn FnMut() -> bool,

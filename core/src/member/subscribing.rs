@@ -3,8 +3,10 @@
 use super::Member;
 use super::waiting::Source;
 use crate::error::{Error, Result};
+use crate::latency::Latency;
 use crate::layout::{CHUNK_HEADER, ChunkHeader, CursorEntry};
 use crate::message::{ContentType, MessageId, Meta};
+use crate::platform::clock;
 use crate::sync::window;
 use crate::topic::{Found, Topic, note};
 use crate::word::{ChunkWord, Name, SlotWord};
@@ -43,6 +45,8 @@ pub struct Subscription<'m> {
     next: Cell<u64>,
     missed: Cell<u64>,
     buffer: RefCell<Vec<u8>>,
+    /// When it began, ns of `CLOCK_MONOTONIC`.
+    since_ns: u64,
 }
 
 impl Member {
@@ -78,7 +82,8 @@ impl Member {
         // Relaxed: a figure for people.
         cursor.missed.store(0, Relaxed);
         let (next, missed) = (Cell::new(next), Cell::new(0));
-        Ok(Subscription { member: self, topic, cursor, next, missed, buffer: RefCell::default() })
+        let since_ns = clock::monotonic_ns();
+        Ok(Subscription { member: self, topic, cursor, next, missed, buffer: RefCell::default(), since_ns })
     }
 }
 
@@ -103,7 +108,7 @@ impl<'m> Subscription<'m> {
         self.member.check()?;
         let source = Source { word: self.topic.items, queue: self.topic.name, by_time: false };
         let read = self.member.wait_on(&[source], timeout, interrupted, || self.read())?;
-        Ok(Sample { subscription: self, read })
+        Ok(self.sample(read))
     }
 
     /// The next message, if there is one.
@@ -113,7 +118,16 @@ impl<'m> Subscription<'m> {
     pub fn try_recv(&mut self) -> Result<Option<Sample<'_>>> {
         self.member.check()?;
         let read = self.read()?;
-        Ok(read.map(|read| Sample { subscription: self, read }))
+        Ok(read.map(|read| self.sample(read)))
+    }
+
+    fn sample(&self, read: Read) -> Sample<'_> {
+        self.member.counted_received(read.length);
+        // A retained one has waited for its subscriber, not the other way round.
+        if read.about.sent_ns != 0 && read.about.sent_ns >= self.since_ns {
+            self.member.measured_since(Latency::Queueing, read.about.sent_ns);
+        }
+        Sample { subscription: self, read }
     }
 
     /// The topic.
