@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Layers, each using only those below: `bus`, `member`, `observe` (what users see) · `watcher` · `registry`, `reap`, `heap` (a segment's tables) ·
-//! `recover`, `queue`, `owner`, `lock`, `topic`, `parking`, `ring`, `span`, `wait`, `watch` (algorithms over borrowed words; the models of `tests/loom` run these) · `layout`, `word`, `sync`,
+//! `recover`, `queue`, `owner`, `lock`, `topic`, `board`, `parking`, `ring`, `span`, `wait`, `watch` (algorithms over borrowed words; the models of `tests/loom` run these) · `layout`, `word`, `sync`,
 //! `platform` (bytes, atomics, the operating system). Invariants are numbered I#, release/acquire edges S#, crash windows W#.
 
 mod error;
