@@ -5,9 +5,13 @@ mod common;
 use common::{Running, command, fails, json, ok, wait_for};
 use nix::sys::signal::Signal;
 
-/// The bus that a run of the command makes.
-fn bus_of(pid: u32) -> std::path::PathBuf {
-    format!("/dev/shm/swarmbus.bench-{pid}").into()
+/// The bus that a run of the command makes; removed if a test fails and the run is killed.
+struct BusOf(std::path::PathBuf);
+
+impl Drop for BusOf {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 #[test]
@@ -50,11 +54,11 @@ fn an_agent_that_cannot_run_is_named() {
 #[test]
 fn an_interrupted_run_leaves_nothing() {
     let mut run = Running::start(&["bench", "fan-in", "--time", "1h"]);
-    let bus = bus_of(run.0.id());
-    wait_for("the bus of the run", || bus.exists());
+    let bus = BusOf(format!("/dev/shm/swarmbus.bench-{}", run.0.id()).into());
+    wait_for("the bus of the run", || bus.0.exists());
     run.signal(Signal::SIGTERM);
     assert_eq!(run.code(), Some(143));
-    assert!(!bus.exists());
+    assert!(!bus.0.exists());
     let help = command(&["bench", "--help"]).output().unwrap();
     assert!(help.status.success());
 }

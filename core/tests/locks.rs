@@ -370,7 +370,7 @@ fn a_scribbled_table_neither_stops_nor_crashes_anybody() {
     let got_all = || {
         // Nobody can tell an entry with this very handle's name from its own; but it goes with the handle.
         let member = bus.join().unwrap();
-        matches!(member.lock("**", Exclusive, Some(Duration::from_millis(10))), Ok(_))
+        member.lock("**", Exclusive, Some(Duration::from_millis(10))).is_ok()
     };
     assert!((0..8).any(|_| got_all()), "{:?}", bus.observer().unwrap().locks());
 }
