@@ -53,12 +53,12 @@ pub fn take_over(word: &Word, me: Name, note: impl Fn(), items: impl Fn(), vacan
             return seen;
         }
         note();
-        window(126);
+        window(124);
         let owned = next(seen, me, RecordState::Live);
         if word.compare_exchange(seen.0, owned.0, S9.acquire_then(S9)).is_ok() {
             // I39: before anything is looked for in the mailbox.
             fence_after_rmw();
-            window(127);
+            window(125);
             items();
             wait::ring(vacant, u32::MAX);
             return owned;
@@ -79,7 +79,7 @@ pub fn disown(word: &Word, owner: Name, is_so: impl Fn() -> bool, vacant: &WakeW
         let free = next(seen, owner, RecordState::Free);
         let _ = word.compare_exchange(seen.0, free.0, S9.acquire_then(S9));
     }
-    window(128);
+    window(126);
     if !mutated("vacancy-not-rung") {
         wait::ring(vacant, u32::MAX);
     }

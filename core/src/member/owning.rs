@@ -223,7 +223,7 @@ impl Member {
         if let Some(ring) = queue.ring(claimed.ring) {
             wait::ring(ring.room(), 1);
         }
-        window(129);
+        window(127);
         if claimed.ring == REPLY {
             // To where the new owner looks for answers.
             self.put_back_answer(queue, claimed);
@@ -237,7 +237,7 @@ impl Member {
 
     pub(super) fn give_up_rests(&self, queue: Name) {
         for rest in self.take_rests(|of| of == queue) {
-            window(130);
+            window(128);
             let _ = self.redeliver(rest.chunk, rest.word);
         }
     }

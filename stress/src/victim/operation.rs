@@ -233,8 +233,8 @@ impl Operation {
             Operation::ReapSubscriber => vec![(Operation::Subscribe, at(102)), (Operation::ReadTopic, at(106))],
             Fetch => vec![(NackFull, Point::Write(0))],
             Operation::ReapOwners => vec![
-                (Operation::TakeOver, at(127)),
-                (Operation::Deposed, at(130)),
+                (Operation::TakeOver, at(125)),
+                (Operation::Deposed, at(128)),
                 (Operation::StandBy, at(32)),
                 (Operation::TakeRole, at(28)),
             ],
