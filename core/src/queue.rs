@@ -41,6 +41,8 @@ pub struct Queue<'a> {
     pub due: &'a Word,
     /// Lowest bit: messages of this queue are in limbo; a count above it.
     pub deferred: &'a Word,
+    /// Who owns it, if it is a mailbox: see [`crate::owner`].
+    pub owner: &'a Word,
     /// Who gets a copy of every message: see `tap`.
     pub tap: &'a Word,
     /// Rung when a message comes.

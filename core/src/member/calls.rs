@@ -232,7 +232,7 @@ impl Agent {
             if let Some(kept) = self.member.asked(question, |question| question.kept.pop_front()).flatten() {
                 return self.member.answer_again(kept).map(Some);
             }
-            self.member.check_not_deposed_from(self.mailbox)?;
+            self.member.check_not_deposed_from(&queue)?;
             let Some(ring) = queue.ring(REPLY) else { return Ok(None) };
             while let Some(claimed) = take_from(self.member.segment(), &queue, REPLY, ring, self.member.name())? {
                 self.member.check_claim(&queue, claimed)?;

@@ -13,7 +13,7 @@ use crate::owner;
 use crate::platform::lifeline::Lifeline;
 use crate::queue::{Claimed, Queue, Route};
 use crate::registry;
-use crate::sync::window;
+use crate::sync::{fence_after_rmw, window};
 use crate::wait;
 use crate::word::{Name, RecordWord};
 use std::sync::atomic::Ordering::Relaxed;
@@ -170,15 +170,6 @@ impl Member {
         Ok(mailbox)
     }
 
-    /// `HandedOver` if this member has owned this mailbox and does not any more.
-    fn check_still_owned(&self, (mailbox, word): (Name, RecordWord)) -> Result<()> {
-        let control = self.segment().queue_control(mailbox.index());
-        if control.is_some_and(|control| owner::is_still(&control.owner, word)) {
-            return Ok(());
-        }
-        Err(self.handed_over(mailbox))
-    }
-
     #[cold]
     fn handed_over(&self, mailbox: Name) -> Error {
         let owner = registry::owner_of(self.segment(), mailbox);
@@ -189,21 +180,39 @@ impl Member {
     /// `HandedOver` if the mailbox that this member has owned is another's: it takes nothing, and sends nothing.
     #[inline]
     pub(super) fn check_not_deposed(&self) -> Result<()> {
-        self.owned.get().map_or(Ok(()), |owned| self.check_still_owned(owned))
+        let Some((mailbox, word)) = self.owned.get() else { return Ok(()) };
+        let control = self.segment().queue_control(mailbox.index());
+        if control.is_some_and(|control| owner::is_still(&control.owner, word)) {
+            return Ok(());
+        }
+        Err(self.handed_over(mailbox))
     }
 
     /// The same, for one of the queues from which it takes.
     #[inline]
-    pub(super) fn check_not_deposed_from(&self, queue: Name) -> Result<()> {
-        self.owned.get().filter(|(mailbox, _)| *mailbox == queue).map_or(Ok(()), |owned| self.check_still_owned(owned))
+    pub(super) fn check_not_deposed_from(&self, queue: &Queue<'_>) -> Result<()> {
+        match self.owned.get() {
+            Some((mailbox, word)) if mailbox == queue.name && !owner::is_still(queue.owner, word) => {
+                Err(self.handed_over(mailbox))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Why this member may not take from a queue: somebody else who is alive owns it, or it was taken from this member.
-    pub(super) fn other_owner(&self, queue: Name) -> Option<Error> {
-        if let Some(owned) = self.owned.get().filter(|(mailbox, _)| *mailbox == queue) {
-            return self.check_still_owned(owned).err();
+    #[inline]
+    pub(super) fn other_owner(&self, queue: &Queue<'_>) -> Option<Error> {
+        if self.owned.get().is_some_and(|(mailbox, _)| mailbox == queue.name) {
+            return self.check_not_deposed_from(queue).err();
         }
-        let owner = registry::owner_of(self.segment(), queue).filter(|owner| *owner != self.name)?;
+        // After a claim (I39).
+        fence_after_rmw();
+        let owner = owner::owner(queue.owner).filter(|owner| *owner != self.name)?;
+        self.living_owner(queue.name, owner)
+    }
+
+    #[cold]
+    fn living_owner(&self, queue: Name, owner: Name) -> Option<Error> {
         if registry::is_gone(self.segment(), owner) {
             return None;
         }
@@ -212,14 +221,14 @@ impl Member {
     }
 
     pub(super) fn check_owner(&self, queue: Name) -> Result<()> {
-        let Some(owner) = self.other_owner(queue) else { return Ok(()) };
+        let Some(owner) = self.other_owner(&self.queue(queue)?) else { return Ok(()) };
         self.give_up_rests(queue);
         Err(owner)
     }
 
     /// A message was claimed of a queue: unless that still is this member's to take from, it goes back as if it had not been touched (I39).
     pub(super) fn check_claim(&self, queue: &Queue<'_>, claimed: Claimed) -> Result<()> {
-        let Some(owner) = self.other_owner(queue.name) else { return Ok(()) };
+        let Some(owner) = self.other_owner(queue) else { return Ok(()) };
         if let Some(ring) = queue.ring(claimed.ring) {
             wait::ring(ring.room(), 1);
         }

@@ -388,6 +388,7 @@ impl Memory for Segment {
             limit: control.limit.load(Relaxed).max(1),
             flags: &control.flags,
             deferred: &control.deferred,
+            owner: &control.owner,
             tap: &control.tap,
             items: &control.items,
             group: &self.header().groups[queue.index() as usize % GROUPS],
