@@ -4,7 +4,9 @@ mod common;
 use common::{BATCH, TestBus, at_once, drain};
 use std::thread::{scope, sleep};
 use std::time::Duration;
-use swarmbus_core::{AgentFilter, ContentType, Error, Lane, NameKind, Observer, QueueOptions, SendOptions};
+use swarmbus_core::{
+    AgentFilter, ContentType, Error, Lane, NameKind, Observer, QueueOptions, SendOptions, TopicOptions,
+};
 
 const SHORT: Duration = Duration::from_millis(30);
 const LONG: Duration = Duration::from_secs(30);
@@ -418,21 +420,23 @@ fn a_descriptor_tells_of_roles() {
 #[test]
 fn names_are_listed_by_pattern_with_what_they_are_of() {
     let bus = TestBus::new("listed");
-    let _agents = ["worker-1", "worker-2", "lead"].map(|name| bus.attach(name).unwrap());
+    let agents = ["worker-1", "worker-2", "lead"].map(|name| bus.attach(name).unwrap());
     bus.declare("work", &QueueOptions::default()).unwrap();
-    _agents[2].take_role("tester").unwrap();
+    bus.declare_topic("news", &TopicOptions::default()).unwrap();
+    agents[2].take_role("tester").unwrap();
     drop(bus.attach("gone").unwrap());
     let observer = bus.observer().unwrap();
     let listed = |pattern: &str| -> Vec<(String, NameKind, bool)> {
         observer.names(pattern).into_iter().map(|info| (info.name, info.kind, info.owner.is_some())).collect()
     };
-    use NameKind::{Mailbox, Queue, Role};
+    use NameKind::{Mailbox, Queue, Role, Topic};
     assert_eq!(
         listed("*"),
         [
             ("@tester".into(), Role, false),
             ("gone".into(), Mailbox, false),
             ("lead".into(), Mailbox, true),
+            ("news".into(), Topic, false),
             ("work".into(), Queue, false),
             ("worker-1".into(), Mailbox, true),
             ("worker-2".into(), Mailbox, true)
@@ -451,7 +455,7 @@ fn names_are_listed_by_pattern_with_what_they_are_of() {
         ["worker-1", "worker-2"]
     );
     let epoch = observer.agents(&AgentFilter { pattern: Some("lead"), ..AgentFilter::default() })[0].epoch;
-    assert_eq!(epoch, _agents[2].epoch());
+    assert_eq!(epoch, agents[2].epoch());
     // As well in a copy of the file.
     let copy = tempfile::NamedTempFile::new().unwrap();
     std::fs::copy(format!("/dev/shm/swarmbus.{}", bus.name()), copy.path()).unwrap();
