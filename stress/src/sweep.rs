@@ -112,21 +112,33 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::Destroy, &[9, 48, 49]),
 ];
 
-/// The window of a fresh lane, and the operations whose lane a peer uses itself: next to one, they need not meet it fresh.
-const FRESH_LANE: u32 = 10;
-const PEER_WAS_FASTER: &[Operation] = &[
-    Operation::SendWaking,
-    Operation::Nack,
-    Operation::Close,
-    Operation::Forward,
-    Operation::Answer,
-    Operation::Call,
-    Operation::CloseLate,
-    Operation::ReapThreads,
-    Operation::Deposed,
-    Operation::ReceiveAnothers,
-    Operation::ReapOwners,
-];
+/// Whether an operation need not meet a window next to a peer, who does the same: what is done there is done once for all.
+fn peer_may_be_faster(operation: Operation, window: u32) -> bool {
+    use Operation::{Answer, Call, Close, CloseLate, Deposed, Forward, Nack, ReapOwners, ReapThreads, ReceiveAnothers};
+    use Operation::{SendLarge, SendWaking, TakeRole};
+    match window {
+        // A fresh lane.
+        10 => matches!(
+            operation,
+            SendWaking
+                | Nack
+                | Close
+                | Forward
+                | Answer
+                | Call
+                | CloseLate
+                | ReapThreads
+                | Deposed
+                | ReceiveAnothers
+                | ReapOwners
+        ),
+        // Spans for large chunks.
+        19..=23 | 57 | 58 => operation == SendLarge,
+        // A fresh board.
+        120 => operation == TakeRole,
+        _ => false,
+    }
+}
 
 /// What a sweep did.
 #[derive(Clone, Copy, Default, Debug)]
@@ -135,7 +147,7 @@ pub struct Sweep {
     pub windows: u32,
     /// Kills before shared writes.
     pub writes: u32,
-    /// Victims next to a peer that did not come to the write they were to die of.
+    /// Victims that did not come to the write they were to die of, next to a peer, or not often enough to the window.
     pub survivors: u32,
     /// Messages in doubt that were there.
     pub committed: u64,
@@ -173,10 +185,11 @@ pub fn sweep(program: &Path, operation: Operation) -> Result<Sweep> {
     }
     for (number, times) in passes {
         for nth in if times > 1 { vec![0, times - 1] } else { vec![0] } {
-            Case { at: Point::Window { number, nth }, ..alone }.run(&mut sweep)?;
-            sweep.windows += 1;
+            let survived = Case { at: Point::Window { number, nth }, ..alone }.run(&mut sweep)?.is_some();
+            sweep.survivors += survived as u32;
+            sweep.windows += !survived as u32;
         }
-        if !(number == FRESH_LANE && PEER_WAS_FASTER.contains(&operation)) {
+        if !peer_may_be_faster(operation, number) {
             Case { at: Point::Window { number, nth: 0 }, contended: true, ..alone }.run(&mut sweep)?;
             sweep.windows += 1;
         }
@@ -317,7 +330,9 @@ impl Case<'_> {
         let (bus, operation, at) = (scene.name().to_owned(), self.operation, self.at);
         let orders = Orders { bus, operation, at, times, first: VICTIM };
         let mut victim = Process::start(self.program, &orders.arguments())?;
-        let may_survive = matches!((self.at, self.contended), (Point::Never, _) | (Point::Write(_), true));
+        // How often it comes past a window may depend on threads and on the dead that it finds; that it does is certain.
+        let again = matches!(self.at, Point::Window { nth, .. } if nth > 0);
+        let may_survive = again || matches!((self.at, self.contended), (Point::Never, _) | (Point::Write(_), true));
         let status = victim.end()?;
         if may_survive && status.success() {
             let trace = victim.events()?.into_iter().find_map(|event| match event {

@@ -4,6 +4,8 @@ use super::{LONG, Victim};
 use crate::Result;
 use crate::ledger::Event;
 use crate::scene::Clerk;
+use crate::victim::asking::is_asleep;
+use nix::unistd::gettid;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use swarmbus_core::{Bus, Error, LockGuard, LockMode, Member};
@@ -83,12 +85,12 @@ impl Victim {
         let (member, other) = (self.bus.join()?, self.bus.join()?);
         let Some(held) = lock(&mut self.clerk, &other, NAMES[1], Exclusive, LONG)? else { return Ok(()) };
         let (raw, observer, over) = (held.into_raw(), self.bus.observer()?, AtomicBool::new(false));
-        let index = member.index();
+        let (index, waiting) = (member.index(), gettid().as_raw());
         std::thread::scope(|threads| -> Result<()> {
             let holder = threads.spawn(|| -> Result<()> {
                 let other = other;
                 let waits = || observer.locks().iter().any(|lock| lock.member == index && lock.state == "waiting");
-                while !over.load(Relaxed) && !waits() {
+                while !over.load(Relaxed) && !(waits() && is_asleep(waiting)) {
                     std::thread::yield_now();
                 }
                 let guard = LockGuard::from_raw(&other, raw)?;
