@@ -310,6 +310,70 @@ fn tables_can_be_read_and_not_be_viewed() {
     }
 }
 
+#[derive(Archive, Serialize, Deserialize, Debug, PartialEq)]
+struct Tree(BTreeMap<String, u32>);
+#[derive(Archive, Serialize, Deserialize, Debug, PartialEq)]
+struct SmallTree(BTreeMap<u8, bool>);
+schema!(Tree = "test.tree/1", SmallTree = "test.small-tree/1");
+
+fn text_of(n: u32) -> String {
+    format!("the text of entry {n:03}")
+}
+
+#[test]
+fn trees_of_every_size_are_viewed() {
+    let (_bus, member) = one_queue("typed-trees");
+    for entries in (0..260).chain([1295, 1296, 1300]) {
+        let sent = Tree((0..entries).map(|n| (text_of(n), n)).collect());
+        member.send_typed("queue", &sent, &at_once()).unwrap();
+        let message = member.try_receive("queue").unwrap().unwrap();
+        assert_eq!(message.read::<Tree>().unwrap(), sent);
+        let tree = message.view::<Tree>().unwrap();
+        let found: BTreeMap<String, u32> = tree.0.iter().map(|(key, n)| (key.to_string(), n.to_native())).collect();
+        assert_eq!(found, sent.0);
+        message.release().unwrap();
+        let small = SmallTree((0..entries.min(256)).map(|n| (n as u8, n % 3 == 0)).collect());
+        member.send_typed("queue", &small, &at_once()).unwrap();
+        let message = member.try_receive("queue").unwrap().unwrap();
+        assert_eq!(message.view::<SmallTree>().unwrap().0.iter().count(), small.0.len());
+        message.release().unwrap();
+    }
+}
+
+/// rkyv's check accepts them; its iterator then hands out an entry that was never checked, or goes where nothing is.
+#[test]
+fn hollow_trees_are_refused() {
+    let (_bus, member) = one_queue("typed-hollow-trees");
+    member.send_typed("queue", &Tree((0..12).map(|n| (text_of(n), n)).collect()), &at_once()).unwrap();
+    let message = member.try_receive("queue").unwrap().unwrap();
+    let right = message.to_vec();
+    message.release().unwrap();
+    let number = |at: usize| i32::from_le_bytes(right[at..at + 4].try_into().unwrap());
+    let put = |bytes: &mut [u8], at: usize, value: u32| bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    let to = |at: usize| (at as i32 + number(at)) as usize;
+    // A pointer to the root and the number of entries; a node has 64 bytes of kind, keys and values, then its length or its children.
+    let map = right.len() - 8 - size_of::<<Tree as Archive>::Archived>();
+    let root = to(map);
+    let (children, leaf) = (root + 64, to(root + 64));
+    assert_eq!((right[root], right[leaf], number(map + 4), number(leaf + 64)), (1, 0, 12, 5));
+    let mut hollow_leaf = right.clone();
+    put(&mut hollow_leaf, leaf + 64, 0);
+    put(&mut hollow_leaf, map + 4, 12 - 5);
+    // The first key of that leaf, far away.
+    put(&mut hollow_leaf, leaf + 8, 0x7000_0000);
+    let mut no_first_child = right.clone();
+    put(&mut no_first_child, children, 1);
+    put(&mut no_first_child, map + 4, 12 - 5);
+    for forged in [hollow_leaf, no_first_child] {
+        let options = SendOptions { content: ContentType::Rkyv, ..at_once() };
+        member.send("queue", &forged, &options).unwrap();
+        let message = member.try_receive("queue").unwrap().unwrap();
+        assert!(wrong(message.view::<Tree>().map(|tree| tree.0.values().count())).contains("B-tree"));
+        assert!(wrong(message.read::<Tree>()).contains("B-tree"));
+        message.release().unwrap();
+    }
+}
+
 #[cfg(feature = "serde")]
 #[test]
 fn json_is_written_and_read_without_a_type() {

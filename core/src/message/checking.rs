@@ -3,6 +3,7 @@
 use super::typed::Refusal;
 use rkyv::api::{access_pos_with_context, root_position};
 use rkyv::bytecheck::CheckBytes;
+use rkyv::primitive::ArchivedUsize;
 use rkyv::rancor::{Source, Strategy, fail};
 use rkyv::traits::Portable;
 use rkyv::validation::ArchiveContext;
@@ -21,6 +22,8 @@ pub struct Checking<'a> {
     validator: ArchiveValidator<'a>,
     /// Whether it may have hash tables in it.
     tables: bool,
+    /// What was looked at last, unless the check has gone into it: where, and how long it is.
+    looked: Option<(*const u8, usize)>,
 }
 
 impl<'a> Checking<'a> {
@@ -33,7 +36,7 @@ impl<'a> Checking<'a> {
         T: Portable + for<'c> CheckBytes<Strategy<Checking<'c>, Refusal>>,
     {
         let validator = ArchiveValidator::with_max_depth(archive, NonZeroUsize::new(NESTING_MAX + 1));
-        access_pos_with_context(archive, root_position::<T>(archive.len()), &mut Checking { validator, tables })
+        access_pos_with_context(archive, root_position::<T>(archive.len()), &mut Checking { validator, tables, looked: None })
     }
 }
 
@@ -43,16 +46,41 @@ fn is_table(layout: &Layout) -> bool {
     layout.size() & (layout.align() - 1) != 0
 }
 
+/// Whether a node of a B-tree, whose kind, keys and values are `length` bytes, can be gone through: rkyv's iterator takes the first entry of every leaf and goes down
+/// by the first child of every other node, and rkyv's check demands neither.
+///
+/// # Safety
+/// The whole node, leaf or not, can be read at `node`.
+unsafe fn has_first(node: *const u8, length: usize) -> bool {
+    // Both kinds begin with their kind, 0 for a leaf. What comes after keys and values is a leaf's length or the offset of the first child, of which 1 is none. Both are of one
+    // width and alignment.
+    let after = length.next_multiple_of(align_of::<ArchivedUsize>());
+    // SAFETY: the caller's promise. `ArchivedUsize` is any bytes.
+    let (kind, first) = unsafe { (node.read(), node.add(after).cast::<ArchivedUsize>().read_unaligned().to_native()) };
+    first != if kind == 0 { 0 } else { 1 }
+}
+
 // SAFETY: what is accepted was accepted by rkyv's validator.
 unsafe impl<E: Source> ArchiveContext<E> for Checking<'_> {
     fn check_subtree_ptr(&mut self, ptr: *const u8, layout: &Layout) -> Result<(), E> {
         if !self.tables && is_table(layout) {
             fail!(TableInPlace);
         }
-        self.validator.check_subtree_ptr(ptr, layout)
+        self.validator.check_subtree_ptr(ptr, layout)?;
+        // Nothing but a node of a B-tree is looked at twice: first at what every node has, then at all of it.
+        if let Some((seen, length)) = self.looked.replace((ptr, layout.size()))
+            && seen == ptr
+            && length < layout.size()
+            // SAFETY: the validator has just found all of it in the archive.
+            && !unsafe { has_first(ptr, length) }
+        {
+            fail!(HollowNode);
+        }
+        Ok(())
     }
 
     unsafe fn push_subtree_range(&mut self, root: *const u8, end: *const u8) -> Result<Range<usize>, E> {
+        self.looked = None;
         // SAFETY: the caller's promise.
         unsafe { self.validator.push_subtree_range(root, end) }
     }
@@ -75,3 +103,14 @@ impl fmt::Display for TableInPlace {
 }
 
 impl std::error::Error for TableInPlace {}
+
+#[derive(Debug)]
+struct HollowNode;
+
+impl fmt::Display for HollowNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a node of a B-tree has no first entry or no first child")
+    }
+}
+
+impl std::error::Error for HollowNode {}
