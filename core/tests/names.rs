@@ -5,7 +5,7 @@ use common::{BATCH, TestBus, at_once, drain};
 use std::thread::{scope, sleep};
 use std::time::Duration;
 use swarmbus_core::{
-    AgentFilter, ContentType, Error, Lane, NameKind, Observer, QueueOptions, SendOptions, TopicOptions,
+    AgentFilter, ContentType, Error, Lane, NameKind, Observer, QueueOptions, SendOptions, Status, TopicOptions,
 };
 
 const SHORT: Duration = Duration::from_millis(30);
@@ -494,4 +494,21 @@ fn agents_are_found_by_what_they_say_of_themselves() {
     next.take_role("tester").unwrap();
     drop(next);
     assert!(names(with_role("tester")).is_empty());
+}
+
+#[test]
+fn who_has_lost_its_mailbox_does_not_get_another_by_the_same_handle() {
+    let bus = TestBus::new("another-mailbox");
+    let old = bus.attach("leader").unwrap();
+    let new = bus.take_over("leader").unwrap();
+    new.set_status(&Status { task: "of the new one".into(), ..Status::default() }).unwrap();
+    for got in [old.own("other"), old.take_over("other"), old.stand_by("other", Some(SHORT))] {
+        assert!(matches!(got, Err(Error::InvalidArgument { .. })), "{got:?}");
+    }
+    // Else it would own something, and so be let write here.
+    assert!(is_handed_over(old.set_status(&Status::default()), "leader"));
+    assert!(is_handed_over(old.beat(), "leader"));
+    assert_eq!(bus.status_of("leader").unwrap().unwrap().task, "of the new one");
+    old.take_over("leader").unwrap();
+    old.set_status(&Status::default()).unwrap();
 }

@@ -23,7 +23,7 @@ impl Member {
     /// Makes this member the owner of a mailbox, which is declared if need be. A dead owner is reaped first.
     ///
     /// # Errors
-    /// `AgentBusy`, `InvalidName`, `InvalidArgument` (it owns another), `TooManyAgents`, `OutOfMemory`.
+    /// `AgentBusy`, `InvalidName`, `InvalidArgument` (it owns another, or has owned one), `TooManyAgents`, `OutOfMemory`.
     pub fn own(&self, name: &str) -> Result<()> {
         self.own_mailbox(name).map(|_| ())
     }
@@ -55,7 +55,7 @@ impl Member {
     /// Crash-safe: killed in the midst of it, this process is the owner or not, and its reaper sees to the rest.
     ///
     /// # Errors
-    /// `InvalidName`, `InvalidArgument` (it owns another), `TooManyAgents`, `OutOfMemory`, `Closed`, `Forked`.
+    /// `InvalidName`, `InvalidArgument` (it owns another, or has owned one), `TooManyAgents`, `OutOfMemory`, `Closed`, `Forked`.
     pub fn take_over(&self, name: &str) -> Result<()> {
         self.take_mailbox(name).map(|_| ())
     }
@@ -150,7 +150,12 @@ impl Member {
     fn mailbox_to_own(&self, name: &str) -> Result<Name> {
         self.check()?;
         check_name(name)?;
-        registry::declare(self.segment(), self.name, name, &QueueOptions::default())
+        let mailbox = registry::declare(self.segment(), self.name, name, &QueueOptions::default())?;
+        // What an agent does with its mailbox and board asks whether this handle still owns the one that it owned first.
+        match self.owned.get() {
+            Some((owned, _)) if owned != mailbox => Err(owns_another(name)),
+            _ => Ok(mailbox),
+        }
     }
 
     fn bury_owner(&self, owner: Name, mailbox: Name) {
@@ -268,7 +273,7 @@ impl Agent {
 }
 
 fn owns_another(name: &str) -> Error {
-    let what = format!("'{name}': this handle owns a mailbox already; attach another for a second one");
+    let what = format!("'{name}': this handle owns, or has owned, another mailbox; attach another handle for it");
     Error::InvalidArgument { what }
 }
 
