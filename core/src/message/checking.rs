@@ -36,7 +36,11 @@ impl<'a> Checking<'a> {
         T: Portable + for<'c> CheckBytes<Strategy<Checking<'c>, Refusal>>,
     {
         let validator = ArchiveValidator::with_max_depth(archive, NonZeroUsize::new(NESTING_MAX + 1));
-        access_pos_with_context(archive, root_position::<T>(archive.len()), &mut Checking { validator, tables, looked: None })
+        access_pos_with_context(
+            archive,
+            root_position::<T>(archive.len()),
+            &mut Checking { validator, tables, looked: None },
+        )
     }
 }
 
@@ -55,13 +59,21 @@ unsafe fn has_first(node: *const u8, length: usize) -> bool {
     // Both kinds begin with their kind, 0 for a leaf. What comes after keys and values is a leaf's length or the offset of the first child, of which 1 is none. Both are of one
     // width and alignment.
     let after = length.next_multiple_of(align_of::<ArchivedUsize>());
-    // SAFETY: the caller's promise. `ArchivedUsize` is any bytes.
-    let (kind, first) = unsafe { (node.read(), node.add(after).cast::<ArchivedUsize>().read_unaligned().to_native()) };
+    // SAFETY: the caller's promise.
+    let kind = unsafe { node.read() };
+    // SAFETY: the caller's promise.
+    let first = unsafe { node.add(after) }.cast::<ArchivedUsize>();
+    // SAFETY: the caller's promise; any bytes are such a number.
+    let first = unsafe { first.read_unaligned() }.to_native();
     first != if kind == 0 { 0 } else { 1 }
 }
 
 // SAFETY: what is accepted was accepted by rkyv's validator.
 unsafe impl<E: Source> ArchiveContext<E> for Checking<'_> {
+    #[allow(
+        clippy::not_unsafe_ptr_arg_deref,
+        reason = "the trait's; read once the validator has found it in the archive"
+    )]
     fn check_subtree_ptr(&mut self, ptr: *const u8, layout: &Layout) -> Result<(), E> {
         if !self.tables && is_table(layout) {
             fail!(TableInPlace);
