@@ -199,6 +199,10 @@ impl<'a> Topic<'a> {
             seen = word;
             window(102);
             if self.is_lossy() || self.has_joined(position) {
+                if attempt > 0 && self.waits() && !mutated("moved-on-silently") {
+                    // Where its cursor was before, a publisher may have begun to wait for it. (The fence is that of the second look.)
+                    wait::ring_all_fenced(&self.room.room);
+                }
                 return Ok(Some(position));
             }
         }

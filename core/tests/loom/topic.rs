@@ -538,3 +538,34 @@ fn a_dead_subscriber_holds_nobody_up() {
     caught(&["freed-silently"], a_subscriber_dies);
     caught(&["bit-of-the-dead-trusted"], a_subscriber_dies);
 }
+
+/// A publisher waits for whom it has to, while somebody joins who is in nobody's way once it has joined.
+fn a_joiner_and_a_publisher_that_waits(bound: usize) {
+    explore(bound, || {
+        let stage = Stage::new(Shape::of(1));
+        let end = stage.tail.load(Relaxed) + 2;
+        let publisher = thread::spawn({
+            let stage = stage.clone();
+            move || {
+                for number in 2..4 {
+                    if stage.publish_silently(member(0), number).is_err() {
+                        return;
+                    }
+                }
+                stage.await_room();
+            }
+        });
+        let reader = member(1);
+        let first = stage.topic().join(reader, 0).unwrap().unwrap();
+        if first != end {
+            stage.topic().leave(reader, || true);
+        }
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn who_comes_again_wakes_whom_it_has_held_up() {
+    a_joiner_and_a_publisher_that_waits(3);
+    caught(&["moved-on-silently"], || a_joiner_and_a_publisher_that_waits(3));
+}
