@@ -194,6 +194,8 @@ fn a_raw_lock_is_held_until_somebody_releases_it() {
     assert!(other.try_lock("x/1", Shared).unwrap().is_none());
     let raw = RawLock::from_numbers(numbers);
     assert_eq!(LockGuard::from_raw(&other, raw).err(), Some(Error::Released), "not its own");
+    let forged = RawLock::from_numbers([numbers[0], numbers[1], token + 1]);
+    assert_eq!(LockGuard::from_raw(&member, forged).err(), Some(Error::Released), "another token");
     let guard = LockGuard::from_raw(&member, raw).unwrap();
     assert_eq!((guard.name().as_str(), guard.mode(), guard.token()), ("x/*", Exclusive, token));
     guard.release().unwrap();

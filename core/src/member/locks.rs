@@ -329,7 +329,9 @@ impl<'a> LockGuard<'a> {
     pub fn from_raw(member: &'a Member, raw: RawLock) -> Result<LockGuard<'a>> {
         member.check_fork()?;
         let guard = LockGuard { member, raw };
-        let mine = raw.word.member() == member.name && raw.word.state() == LockState::Held && guard.place().is_some();
+        let mine = raw.word.member() == member.name
+            && raw.word.state() == LockState::Held
+            && guard.place().is_some_and(|place| place.entry().token.load(S14.acquire()) == raw.token);
         if mine {
             return Ok(guard);
         }
