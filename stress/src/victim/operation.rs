@@ -235,7 +235,8 @@ impl Operation {
             Operation::ReapOwners => vec![
                 (Operation::TakeOver, at(125)),
                 (Operation::Deposed, at(128)),
-                (Operation::StandBy, at(32)),
+                // Asleep: at no other time is it certain which of the two, it or the owner in its process, has something left.
+                (Operation::StandBy, at(34)),
                 (Operation::TakeRole, at(28)),
             ],
             _ => Vec::new(),
