@@ -3,7 +3,9 @@
 mod common;
 
 use common::{Running, command, fails, json, ok, wait_for};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::time::Duration;
 
 /// The bus that a run of the command makes; removed if a test fails and the run is killed.
 struct BusOf(std::path::PathBuf);
@@ -49,6 +51,37 @@ fn an_agent_that_cannot_run_is_named() {
     assert!(said.contains("cannot start agent 0"), "{said}");
     let said = fails(&["bench", "swarm", "--kind", "python", "--python", "/bin/false"], 71);
     assert!(said.contains("ended early"), "{said}");
+}
+
+/// The child of a process that runs an agent of a measurement.
+fn agent_of(run: u32) -> Option<Pid> {
+    let children = std::fs::read_to_string(format!("/proc/{run}/task/{run}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok().map(Pid::from_raw)
+}
+
+#[test]
+fn a_run_whose_agent_dies_ends() {
+    for work in
+        [&["one-way"][..], &["fan-in", "-n", "2"], &["ping-pong"], &["fan-out", "-n", "2"], &["one-way", "--spin"]]
+    {
+        let mut run = Running::start(&[&["bench"], work, &["--time", "1h"]].concat());
+        let bus = BusOf(format!("/dev/shm/swarmbus.bench-{}", run.0.id()).into());
+        // Not before the measurement: a death while agents are gathered is found there.
+        wait_for("the agents to be there", || agent_of(run.0.id()).is_some());
+        std::thread::sleep(Duration::from_millis(500));
+        kill(agent_of(run.0.id()).unwrap(), Signal::SIGKILL).unwrap();
+        assert_eq!(run.code(), Some(71), "{work:?}");
+        assert!(!bus.0.exists());
+    }
+}
+
+#[test]
+fn a_message_has_a_length_that_the_bus_can_carry() {
+    json(&["bench", "ping-pong", "--size", "16MiB", "--time", "1ms", "-o", "json"]);
+    for size in ["16777217", "4EiB"] {
+        let said = fails(&["bench", "one-way", "--size", size], 64);
+        assert!(said.contains("at most 16"), "{said}");
+    }
 }
 
 #[test]

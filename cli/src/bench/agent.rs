@@ -1,6 +1,7 @@
 //! An agent of a measurement, in its own process.
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use swarmbus_core::{Agent, ContentType, Error, Message, SendOptions, connect};
@@ -42,7 +43,7 @@ fn serve(args: &Args) -> Result<(), Error> {
     let me = connect()?;
     me.send(COORDINATOR, b"ready", &SendOptions::default())?;
     loop {
-        let message = next(&me, args.spin, &mut || false)?;
+        let message = next(&me, args.spin, None, &mut || false)?;
         match args.duty {
             Duty::Stream => {
                 message.release()?;
@@ -76,17 +77,30 @@ pub fn send(me: &Agent, to: &str, length: usize) -> Result<(), Error> {
     loan.publish(to, length, &options).map(|_| ()).map_err(|refused| refused.error)
 }
 
-/// The next message; `spin`: without sleeping.
-pub fn next<'a>(me: &'a Agent, spin: bool, interrupted: &mut dyn FnMut() -> bool) -> Result<Message<'a>, Error> {
+/// The next message; waits for it until `timeout` (`None`: for ever). `spin`: without sleeping.
+pub fn next<'a>(
+    me: &'a Agent,
+    spin: bool,
+    timeout: Option<Duration>,
+    interrupted: &mut dyn FnMut() -> bool,
+) -> Result<Message<'a>, Error> {
     if !spin {
-        return me.recv_until(None, interrupted);
+        return me.recv_until(timeout, interrupted);
     }
+    // Who gets a message soon does not ask for the time.
+    let mut begun = None;
     for look in 1u64.. {
         if let Some(message) = me.try_recv()? {
             return Ok(message);
         }
-        if look % 1024 == 0 && interrupted() {
-            break;
+        if look % 1024 == 0 {
+            if interrupted() {
+                break;
+            }
+            let begun = *begun.get_or_insert_with(Instant::now);
+            if timeout.is_some_and(|timeout| begun.elapsed() >= timeout) {
+                return Err(Error::Timeout);
+            }
         }
         std::hint::spin_loop();
     }

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use std::os::unix::process::CommandExt;
 use swarmbus_core::{Agent, Bus, CreateOptions, Error};
 
-use super::agent::Duty;
+use super::agent::{self, Duty};
 use crate::exit::{self, Failure};
 use crate::interrupt::Interrupt;
 
@@ -32,8 +32,10 @@ with swarmbus.connect() as me:
 
 /// Bytes of messages that wait at most.
 const WAITING: u64 = 64 << 20;
-/// How long an agent may take to come.
+/// How long nobody may say anything.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked whether the agents live, while nobody says anything.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What the agents run.
 pub enum Program<'a> {
@@ -49,6 +51,8 @@ pub struct Crew {
     pub coordinator: Agent,
     agents: Vec<Child>,
     interrupt: Interrupt,
+    /// When it was last looked whether the agents live.
+    looked: Instant,
 }
 
 impl Crew {
@@ -64,14 +68,14 @@ impl Crew {
         };
         let bus = Bus::create(&format!("bench-{}", std::process::id()), &options)?;
         let coordinator = bus.attach(COORDINATOR).inspect_err(|_| drop(bus.destroy()))?;
-        let mut crew = Crew { bus, coordinator, agents: Vec::new(), interrupt };
         let started = Instant::now();
+        let mut crew = Crew { bus, coordinator, agents: Vec::new(), interrupt, looked: started };
         for number in 0..count {
             let agent = crew.start(number, program)?;
             crew.agents.push(agent);
         }
         for _ in 0..count {
-            crew.hear()?;
+            crew.hear(false)?;
         }
         Ok((crew, started.elapsed()))
     }
@@ -97,38 +101,42 @@ impl Crew {
         command.spawn().map_err(|error| Failure::system(format!("cannot start agent {number}: {error}")))
     }
 
-    /// Waits for a message of an agent.
-    pub fn hear(&mut self) -> Result<(), Failure> {
-        let begun = Instant::now();
-        loop {
-            match self.coordinator.recv_until(Some(Duration::from_secs(1)), &mut || self.interrupt.pending().is_some())
-            {
+    /// Waits for a message of an agent, while all of them live. `spin`: without sleeping.
+    pub fn hear(&mut self, spin: bool) -> Result<(), Failure> {
+        let mut silent = Duration::ZERO;
+        while silent < PATIENCE {
+            let interrupted = &mut || self.interrupt.pending().is_some();
+            match agent::next(&self.coordinator, spin, Some(LOOK), interrupted) {
                 Ok(message) => return Ok(message.release()?),
-                Err(Error::Timeout) => {}
+                Err(Error::Timeout) => silent += LOOK,
                 Err(Error::Interrupted) => self.interrupt.check()?,
                 Err(error) => return Err(error.into()),
             }
-            for agent in &mut self.agents {
-                if let Ok(Some(status)) = agent.try_wait() {
-                    let what = format!("agent {} ended early: {status}; what it said stands above", agent.id());
-                    return Err(Failure::system(what));
-                }
-            }
-            if begun.elapsed() > PATIENCE {
-                let what = format!("no agent has said anything for {} s", PATIENCE.as_secs());
-                return Err(Failure::new(exit::TEMPORARY, what));
+            self.check_alive()?;
+        }
+        let what = format!("no agent has said anything for {} s", PATIENCE.as_secs());
+        Err(Failure::new(exit::TEMPORARY, what))
+    }
+
+    /// Fails if an agent has ended: what the others do is not what is to be measured.
+    pub fn check_alive(&mut self) -> Result<(), Failure> {
+        for agent in &mut self.agents {
+            if let Ok(Some(status)) = agent.try_wait() {
+                let what = format!("agent {} ended early: {status}; what it said stands above", agent.id());
+                return Err(Failure::system(what));
             }
         }
+        Ok(())
     }
 
-    /// Whether the user has had enough.
-    pub fn is_interrupted(&self) -> bool {
-        self.interrupt.pending().is_some()
-    }
-
-    /// Fails if the user has had enough.
-    pub fn check(&self) -> Result<(), Failure> {
-        self.interrupt.check()
+    /// Fails if the user has had enough or, as is looked now and then, an agent has ended.
+    pub fn check(&mut self) -> Result<(), Failure> {
+        self.interrupt.check()?;
+        if self.looked.elapsed() < LOOK {
+            return Ok(());
+        }
+        self.looked = Instant::now();
+        self.check_alive()
     }
 }
 

@@ -84,7 +84,7 @@ struct Crowd {
 #[derive(clap::Args, Clone, Copy)]
 struct Flow {
     /// Bytes of a message, such as 64 or 1MiB
-    #[arg(short, long, value_name = "SIZE", default_value = "64", value_parser = units::size)]
+    #[arg(short, long, value_name = "SIZE", default_value = "64", value_parser = payload)]
     size: u64,
 
     /// How long to measure, such as 500ms or 2s
@@ -94,6 +94,17 @@ struct Flow {
     /// Ask again and again instead of sleeping: faster, and costs a core for each process
     #[arg(long)]
     spin: bool,
+}
+
+/// Bytes of the longest message.
+const PAYLOAD_MAX: u64 = 16 << 20;
+
+/// Parses the length of a message.
+fn payload(text: &str) -> Result<u64, String> {
+    match units::size(text)? {
+        size if size <= PAYLOAD_MAX => Ok(size),
+        _ => Err(format!("a message has at most {}", units::bytes(PAYLOAD_MAX))),
+    }
 }
 
 /// What the agents of a swarm are.

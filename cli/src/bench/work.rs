@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use swarmbus_core::{Error, SendOptions};
+use swarmbus_core::SendOptions;
 
 use super::agent::{self, Duty};
 use super::crew::{Crew, Program, name};
@@ -33,12 +33,12 @@ struct Streamed {
 /// So many agents send to the coordinator.
 pub fn stream(agents: u32, flow: Flow, output: &Output) -> Result<ExitCode, Failure> {
     let program = Program::Native { duty: Duty::Stream, size: flow.size, spin: false };
-    let (crew, _) = Crew::gather(agents, flow.size, &program)?;
+    let (mut crew, _) = Crew::gather(agents, flow.size, &program)?;
     for number in 0..agents {
         crew.coordinator.send(&name(number), b"go", &SendOptions::default())?;
     }
-    count(&crew, flow.spin, WARM_UP)?;
-    let (messages, time) = count(&crew, flow.spin, flow.time)?;
+    count(&mut crew, flow.spin, WARM_UP)?;
+    let (messages, time) = count(&mut crew, flow.spin, flow.time)?;
     let seconds = time.as_secs_f64();
     let messages_per_second = messages as f64 / seconds;
     let bytes_per_second = messages_per_second * flow.size as f64;
@@ -61,24 +61,19 @@ pub fn stream(agents: u32, flow: Flow, output: &Output) -> Result<ExitCode, Fail
 }
 
 /// Takes messages for `time`; says how many came in what time exactly.
-fn count(crew: &Crew, spin: bool, time: Duration) -> Result<(u64, Duration), Failure> {
+fn count(crew: &mut Crew, spin: bool, time: Duration) -> Result<(u64, Duration), Failure> {
     let begun = Instant::now();
     let mut messages = 0;
     while begun.elapsed() < time {
         crew.check()?;
         for _ in 0..STRETCH {
-            take(crew, spin)?;
+            crew.hear(spin)?;
         }
         messages += STRETCH;
     }
-    Ok((messages, begun.elapsed()))
-}
-
-fn take(crew: &Crew, spin: bool) -> Result<(), Failure> {
-    match agent::next(&crew.coordinator, spin, &mut || crew.is_interrupted()) {
-        Err(Error::Interrupted) => crew.check(),
-        result => Ok(result?.release()?),
-    }
+    let time = begun.elapsed();
+    crew.check_alive()?;
+    Ok((messages, time))
 }
 
 #[derive(Serialize)]
@@ -96,7 +91,7 @@ struct Rounds {
 /// A message to each agent, one of each back, again and again.
 pub fn rounds(work: &str, agents: u32, flow: Flow, output: &Output) -> Result<ExitCode, Failure> {
     let duty = if agents == 1 { Duty::Echo } else { Duty::Answer };
-    let (crew, _) = Crew::gather(agents, flow.size, &Program::Native { duty, size: flow.size, spin: flow.spin })?;
+    let (mut crew, _) = Crew::gather(agents, flow.size, &Program::Native { duty, size: flow.size, spin: flow.spin })?;
     let names: Vec<String> = (0..agents).map(name).collect();
     let begun = Instant::now();
     let mut times = Vec::new();
@@ -107,7 +102,7 @@ pub fn rounds(work: &str, agents: u32, flow: Flow, output: &Output) -> Result<Ex
             agent::send(&crew.coordinator, name, flow.size as usize)?;
         }
         for _ in 0..agents {
-            take(&crew, flow.spin)?;
+            crew.hear(flow.spin)?;
         }
         if begun.elapsed() > WARM_UP {
             times.push(sent.elapsed());
@@ -160,7 +155,7 @@ pub fn swarm(agents: u32, kind: Kind, python: &Path, output: &Output) -> Result<
     }
     let mut answered = 0;
     while answered < agents {
-        crew.hear()?;
+        crew.hear(false)?;
         answered += 1;
     }
     let coordinated = begun.elapsed();
