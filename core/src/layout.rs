@@ -232,7 +232,9 @@ pub struct TopicControl {
     pub retain: Word,
     /// How many messages a subscriber may be behind.
     pub limit: Word,
-    spare: [Word; 4],
+    /// Messages before this position may have been taken out.
+    pub trimmed: Word,
+    spare: [Word; 3],
     /// Where the next message probably goes.
     pub tail: CachePadded<Word>,
     /// No cursor is behind this position: what the last look at all of them found, and a count of joins.

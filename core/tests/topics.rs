@@ -7,8 +7,8 @@ mod common;
 use common::{TestBus, at_once};
 use std::time::Duration;
 use swarmbus_core::{
-    Bus, ContentType, CreateOptions, Error, Policy, PublishOptions, Published, QueueOptions, StartAt, Subscription,
-    TopicOptions,
+    Bus, ContentType, CreateOptions, Error, Policy, PublishOptions, Published, QueueOptions, SendOptions, StartAt,
+    Subscription, TopicOptions,
 };
 
 const HANGS: Option<Duration> = Some(Duration::from_secs(60));
@@ -276,6 +276,53 @@ fn memory_comes_back_as_messages_are_pushed_out() {
     publisher.close();
     assert_eq!(chunks(&bus), (0, 8, 0), "twice the capacity is kept");
     assert_eq!(bus.observer().unwrap().topics()[0].retained_messages, 8);
+}
+
+#[test]
+fn topics_that_everybody_has_read_leave_their_memory_to_others() {
+    let bus = TestBus::with("topic-full", CreateOptions { agents: 8, heap: 32 << 20, ..CreateOptions::default() });
+    topic(&bus, Policy::BackPressure, 64, 2);
+    let (publisher, reader) = (bus.join().unwrap(), bus.join().unwrap());
+    let mut subscription = reader.subscribe("news", StartAt::Now).unwrap();
+    let payload = vec![7; 512 << 10];
+    // Twice as many slots as the capacity, in which there is memory for half as many.
+    for number in 0..200u64 {
+        publisher.publish("news", &payload, &now()).unwrap_or_else(|error| panic!("{number}: {error}"));
+        assert_eq!(subscription.try_recv().unwrap().unwrap().position(), number);
+    }
+    drop(subscription);
+    bus.declare("q", &QueueOptions::default()).unwrap();
+    for _ in 0..40 {
+        publisher.send("q", &payload, &SendOptions::default()).unwrap();
+    }
+    let late = bus.join().unwrap();
+    let mut retained = late.subscribe("news", StartAt::Retained).unwrap();
+    for number in [198, 199] {
+        assert_eq!(retained.try_recv().unwrap().unwrap().position(), number, "what is retained stays");
+    }
+    drop(retained);
+    assert!(publisher.trim("news").unwrap() <= 126);
+    assert_eq!(publisher.trim("news").unwrap(), 0, "nothing is left to take out");
+    assert_eq!(bus.observer().unwrap().topics()[0].retained_messages, 2);
+}
+
+#[test]
+fn what_somebody_has_not_read_is_not_taken_out() {
+    let bus = TestBus::new("topic-trim");
+    topic(&bus, Policy::BackPressure, 8, 0);
+    let (publisher, reader) = (bus.join().unwrap(), bus.join().unwrap());
+    let mut subscription = reader.subscribe("news", StartAt::Now).unwrap();
+    for number in 0..6u8 {
+        publisher.publish("news", &[number], &now()).unwrap();
+    }
+    assert_eq!(subscription.try_recv().unwrap().unwrap().data(), [0]);
+    let held = subscription.try_recv().unwrap().unwrap();
+    assert_eq!(publisher.trim("news").unwrap(), 1, "the one that was read, not the one that is being read");
+    assert_eq!(held.data(), [1]);
+    drop(held);
+    for number in 2..6u8 {
+        assert_eq!(subscription.try_recv().unwrap().unwrap().data(), [number]);
+    }
 }
 
 #[test]

@@ -103,6 +103,7 @@ sweeps! {
     set_status: SetStatus,
     set_status_again: SetStatusAgain,
     set_status_after: SetStatusAfter,
+    trim_topic: TrimTopic,
     publish_topic: PublishTopic,
     publish_waking: PublishWaking,
     publish_full: PublishFull,

@@ -40,7 +40,7 @@ fn structs() -> String {
         LockClock { drawn, committed }
         RosterEntry { claim, queue, committed, board }
         TopicRow { record, committed, spare }
-        TopicControl { name, policy, shift, retain, limit, spare, tail, floor, items, room, dropped, cursor_pages }
+        TopicControl { name, policy, shift, retain, limit, trimmed, spare, tail, floor, items, room, dropped, cursor_pages }
         TopicRoom { room, pad, awaited }
         CursorEntry { word, missed }
         LockEntry { word, ticket, token, hash, length, since_ns, gone, pad, spare, name }

@@ -64,6 +64,23 @@ impl Member {
         loan.publish_to_until(topic, payload.len(), options, interrupted).map_err(|refused| refused.error)
     }
 
+    /// Takes out of a topic the messages that every subscriber has read and that are not retained for late ones, and says how many. Otherwise they go when
+    /// later messages push them out, or when somebody finds no memory.
+    ///
+    /// # Errors
+    /// `UnknownAgent` (no such topic), `WrongKind`, `Closed`, `Corrupt`.
+    pub fn trim(&self, topic: &str) -> Result<u64> {
+        self.check()?;
+        self.topic(topic)?.trim(self.segment(), &self.entry()?.notes)
+    }
+
+    /// The same of all topics. `true` if there was something.
+    pub(super) fn trim_topics(&self) -> Result<bool> {
+        let (segment, notes) = (self.segment(), &self.entry()?.notes);
+        // A topic that makes no sense keeps what it has; who uses it is told.
+        Ok(segment.living_topics().filter_map(|topic| topic.trim(segment, notes).ok()).sum::<u64>() > 0)
+    }
+
     fn topic(&self, name: &str) -> Result<Topic<'_>> {
         self.topic_of(self.find_kind(name, true)?)
     }

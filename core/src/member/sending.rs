@@ -76,7 +76,7 @@ impl Member {
         let segment = self.segment();
         let allocate = || self.heap.borrow_mut().allocate(segment, length as u64);
         let (chunk, word) = match allocate() {
-            Err(Error::OutOfMemory { .. }) if self.look_for_dead() => allocate()?,
+            Err(Error::OutOfMemory { .. }) if self.look_for_dead() | self.trim_topics()? => allocate()?,
             result => result?,
         };
         let Some((data, capacity)) = segment.payload(chunk) else {

@@ -58,6 +58,8 @@ impl Segment {
             shift,
             tail: &control.tail,
             floor: &control.floor,
+            trimmed: &control.trimmed,
+            retain: control.retain.load(Relaxed),
             cursors: self.slice(cell + self.geometry.cursors_in_topic, self.geometry.agents as usize),
             cursor_pages: &control.cursor_pages,
             items: &control.items,

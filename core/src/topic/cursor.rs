@@ -198,12 +198,13 @@ impl<'a> Topic<'a> {
             }
             seen = word;
             window(102);
-            if self.is_lossy() || self.has_joined(position) {
-                if attempt > 0 && self.waits() && !mutated("moved-on-silently") {
+            if self.has_joined(position) {
+                let begins = self.past_trimmed(me, position);
+                if (attempt > 0 || begins != position) && self.waits() && !mutated("moved-on-silently") {
                     // Where its cursor was before, a publisher may have begun to wait for it. (The fence is that of the second look.)
                     wait::ring_all_fenced(&self.room.room);
                 }
-                return Ok(Some(position));
+                return Ok(Some(begins));
             }
         }
         Err(Error::corrupt("a topic's tail", "I30"))
@@ -211,6 +212,10 @@ impl<'a> Topic<'a> {
 
     /// The second look of who joins at `position`, where its cursor is.
     fn has_joined(&self, position: u64) -> bool {
+        if self.is_lossy() {
+            full_fence();
+            return true;
+        }
         while !mutated("floor-not-lowered")
             // Relaxed: the compare-exchange decides.
             && let floor = FloorWord(self.floor.load(Relaxed))
@@ -223,6 +228,20 @@ impl<'a> Topic<'a> {
         }
         let end = self.tail.load(S5.acquire());
         mutated("no-second-look-at-end") || signed(end.wrapping_sub(position), POSITION_BITS) <= self.half()
+    }
+
+    /// Moves the cursor of `me`, who has just joined at `position`, past what was taken out before anybody saw it there. After the fence of the second look.
+    fn past_trimmed(&self, me: Name, position: u64) -> u64 {
+        // S12: with the word comes what was published before it, so this is no place that is not filled yet.
+        let trimmed = self.trimmed.load(S12.acquire());
+        if signed(trimmed.wrapping_sub(position), POSITION_BITS) <= 0 || mutated("trimmed-not-asked") {
+            return position;
+        }
+        if let Some(cursor) = self.cursor(me.index()) {
+            cursor.word.store(CursorWord::live(trimmed, me).0, S11.release());
+            full_fence();
+        }
+        trimmed
     }
 
     /// Moves the cursor of `me` on to `position`, the next that it reads: everything before may be overwritten.

@@ -3,7 +3,7 @@
 //! - **I30** A slot's lap never falls: position `p` lies in slot `p mod slots` in lap `p div slots`; the slot goes `READY(lap - 1, old)` (at first `EMPTY(0)`) →
 //!   `READY(lap, new)` by one compare-exchange, which is the commit point: the message is published for all, in that place of the order. Every slot
 //!   before `tail` is filled in its lap; `tail` may lag, never lead.
-//! - **I33** A chunk is `QUEUED(topic)` from just before its slot becomes `READY` until who put the next message into that slot (or a reaper) has taken
+//! - **I33** A chunk is `QUEUED(topic)` from just before its slot becomes `READY` until who put the next message into that slot, or took it out of there, (or a reaper) has taken
 //!   it. No slot refers to it and its publisher, or who pushed it out, is dead: it is nobody's.
 //!
 //! A publisher puts a message at `p` when every subscriber is less than `limit` behind `p` (unless the topic is lossy), and pushes out the message of
@@ -11,6 +11,7 @@
 //! reads who has joined since ([`cursor`], I31).
 
 mod cursor;
+mod trim;
 
 pub use cursor::{CursorWord, FloorWord, Laggard, note};
 
@@ -76,6 +77,10 @@ pub struct Topic<'a> {
     pub tail: &'a Word,
     /// [`FloorWord`].
     pub floor: &'a Word,
+    /// Messages before this position may have been taken out: see [`Topic::trim`].
+    pub trimmed: &'a Word,
+    /// How many of the last messages are there for who comes late.
+    pub retain: u64,
     /// Cursors by member index, and a bit for each page of them that is committed.
     pub cursors: &'a [CursorEntry],
     /// A bit for each page of the cursors that is committed.
@@ -275,11 +280,8 @@ pub fn publish(
     window(93);
     shared.store(ChunkWord::new(word.generation(), topic.name, ChunkState::Queued).0, S3.release());
     window(94);
-    let about_to = |old: Option<(u32, ChunkWord)>| {
-        let evicts = old.map_or(0, |(old, word)| Intent::new(word.generation(), old, IntentKind::Send).0);
-        if !mutated("eviction-not-noted") {
-            notes.evicts.store(evicts, S8.release());
-        }
+    let about_to = |old| {
+        note_eviction(notes, old);
         window(95);
     };
     let (position, old) = match topic.push(memory, chunk, about_to) {
@@ -296,6 +298,14 @@ pub fn publish(
     let evicted = old.and_then(|old| take_evicted(memory, old, keep(old.0)));
     window(98);
     Ok(Placed { position, evicted })
+}
+
+/// Notes which chunk is about to lose its slot: should the caller die then, its reaper frees it (I33).
+fn note_eviction(notes: &Notes, old: Option<(u32, ChunkWord)>) {
+    if !mutated("eviction-not-noted") {
+        let evicts = old.map_or(0, |(old, word)| Intent::new(word.generation(), old, IntentKind::Send).0);
+        notes.evicts.store(evicts, S8.release());
+    }
 }
 
 /// Takes a chunk that no slot refers to any more. A reaper may be faster.

@@ -67,6 +67,7 @@ struct Stage {
     slots: Vec<Word>,
     tail: Word,
     floor: Word,
+    trimmed: Word,
     cursors: Vec<CursorEntry>,
     pages: [Word; 1],
     items: WakeWord,
@@ -113,6 +114,7 @@ impl Stage {
             slots: (0..1 << shape.shift).map(|_| Word::new(SlotWord::empty(shape.lap).0)).collect(),
             tail: Word::new(first),
             floor: Word::new(FloorWord::new((1 << 24) - 1, first).0),
+            trimmed: Word::new(first),
             cursors: (0..MEMBERS).map(|_| CursorEntry { word: zero(), missed: Word::constant(0) }).collect(),
             pages: [Word::constant(1)],
             items: WakeWord::new(0),
@@ -133,6 +135,8 @@ impl Stage {
             shift: self.shape.shift,
             tail: &self.tail,
             floor: &self.floor,
+            trimmed: &self.trimmed,
+            retain: 1,
             cursors: &self.cursors,
             cursor_pages: &self.pages,
             items: &self.items,
@@ -322,6 +326,95 @@ fn a_joiner(shape: Shape, publishers: u16, messages: u64, history: u64, bound: u
         assert_eq!(stage.number_at(position), shape.before + published, "read to the end");
         stage.assert_whole();
     });
+}
+
+impl Stage {
+    /// Takes out what nobody needs, and writes all over what is free then.
+    fn trim(&self, me: Name) -> u64 {
+        let taken = self.topic().trim(self, self.notes_of(me)).unwrap();
+        for chunk in 0..self.chunks.len() as u32 {
+            if let Some(word) = claim_free(&self.chunks[chunk as usize], me) {
+                self.write(chunk, 99);
+                release(self, chunk, word, None);
+            }
+        }
+        taken
+    }
+}
+
+/// One publishes and takes out what nobody needs, while somebody joins with the last message and reads it.
+fn a_trimmer_and_a_joiner() {
+    explore(ORDINARY, || {
+        let shape = Shape::of(2);
+        let stage = Stage::new(shape);
+        let trimmer = thread::spawn({
+            let stage = stage.clone();
+            move || {
+                let published = stage.publish_silently(member(0), shape.before).is_ok();
+                stage.trim(member(0));
+                published as u64
+            }
+        });
+        let joiner = member(4);
+        let mut position = stage.topic().join(joiner, 1).unwrap().unwrap();
+        assert!(stage.number_at(position) >= shape.before - 1, "with no more than is retained");
+        let early = stage.look(position);
+        let published = trimmer.join().unwrap();
+        while let Some(number) = stage.look(position) {
+            assert_eq!(number, stage.number_at(position));
+            position += 1;
+            stage.topic().advance(joiner, position);
+        }
+        assert!(early.is_none_or(|number| number != 99));
+        assert_eq!(stage.number_at(position), shape.before + published, "read to the end");
+        stage.assert_whole();
+    });
+}
+
+/// Two take out the same messages while a third pushes one of them out.
+fn two_trimmers_and_a_publisher() {
+    explore(1, || {
+        let stage = Stage::new(Shape::of(1));
+        let others = [1, 2].map(|trimmer| {
+            let stage = stage.clone();
+            thread::spawn(move || stage.topic().trim(&*stage, stage.notes_of(member(trimmer))).unwrap())
+        });
+        stage.publish_silently(member(0), 2).unwrap();
+        let taken: u64 = others.into_iter().map(|other| other.join().unwrap()).sum();
+        assert!(taken <= 2, "{taken} of two");
+        stage.assert_whole();
+    });
+}
+
+/// A trimmer dies at every step; its reaper frees what it took out, and others go on.
+fn a_trimmer_dies() {
+    every_death(ORDINARY, |budget| {
+        let stage = Stage::new(Shape::of(1));
+        let victim = thread::spawn({
+            let stage = stage.clone();
+            move || mortal(Mortal::Victim, budget, || stage.topic().trim(&*stage, stage.notes_of(member(0)))).is_some()
+        });
+        victim.join().unwrap();
+        stage.reap(member(3), member(0));
+        stage.assert_whole();
+        stage.trim(member(1));
+        assert_eq!(stage.number_at(stage.try_publish(member(2), 2).unwrap()), 2);
+        stage.assert_whole();
+    });
+}
+
+#[test]
+fn what_is_taken_out_is_needed_by_nobody() {
+    a_trimmer_and_a_joiner();
+    caught(&["trimmed-not-asked"], a_trimmer_and_a_joiner);
+    caught(&["no-fence-before-cursors"], a_trimmer_and_a_joiner);
+    two_trimmers_and_a_publisher();
+}
+
+#[test]
+fn a_dead_trimmer_leaks_nothing() {
+    a_trimmer_dies();
+    caught(&["eviction-not-noted"], a_trimmer_dies);
 }
 
 /// A subscriber reads while a publisher publishes what there is room for; neither has a fence that the other could lean on.

@@ -255,6 +255,7 @@ impl Victim {
             O::StandBy => self.stand_by(),
             O::TakeRole => self.take_role(),
             O::ReapOwners => self.reap(&bus.join()?),
+            O::TrimTopic => self.trim_topic(&bus.join()?),
             O::PublishTopic => self.publish_topic(&bus.join()?),
             O::PublishWaking => self.publish_waking(&bus.join()?),
             O::PublishFull => self.publish_full(Duration::ZERO),

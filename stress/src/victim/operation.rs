@@ -166,6 +166,8 @@ pub enum Operation {
     SetStatusAgain,
     /// Set a status as the owner of a mailbox that was another's.
     SetStatusAfter,
+    /// Take out of a topic what nobody needs.
+    TrimTopic,
     /// Publish in a topic: the message pushes an old one out.
     PublishTopic,
     /// Publish and ring for a sleeper.
@@ -289,10 +291,10 @@ impl Operation {
     /// Whether it is about topics.
     pub(crate) fn is_topical(self) -> bool {
         use Operation::{DeclareTopic, PublishFull, PublishTopic, PublishWait, PublishWaking, ReadLossy};
-        use Operation::{ReadTopic, ReadTopicWait, ReapPublisher, ReapSubscriber, Subscribe, Unsubscribe};
+        use Operation::{ReadTopic, ReadTopicWait, ReapPublisher, ReapSubscriber, Subscribe, TrimTopic, Unsubscribe};
         let publishing = matches!(self, PublishTopic | PublishWaking | PublishFull | PublishWait);
         let reading = matches!(self, Subscribe | Unsubscribe | ReadTopic | ReadTopicWait | ReadLossy);
-        publishing || reading || matches!(self, DeclareTopic | ReapPublisher | ReapSubscriber)
+        publishing || reading || matches!(self, DeclareTopic | ReapPublisher | ReapSubscriber | TrimTopic)
     }
 
     /// Whether its messages have keys.

@@ -116,6 +116,11 @@ pub fn keep_company(clerk: &mut Clerk, member: &Member, round: u64) -> Result<()
 
 impl Victim {
     /// The first one warms the member's cache.
+    pub(super) fn trim_topic(&mut self, member: &Member) -> Result<()> {
+        publish_unbooked(member, OWN)?;
+        self.armed(|_| member.trim(OWN).map(drop).map_err(Into::into))
+    }
+
     pub(super) fn publish_topic(&mut self, member: &Member) -> Result<()> {
         self.clerk.publish_in(member, NEWS, LONG)?;
         self.armed(|clerk| clerk.publish_in(member, NEWS, LONG).map(drop))
