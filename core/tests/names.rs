@@ -99,6 +99,43 @@ fn the_rest_of_a_batch_goes_to_the_new_owner() {
 }
 
 #[test]
+fn the_rest_of_a_batch_goes_to_the_new_owner_with_whatever_the_old_one_does() {
+    type Act = fn(&swarmbus_core::Agent, swarmbus_core::Message<'_>);
+    let acts: [(&str, Act); 9] = [
+        ("release", |_, first| first.release().unwrap()),
+        ("nack", |_, first| first.nack().unwrap()),
+        ("nack-after", |_, first| first.nack_after(LONG).unwrap()),
+        ("drop", |_, first| drop(first)),
+        ("forward", |_, first| first.forward("elsewhere", Some(Duration::ZERO)).unwrap()),
+        ("detach", |_, first| drop(first.detach().unwrap())),
+        ("reply", |_, first| {
+            first.reply(b"done", ContentType::Bytes).unwrap();
+            first.into_raw();
+        }),
+        ("send", |old, first| {
+            assert!(is_handed_over(old.send("elsewhere", b"", &at_once()), "leader"));
+            first.into_raw();
+        }),
+        ("set-status", |old, first| {
+            assert!(is_handed_over(old.set_tags(&["late"]), "leader"));
+            first.into_raw();
+        }),
+    ];
+    for (name, act) in acts {
+        let bus = TestBus::new(&format!("rest-{name}"));
+        bus.declare("elsewhere", &QueueOptions::default()).unwrap();
+        let (old, sender) = (bus.attach("leader").unwrap(), bus.attach("sender").unwrap());
+        sender.send_batch("leader", &BATCH, &at_once()).unwrap();
+        let first = old.recv(None).unwrap();
+        let new = bus.take_over("leader").unwrap();
+        act(&old, first);
+        let mut got = drain(&new, "leader");
+        got.retain(|text| text != "one");
+        assert_eq!(got, ["two", "three"], "{name}");
+    }
+}
+
+#[test]
 fn who_sleeps_is_told_at_once() {
     let bus = TestBus::new("sleeps");
     let (old, mute) = (bus.attach("leader").unwrap(), bus.attach("mute").unwrap());

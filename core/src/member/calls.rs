@@ -351,6 +351,7 @@ impl Member {
             self.counted_sent(1, raw.capacity, id);
             Ok(id)
         });
+        self.give_up_rests_if_deposed();
         sent.inspect_err(|_: &Error| self.give_back(raw.chunk, word, ChunkState::Held))
     }
 

@@ -50,7 +50,8 @@ impl Member {
     /// Makes this member the owner of a mailbox (declared if need be) although a living process owns it, also one that is paused. From the moment at which this
     /// returns, the former owner receives nothing more from it and sends nothing more by the handle that owned it: both are
     /// [`Error::HandedOver`] to it, at once if it waits. What it has in flight stays its own: it may answer, release, forward or give it back; it comes
-    /// back to the mailbox if that process dies.
+    /// back to the mailbox if that process dies. So does what it has not taken yet of a batch that it has begun to take, unless it goes on: with the next thing that it
+    /// does, that comes to the mailbox. From a process that is stopped for good, or hangs: take over, then kill.
     ///
     /// Crash-safe: killed in the midst of it, this process is the owner or not, and its reaper sees to the rest.
     ///
@@ -182,18 +183,36 @@ impl Member {
         Error::HandedOver { name: self.spoken_name(mailbox), pid }
     }
 
-    /// `HandedOver` if the mailbox that this member has owned is another's: it takes nothing, and sends nothing.
+    /// `HandedOver` if the mailbox that this member has owned is another's: it takes nothing, and sends nothing, and gives up what it has begun to take of
+    /// batches.
     #[inline]
     pub(super) fn check_not_deposed(&self) -> Result<()> {
-        let Some((mailbox, word)) = self.owned.get() else { return Ok(()) };
-        let control = self.segment().queue_control(mailbox.index());
-        if control.is_some_and(|control| owner::is_still(&control.owner, word)) {
+        if !self.is_deposed() {
             return Ok(());
         }
+        let Some((mailbox, _)) = self.owned.get() else { return Ok(()) };
+        self.give_up_rests(|_| true);
         Err(self.handed_over(mailbox))
     }
 
-    /// The same, for one of the queues from which it takes.
+    /// Whether the mailbox that this member has owned is another's.
+    #[inline]
+    pub(super) fn is_deposed(&self) -> bool {
+        let Some((mailbox, word)) = self.owned.get() else { return false };
+        let control = self.segment().queue_control(mailbox.index());
+        !control.is_some_and(|control| owner::is_still(&control.owner, word))
+    }
+
+    /// To be called when something was done with a message: a deposed member gives up what it has begun to take of batches. Whoever is there now need not
+    /// wait for this member's next receive, which may never come.
+    #[inline]
+    pub(crate) fn give_up_rests_if_deposed(&self) {
+        if !self.rests.borrow().is_empty() && self.is_deposed() {
+            self.give_up_rests(|_| true);
+        }
+    }
+
+    /// The same as [`Member::check_not_deposed`], for one of the queues from which it takes.
     #[inline]
     pub(super) fn check_not_deposed_from(&self, queue: &Queue<'_>) -> Result<()> {
         match self.owned.get() {
@@ -227,7 +246,7 @@ impl Member {
 
     pub(super) fn check_owner(&self, queue: Name) -> Result<()> {
         let Some(owner) = self.other_owner(&self.queue(queue)?) else { return Ok(()) };
-        self.give_up_rests(queue);
+        self.give_up_rests(|of| of == queue);
         Err(owner)
     }
 
@@ -245,12 +264,12 @@ impl Member {
             // What cannot be put back stays in flight with this member, and is given back when it leaves.
             let _ = self.redeliver(claimed.chunk, claimed.word);
         }
-        self.give_up_rests(queue.name);
+        self.give_up_rests(|of| of == queue.name);
         Err(owner)
     }
 
-    pub(super) fn give_up_rests(&self, queue: Name) {
-        for rest in self.take_rests(|of| of == queue) {
+    pub(super) fn give_up_rests(&self, of: impl Fn(Name) -> bool) {
+        for rest in self.take_rests(of) {
             window(128);
             let _ = self.redeliver(rest.chunk, rest.word);
         }

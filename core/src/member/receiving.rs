@@ -109,7 +109,7 @@ impl Member {
 
     /// The first message of a queue that is one to hand out.
     fn take_one(&self, queue: &Queue<'_>) -> Result<Option<Message<'_>>> {
-        self.check_not_deposed_from(queue).inspect_err(|_| self.give_up_rests(queue.name))?;
+        self.check_not_deposed_from(queue).inspect_err(|_| self.give_up_rests(|of| of == queue.name))?;
         while let Some(claimed) = self.claim_one(queue)? {
             self.check_claim(queue, claimed)?;
             let Some(message) = self.open(queue, claimed)? else { continue };

@@ -47,7 +47,7 @@ impl Agent {
         if self.roles.borrow().len() == before {
             return Ok(false);
         }
-        self.member.give_up_rests(queue);
+        self.member.give_up_rests(|of| of == queue);
         self.publish_roles()?;
         Ok(true)
     }
@@ -101,11 +101,7 @@ impl Agent {
         let sources: Vec<_> =
             queues.iter().map(|queue| Source { word: queue.items, queue: queue.name, by_time: true }).collect();
         member.wait_on(&sources, timeout, interrupted, || {
-            if let Err(error) = member.check_not_deposed() {
-                // Of roles, too: whoever is still there is to have them.
-                queues.iter().for_each(|queue| member.give_up_rests(queue.name));
-                return Err(error);
-            }
+            member.check_not_deposed()?;
             // An agent whose mailbox is closed is told to finish: it takes on nothing more for its roles.
             let of = if queues[0].is_open() { &queues[..] } else { &queues[..1] };
             member.take_any(of, &self.turn)

@@ -38,7 +38,7 @@ impl Agent {
         let whole = Status { since_ns, tags: self.tags(), roles: self.roles(), ..status.clone() };
         let content = whole.encode(member.name())?;
         for _ in 0..RETURNS {
-            match board.write(member.name(), &content, || member.check_not_deposed().is_ok()) {
+            match board.write(member.name(), &content, || !member.is_deposed()) {
                 Written::Published => return Ok(()),
                 Written::HandedOver => member.check_not_deposed()?,
                 Written::Disturbed => break,

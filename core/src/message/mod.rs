@@ -190,6 +190,7 @@ impl<'a> Message<'a> {
         self.member.check_fork()?;
         self.member.counted_released(self.raw.chunk, self.raw.word);
         self.member.give_back(self.raw.chunk, self.raw.word, ChunkState::InFlight);
+        self.member.give_up_rests_if_deposed();
         std::mem::forget(self);
         Ok(())
     }
@@ -201,6 +202,7 @@ impl<'a> Message<'a> {
     pub fn nack(self) -> Result<()> {
         let result = self.member.redeliver(self.raw.chunk, self.raw.word);
         self.member.counted(|counters| &counters.given_back, result.is_ok() as u64);
+        self.member.give_up_rests_if_deposed();
         std::mem::forget(self);
         result
     }
@@ -214,6 +216,7 @@ impl<'a> Message<'a> {
             Duration::ZERO => self.member.redeliver(self.raw.chunk, self.raw.word),
             _ => self.member.park(self.raw.chunk, &mut self.raw.word, delay),
         };
+        self.member.give_up_rests_if_deposed();
         match parked {
             Ok(()) => {
                 self.member.counted(|counters| &counters.given_back, 1);
@@ -347,6 +350,7 @@ impl<'a> Message<'a> {
         std::mem::forget(self);
         member.counted_released(chunk, word);
         let word = release(member.segment(), chunk, word, Some(member.name()));
+        member.give_up_rests_if_deposed();
         Ok(Loan::new(member, RawLoan { data: data.cast_mut(), capacity: length, chunk, word }))
     }
 
@@ -356,7 +360,9 @@ impl<'a> Message<'a> {
     /// # Errors
     /// Those of [`Member::send`]; the message comes back with them.
     pub fn forward(mut self, to: &str, timeout: Option<Duration>) -> std::result::Result<(), ForwardError<'a>> {
-        match self.try_forward(to, timeout) {
+        let forwarded = self.try_forward(to, timeout);
+        self.member.give_up_rests_if_deposed();
+        match forwarded {
             Ok(()) => {
                 self.member.counted_forwarded(self.raw.length);
                 std::mem::forget(self);
@@ -441,6 +447,7 @@ impl Drop for Message<'_> {
         if self.member.redeliver(self.raw.chunk, self.raw.word).is_ok() {
             self.member.counted(|counters| &counters.given_back, 1);
         }
+        self.member.give_up_rests_if_deposed();
     }
 }
 
