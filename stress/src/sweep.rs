@@ -264,6 +264,9 @@ impl Case<'_> {
                 (result, witness.join())
             });
             topics::enter(&mut books, &seen.map_err(|_| "the witness panicked")??);
+            if self.operation == Operation::TrimTopic {
+                topics::refill(&scene)?;
+            }
             topics::probe(&scene)?;
             result?
         } else {
