@@ -255,6 +255,11 @@ impl Route {
         Route { is_part: true, ..Route::send(REPLY) }
     }
 
+    /// Whether it is a new message that is no answer: what a deposed owner does not send.
+    pub fn is_fresh(&self) -> bool {
+        self.kind == IntentKind::Send && self.ring != REPLY
+    }
+
     /// A message that goes from one queue to another.
     pub const fn forward(ring: usize) -> Route {
         Route { ring, kind: IntentKind::Move, past_closing: ring == REPLY, due_ms: 0, is_part: false }

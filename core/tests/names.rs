@@ -5,7 +5,8 @@ use common::{BATCH, TestBus, at_once, drain};
 use std::thread::{scope, sleep};
 use std::time::Duration;
 use swarmbus_core::{
-    AgentFilter, ContentType, Error, Lane, NameKind, Observer, QueueOptions, SendOptions, Status, TopicOptions,
+    AgentFilter, ContentType, Error, Lane, NameKind, Observer, Policy, PublishOptions, QueueOptions, SendOptions,
+    StartAt, Status, TopicOptions,
 };
 
 const SHORT: Duration = Duration::from_millis(30);
@@ -154,6 +155,110 @@ fn who_sleeps_is_told_at_once() {
         assert!(is_handed_over(receiving.join().unwrap(), "leader"));
         assert!(is_handed_over(asking.join().unwrap(), "asker"));
     });
+}
+
+#[test]
+fn a_send_that_sleeps_for_room_is_refused_after_the_hand_over() {
+    for key in [None, Some(7)] {
+        let bus = TestBus::new(&format!("sleeps-for-room-{}", key.is_some()));
+        let (old, other) = (bus.attach("leader").unwrap(), bus.join().unwrap());
+        bus.declare("narrow", &QueueOptions { limit: Some(1), ..QueueOptions::default() }).unwrap();
+        other.send("narrow", b"first", &at_once()).unwrap();
+        scope(|threads| {
+            let sending = threads.spawn(move || {
+                let options = SendOptions { timeout: Some(LONG), key, ..SendOptions::default() };
+                old.send("narrow", b"late", &options).map(drop)
+            });
+            sleep(SHORT);
+            let _new = bus.take_over("leader").unwrap();
+            // Now there is room.
+            assert_eq!(drain(&other, "narrow"), ["first"]);
+            assert!(is_handed_over(sending.join().unwrap(), "leader"), "{key:?}");
+        });
+        assert!(other.try_receive("narrow").unwrap().is_none());
+    }
+}
+
+#[test]
+fn what_finishes_a_message_in_flight_goes_through_after_a_sleep_for_room() {
+    let bus = TestBus::new("forward-sleeps");
+    let (old, other) = (bus.attach("leader").unwrap(), bus.join().unwrap());
+    bus.declare("narrow", &QueueOptions { limit: Some(1), ..QueueOptions::default() }).unwrap();
+    other.send("narrow", b"first", &at_once()).unwrap();
+    other.send_batch("leader", &BATCH, &at_once()).unwrap();
+    scope(|threads| {
+        let (hold, held) = std::sync::mpsc::channel();
+        let forwarding = threads.spawn(move || {
+            let one = old.recv(None).unwrap();
+            hold.send(()).unwrap();
+            one.forward("narrow", Some(LONG)).map_err(|refused| refused.error)
+        });
+        held.recv().unwrap();
+        sleep(SHORT);
+        let new = bus.take_over("leader").unwrap();
+        assert_eq!(drain(&other, "narrow"), ["first"]);
+        forwarding.join().unwrap().unwrap();
+        assert_eq!(drain(&other, "narrow"), ["one"]);
+        assert_eq!(drain(&new, "leader"), ["two", "three"]);
+    });
+}
+
+#[test]
+fn a_deposed_handle_publishes_nothing_more() {
+    let bus = TestBus::new("publishes");
+    let (old, reader) = (bus.attach("leader").unwrap(), bus.join().unwrap());
+    let options = TopicOptions { policy: Policy::BackPressure, capacity: Some(1), ..TopicOptions::default() };
+    bus.declare_topic("news", &options).unwrap();
+    let mut reading = reader.subscribe("news", StartAt::Now).unwrap();
+    old.publish("news", b"first", &PublishOptions::default()).unwrap();
+    scope(|threads| {
+        let publishing = threads.spawn(move || {
+            let patient = PublishOptions { timeout: Some(LONG), ..PublishOptions::default() };
+            let slept = old.publish("news", b"late", &patient).map(drop);
+            (
+                slept,
+                old.publish("news", b"later", &PublishOptions { timeout: Some(Duration::ZERO), ..patient }).map(drop),
+            )
+        });
+        sleep(SHORT);
+        let new = bus.take_over("leader").unwrap();
+        assert_eq!(reading.try_recv().unwrap().unwrap().data(), b"first");
+        let (slept, fresh) = publishing.join().unwrap();
+        assert!(is_handed_over(slept, "leader") && is_handed_over(fresh, "leader"));
+        new.publish("news", b"new", &PublishOptions::default()).unwrap();
+        assert_eq!(reading.try_recv().unwrap().unwrap().data(), b"new");
+    });
+}
+
+#[test]
+fn a_deposed_agent_takes_no_work_for_its_roles_in_whatever_way_it_asks() {
+    let bus = TestBus::new("roles-deposed");
+    let (old, sender) = (bus.attach("leader").unwrap(), bus.join().unwrap());
+    old.take_role("tester").unwrap();
+    let descriptor = old.descriptor().unwrap();
+    let sources = old.sources(&["leader", "@tester"]).unwrap();
+    // Of each the next turn is the role's.
+    for _ in 0..2 {
+        sender.send("leader", b"own", &at_once()).unwrap();
+    }
+    descriptor.try_next().unwrap().unwrap().release().unwrap();
+    let own = loop {
+        let message = sources.try_receive().unwrap().unwrap();
+        if message.queue() == "leader" {
+            break message;
+        }
+    };
+    own.release().unwrap();
+    sender.send_batch("@tester", &BATCH, &at_once()).unwrap();
+    let first = descriptor.try_next().unwrap().unwrap();
+    sender.send("leader", b"own", &at_once()).unwrap();
+    descriptor.try_next().unwrap().unwrap().release().unwrap();
+    let _new = bus.take_over("leader").unwrap();
+    assert!(is_handed_over(descriptor.try_next(), "leader"));
+    assert!(is_handed_over(sources.try_receive(), "leader"));
+    assert!(is_handed_over(old.recv(None), "leader"));
+    assert_eq!(drain(&sender, "@tester"), ["two", "three"]);
+    first.release().unwrap();
 }
 
 #[test]

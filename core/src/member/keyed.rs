@@ -50,7 +50,7 @@ impl Member {
             (Some(Duration::ZERO), _) | (_, None) => timeout,
             (_, Some(deadline)) => Some(Duration::from_nanos(deadline.saturating_sub(clock::monotonic_ns()).max(1))),
         };
-        let (mut copies, mut rounds) = (None, 0);
+        let (mut copies, mut rounds, mut again) = (None, 0, false);
         while rounds < ROUNDS {
             if copies.is_none() {
                 copies = self.copy_for_tap(&queue, chunk, rest);
@@ -58,6 +58,9 @@ impl Member {
             let stripe = Source { word: keys.given_up, queue: to, by_time: false };
             let (word_now, rest_now) = (&mut *word, &mut *rest);
             let result = self.wait_on(&[stripe], left(), interrupted, || {
+                if std::mem::replace(&mut again, true) {
+                    self.check_before_retry(route)?;
+                }
                 let mut attempt = || {
                     let chunk = (chunk, *word_now);
                     publish_keyed(segment, me, &queue, (keys, key), route, chunk, rest_now, known_head)
@@ -97,8 +100,11 @@ impl Member {
             }
             rounds = 0;
             let room = Source { word: ring.room(), queue: to, by_time: false };
-            self.wait_on(&[room], left(), interrupted, || self.may_have_room(&queue, route.ring))
-                .map_err(|error| self.full_if_at_once(error, &queue, timeout))?;
+            self.wait_on(&[room], left(), interrupted, || {
+                self.check_before_retry(route)?;
+                self.may_have_room(&queue, route.ring)
+            })
+            .map_err(|error| self.full_if_at_once(error, &queue, timeout))?;
         }
         Err(Error::corrupt(format!("queue '{}'", self.spoken_name(to)), "I3"))
     }

@@ -49,7 +49,7 @@ impl Member {
 
     /// Makes this member the owner of a mailbox (declared if need be) although a living process owns it, also one that is paused. From the moment at which this
     /// returns, the former owner receives nothing more from it and sends nothing more by the handle that owned it: both are
-    /// [`Error::HandedOver`] to it, at once if it waits. What it has in flight stays its own: it may answer, release, forward or give it back; it comes
+    /// [`Error::HandedOver`] to it; at once if it waits for messages, within about a second if it waits for room. What it has in flight stays its own: it may answer, release, forward or give it back; it comes
     /// back to the mailbox if that process dies. So does what it has not taken yet of a batch that it has begun to take, unless it goes on: with the next thing that it
     /// does, that comes to the mailbox. From a process that is stopped for good, or hangs: take over, then kill.
     ///

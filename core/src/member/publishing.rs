@@ -43,7 +43,7 @@ impl Member {
     ///
     /// # Errors
     /// With back-pressure `Full` (at once with a zero timeout) and `Timeout`, while a subscriber is as far behind as it may be; a dead one is reaped
-    /// first. `UnknownAgent` (no such topic), `WrongKind`, `TooLarge`, `OutOfMemory`, `Closed`; nothing was published then.
+    /// first. `UnknownAgent` (no such topic), `WrongKind`, `TooLarge`, `OutOfMemory`, `Closed`, `HandedOver`; nothing was published then.
     pub fn publish(&self, topic: &str, payload: &[u8], options: &PublishOptions) -> Result<Published> {
         self.publish_until(topic, payload, options, &mut || false)
     }
@@ -120,6 +120,7 @@ impl Member {
         let id = self.write_fields(chunk, length, (Lane::Normal, options.content), options.correlation, 0)?;
         let notes = &self.entry()?.notes;
         let once = |word: &mut ChunkWord| {
+            self.check_not_deposed()?;
             let keep = |chunk| self.heap.borrow().would_keep(self.segment(), chunk);
             match topic::publish(self.segment(), notes, &topic, (chunk, *word), keep) {
                 Ok(placed) => {

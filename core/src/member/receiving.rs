@@ -83,6 +83,10 @@ impl Member {
     /// Takes a message of any of the queues. Where the search begins moves on with every message, so that no queue hides another.
     pub(super) fn take_any(&self, queues: &[Queue<'_>], next: &Cell<usize>) -> Result<Option<Message<'_>>> {
         self.give_back_rests(|queue| !queues.iter().any(|other| other.name == queue));
+        if queues.len() > 1 && self.owned.get().is_some_and(|(mailbox, _)| queues.iter().any(|of| of.name == mailbox)) {
+            // Whichever queue's turn it is: who has lost its mailbox takes nothing beside it either.
+            self.check_not_deposed()?;
+        }
         let mut closed = 0;
         for at in 0..queues.len() {
             let at = next.get().wrapping_add(at) % queues.len();

@@ -101,7 +101,6 @@ impl Agent {
         let sources: Vec<_> =
             queues.iter().map(|queue| Source { word: queue.items, queue: queue.name, by_time: true }).collect();
         member.wait_on(&sources, timeout, interrupted, || {
-            member.check_not_deposed()?;
             // An agent whose mailbox is closed is told to finish: it takes on nothing more for its roles.
             let of = if queues[0].is_open() { &queues[..] } else { &queues[..1] };
             member.take_any(of, &self.turn)

@@ -234,9 +234,12 @@ impl Member {
         let queue = self.queue(to)?;
         let room = queue.ring_for_sending(self.segment(), route.ring)?.room();
         let notes = &self.entry()?.notes;
-        let mut copies = None;
+        let (mut copies, mut again) = (None, false);
         let sent =
             self.wait_on(&[Source { word: room, queue: queue.name, by_time: false }], timeout, interrupted, || {
+                if std::mem::replace(&mut again, true) {
+                    self.check_before_retry(route)?;
+                }
                 for _ in 0..ROUNDS {
                     let known_head = self.known_head(queue.name, route.ring);
                     if copies.is_none() {
@@ -265,6 +268,15 @@ impl Member {
                 Err(Error::corrupt(format!("queue '{}'", self.spoken_name(to)), "I3"))
             });
         sent.map(|()| self.sent(&queue, copies)).map_err(|error| self.full_if_at_once(error, &queue, timeout))
+    }
+
+    /// It may have slept for room: what it sends by then it sends as who it is by then. What finishes a message that is in flight is not refused.
+    pub(super) fn check_before_retry(&self, route: Route) -> Result<()> {
+        if route.is_fresh() {
+            return self.check_not_deposed();
+        }
+        self.give_up_rests_if_deposed();
+        Ok(())
     }
 
     /// A message was published: wakes who waits for it, and sees to its copies.
