@@ -205,7 +205,13 @@ impl Bus {
         window(48);
         let removed = segment.unlink();
         window(49);
-        segment.queues().for_each(|queue| queue.wake_all(u32::MAX));
+        for queue in segment.queues() {
+            queue.wake_all(u32::MAX);
+            if let Some(control) = segment.queue_control(queue.name.index()) {
+                // Who stands by sleeps on a word of its own.
+                wait::ring(&control.later.vacant, u32::MAX);
+            }
+        }
         segment.locks().committed().iter().for_each(|entry| wait::ring(&entry.gone, u32::MAX));
         segment.living_topics().for_each(|topic| topic.wake_all());
         match removed {
