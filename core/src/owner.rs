@@ -4,7 +4,8 @@
 //!   exact word that made it the owner. Whoever takes from a mailbox asks for the word after its claim, with a full fence in between, and gives the
 //!   message back before it does anything else with it if the word is another. Whoever takes a mailbox over has a full fence after the
 //!   change, too. So of a claim and a change of owner at least one sees the other: what the new owner finds waiting in its mailbox the old one cannot
-//!   keep, however long it was paused in the midst of taking.
+//!   keep, however long it was paused in the midst of taking. (What comes back has lost its place: it comes before the lanes, and an answer behind the other
+//!   answers; an answer that finds its lane full by then is dropped, as the oldest one in a full lane is.)
 //! - **I40** Whatever makes a mailbox vacant rings its `vacant` word afterwards and wakes everybody there; who waits for it has announced that and then
 //!   looked (I8). A dead owner's reaper rings as well, whether it was the one that changed the word or not: another may have died before it rang.
 //!   Everybody is woken, so no wake has to be passed on.

@@ -110,7 +110,10 @@ impl Member {
         let mut lifeline = None::<(Name, Lifeline)>;
         let mut looked = false;
         let word = self.wait_on(&[source], timeout, interrupted, || {
-            let owner = loop {
+            // The first look comes before the announcement: who need not wait needs no thread.
+            let is_to_watch = std::mem::replace(&mut looked, true);
+            let mut asked = None;
+            loop {
                 let owner = match registry::own(segment, self.name, mailbox) {
                     Ok(word) => return Ok(Some(word)),
                     Err(owner) => owner,
@@ -118,13 +121,15 @@ impl Member {
                 if owner == self.name {
                     return Err(owns_another(name));
                 }
-                if !registry::is_gone(segment, owner) {
-                    break owner;
+                if registry::is_gone(segment, owner) {
+                    self.bury_owner(owner, mailbox);
+                    continue;
                 }
-                self.bury_owner(owner, mailbox);
-            };
-            // The first look comes before the announcement: who need not wait needs no thread.
-            if std::mem::replace(&mut looked, true) && lifeline.as_ref().is_none_or(|(watched, _)| *watched != owner) {
+                let is_watched = lifeline.as_ref().is_some_and(|(watched, _)| *watched == owner);
+                if !is_to_watch || is_watched || asked == Some(owner) {
+                    return Ok(None);
+                }
+                asked = Some(owner);
                 let bus = self.bus().clone();
                 let ring = move || {
                     if let Some(control) = bus.segment().queue_control(mailbox.index()) {
@@ -135,8 +140,8 @@ impl Member {
                 lifeline = registry::pid_of(segment, owner)
                     .and_then(|pid| Lifeline::of(pid, ring))
                     .map(|lifeline| (owner, lifeline));
+                // Once more: it may have ended before it was watched, and then nothing rings.
             }
-            Ok(None)
         })?;
         drop(lifeline);
         self.now_owns(mailbox, word)
@@ -278,7 +283,7 @@ impl Member {
     fn put_back_answer(&self, queue: &Queue<'_>, claimed: Claimed) {
         let Claimed { chunk, word, .. } = claimed;
         if let Err(refused) = self.put_back(queue, Route::put_back(REPLY), chunk, word) {
-            // As any answer for which there is no room.
+            // It is the oldest there, which gives way to newer ones in a full lane. (Put back, it stands behind them: a stream of which it is a part breaks.)
             self.drop_letter(queue.name, Claimed { word: refused.word, ..claimed });
         }
     }
