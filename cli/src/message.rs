@@ -156,6 +156,18 @@ pub fn summary(content: ContentType, payload: &[u8], width: usize) -> String {
     }
 }
 
+/// A text of somebody else, with nothing in it that a terminal obeys.
+pub fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
+    }
+    shown
+}
+
 /// The start of a payload in at most `width` columns, with nothing in it that a terminal obeys.
 pub fn preview(payload: &[u8], width: usize) -> String {
     // A character has at most four bytes: more than that never shows.
@@ -163,7 +175,7 @@ pub fn preview(payload: &[u8], width: usize) -> String {
     let mut text = String::new();
     let mut columns = 0;
     for character in String::from_utf8_lossy(head).chars() {
-        let shown = if character.is_control() { character.escape_default().to_string() } else { character.to_string() };
+        let shown = harmless(character.encode_utf8(&mut [0; 4]));
         columns += shown.chars().count();
         if columns > width {
             text.push('…');

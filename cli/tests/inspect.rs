@@ -31,8 +31,8 @@ fn with_all_of_it(look: impl FnOnce(&TestBus)) {
         done: 3,
         total: 7,
         task: "bind the book".into(),
-        note: "glue is out".into(),
-        blockers: vec!["glue".into()],
+        note: "glue is out\x1b[31m".into(),
+        blockers: vec!["glue".into(), "a\nb\u{9b}c".into()],
         ..Status::default()
     })
     .unwrap();
@@ -114,6 +114,15 @@ fn people_see_it_in_tables() {
         let topic = text(&["inspect", &bus.name, "news"]);
         assert!(topic.contains("Subscribers:") && topic.contains("worker"), "{topic}");
         let boss = text(&["inspect", &bus.at("boss")]);
-        assert!(boss.contains("glue is out") && boss.contains("src/operators/*.rs"), "{boss}");
+        assert!(boss.contains("glue is out\\u{1b}[31m") && boss.contains("src/operators/*.rs"), "{boss}");
+        for shown in [&whole, &boss] {
+            assert!(shown.contains("glue, a\\nb\\u{9b}c") && !shown.contains(['\x1b', '\u{9b}']), "{shown:?}");
+        }
+        for role in [&["inspect", &bus.name, "@binder"][..], &["inspect", &bus.at("@binder")]] {
+            let role = text(role);
+            assert!(role.contains("@binder") && role.contains("waiting"), "{role}");
+        }
+        common::fails(&["inspect", &bus.name, "@nobody"], 68);
+        common::fails(&["inspect", &bus.name, "@@binder"], 64);
     });
 }

@@ -37,7 +37,7 @@ pub struct Args {
     /// BUS, or BUS/NAME; with --file: NAME [default: --bus, then $SWARMBUS]
     address: Option<String>,
 
-    /// Agent, queue or topic to show
+    /// Agent, queue, @role or topic to show
     name: Option<String>,
 
     /// Inspect a copy of a segment instead of a live one
@@ -140,7 +140,8 @@ fn whole(observer: &Observer, output: &Output) -> Result<(), Failure> {
 }
 
 fn one(observer: &Observer, name: String, output: &Output) -> Result<(), Failure> {
-    check_name(&name)?;
+    // A role has a queue as well, `@role`.
+    check_name(name.strip_prefix('@').unwrap_or(&name))?;
     if let Some(topic) = observer.topics().into_iter().find(|topic| topic.name == name) {
         let mut sections = vec![aligned(&shared::topic_facts(&topic))];
         let subscribers = topic.subscribers.iter().map(shared::subscriber).collect();

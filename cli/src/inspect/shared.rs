@@ -5,6 +5,7 @@ use std::time::Duration;
 use swarmbus_core::{LatencyInfo, LatencyKinds, LockInfo, StatusInfo, SubscriberInfo, TopicInfo};
 
 use crate::ls::or_dash;
+use crate::message::harmless;
 use crate::units;
 
 pub const TOPIC_HEADERS: &[&str] =
@@ -54,7 +55,7 @@ pub const LOCK_HEADERS: &[&str] = &["name", "mode", "state", "agent", "pid", "to
 
 pub fn lock(lock: &LockInfo) -> Vec<String> {
     vec![
-        lock.name.clone(),
+        harmless(&lock.name),
         lock.mode.as_str().to_owned(),
         lock.state.to_owned(),
         lock.agent.clone().unwrap_or_else(|| format!("member {}", lock.member)),
@@ -72,7 +73,7 @@ pub fn status(status: &StatusInfo) -> Vec<String> {
 }
 
 pub fn status_facts(status: &StatusInfo) -> [(&'static str, String); 10] {
-    let text = |text: &str| or_dash(Some(text).filter(|text| !text.is_empty()));
+    let text = |text: &str| or_dash(Some(harmless(text)).filter(|text| !text.is_empty()));
     let list = |list: &[String]| text(&list.join(", "));
     let goals = if status.total == 0 && status.done == 0 { None } else { Some((status.done, status.total)) };
     [
