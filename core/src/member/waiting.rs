@@ -33,6 +33,17 @@ pub(super) struct Source<'a> {
     pub by_time: bool,
 }
 
+impl Source<'_> {
+    /// Whether it is not for messages: for room, or for a place.
+    fn is_for_room(&self, segment: &Segment) -> bool {
+        let items = match segment.topic(self.queue) {
+            Some(topic) => Some(topic.items),
+            None => segment.queue(self.queue).map(|queue| queue.items),
+        };
+        !items.is_some_and(|items| std::ptr::eq(self.word, items))
+    }
+}
+
 impl Member {
     /// Tries until `attempt` succeeds, sleeping on all sources at once in between; several are always the messages of queues. `Timeout` after the
     /// last attempt failed.
@@ -78,6 +89,7 @@ impl Member {
     ) -> Result<T> {
         let deadline = timeout.map(from_now_ns);
         let words = self.words_of(sources);
+        let for_room = sources.iter().any(|source| source.is_for_room(self.segment()));
         // Of a topic's word everybody is woken.
         let announce = match sources {
             [source] if source.queue.topic().is_some() => wait::announce_to_all,
@@ -97,7 +109,7 @@ impl Member {
                 return Err(Error::Timeout);
             }
             // Who waits for room may not be told of all of it, and looks more often.
-            let nap = if sources.iter().all(|source| source.by_time) { self.nap() } else { NAP };
+            let nap = if for_room { NAP } else { self.nap() };
             let nap = nap.min(self.time_to_due(sources));
             self.counted(|counters| &counters.sleeps, 1);
             let woken = wait::sleep_any(&tickets, left.map_or(nap, |left| nap.min(Duration::from_nanos(left))));
@@ -126,8 +138,9 @@ impl Member {
     /// Wakes one more if there still is something to take, now or when its time comes; a mailbox has no one else to wake, and pays a look. If
     /// nothing came, others need not be told, but that something is parked: of that, one sleeper was told.
     fn pass_on(&self, source: Source<'_>, nothing_came: bool) {
-        if let Some(topic) = self.segment().topic(source.queue) {
-            if std::ptr::eq(source.word, &topic.room.room) {
+        let for_room = source.is_for_room(self.segment());
+        if source.queue.topic().is_some() {
+            if for_room {
                 // Whatever came: see `Topic::await_laggard`.
                 wait::ring_all(source.word);
             }
@@ -135,11 +148,11 @@ impl Member {
         }
         let Some(queue) = self.segment().queue(source.queue) else { return };
         let is_parked = || source.by_time && queue.lot().is_some_and(|lot| lot.due_ms().is_some());
-        let more = if std::ptr::eq(source.word, queue.items) {
-            is_parked() || !nothing_came && queue.has_message(self.segment())
-        } else {
+        let more = if for_room {
             let ring = queue.active().find(|(_, ring)| std::ptr::eq(ring.room(), source.word));
             !nothing_came && ring.is_none_or(|(_, ring)| ring.is_half_empty(queue.limit))
+        } else {
+            is_parked() || !nothing_came && queue.has_message(self.segment())
         };
         if more {
             wait::ring(source.word, 1);
