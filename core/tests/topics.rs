@@ -93,6 +93,46 @@ fn with_back_pressure_a_publisher_waits_for_the_slowest() {
 }
 
 #[test]
+fn a_handle_does_not_wait_for_itself() {
+    let bus = TestBus::new("topic-self");
+    topic(&bus, Policy::BackPressure, 2, 0);
+    let (member, other) = (bus.join().unwrap(), bus.join().unwrap());
+    let mut subscription = member.subscribe("news", StartAt::Now).unwrap();
+    let patient = PublishOptions { timeout: HANGS, ..now() };
+    member.publish("news", &0u64.to_le_bytes(), &patient).unwrap();
+    member.publish("news", &1u64.to_le_bytes(), &patient).unwrap();
+    let begun = std::time::Instant::now();
+    let Err(Error::InvalidArgument { what }) = member.publish("news", b"", &patient) else { panic!("it waited") };
+    assert!(what.contains("own subscription to 'news'") && begun.elapsed() < Duration::from_secs(30), "{what}");
+    let full = Error::Full { queue: "news".into(), limit: 2 };
+    assert_eq!(member.publish("news", b"", &now()).err(), Some(full), "without patience it is as with all others");
+    assert_eq!(numbers(&mut subscription), plain(0..2));
+    member.publish("news", &2u64.to_le_bytes(), &patient).unwrap();
+
+    // Somebody else is in the way, and this handle has room left: it waits.
+    let mut slow = other.subscribe("news", StartAt::Now).unwrap();
+    member.publish("news", &3u64.to_le_bytes(), &patient).unwrap();
+    assert_eq!(numbers(&mut subscription), plain(2..4));
+    member.publish("news", &4u64.to_le_bytes(), &patient).unwrap();
+    let soon = PublishOptions { timeout: Some(Duration::from_millis(20)), ..now() };
+    assert_eq!(member.publish("news", b"", &soon).err(), Some(Error::Timeout));
+    assert_eq!(numbers(&mut slow), plain(3..5));
+}
+
+#[test]
+fn an_idle_subscriber_leaves_the_dead_to_the_supervisor() {
+    let bus = TestBus::new("topic-idle");
+    topic(&bus, Policy::BackPressure, 2, 0);
+    let (supervisor, member) = (bus.attach("supervisor").unwrap(), bus.attach("idle").unwrap());
+    supervisor.supervise().unwrap();
+    let mut subscription = member.subscribe("news", StartAt::Now).unwrap();
+    assert_eq!(subscription.recv(Some(Duration::from_millis(2500))).err(), Some(Error::Timeout));
+    let observer = bus.observer().unwrap();
+    let idle = observer.members().into_iter().find(|member| member.agent.as_deref() == Some("idle")).unwrap();
+    assert!(idle.counters.sleeps <= 2, "it woke {} times for nothing", idle.counters.sleeps);
+}
+
+#[test]
 fn a_publisher_that_waits_is_woken_by_who_makes_room() {
     let bus = TestBus::new("topic-room");
     topic(&bus, Policy::BackPressure, 2, 0);

@@ -7,8 +7,8 @@ use crate::memory::Memory;
 use crate::message::{ContentType, Lane, MessageId};
 use crate::platform::clock;
 use crate::registry;
-use crate::sync::S9;
-use crate::topic::{self, Laggard, NotPlaced, Obstacle, Topic};
+use crate::sync::{S9, S11};
+use crate::topic::{self, CursorWord, Laggard, NotPlaced, Obstacle, Topic};
 use crate::wait;
 use crate::word::{ChunkState, ChunkWord, ClaimWord, Name};
 use std::cell::Cell;
@@ -43,7 +43,9 @@ impl Member {
     ///
     /// # Errors
     /// With back-pressure `Full` (at once with a zero timeout) and `Timeout`, while a subscriber is as far behind as it may be; a dead one is reaped
-    /// first. `UnknownAgent` (no such topic), `WrongKind`, `TooLarge`, `OutOfMemory`, `Closed`, `HandedOver`; nothing was published then.
+    /// first, but a member asks the kernel about subscribers once a millisecond at most, and whoever dies right after that counts as alive until the next
+    /// question. `InvalidArgument` if this handle would wait for a subscription of its own, to which it does not get while it waits. `UnknownAgent` (no such
+    /// topic), `WrongKind`, `TooLarge`, `OutOfMemory`, `Closed`, `HandedOver`; nothing was published then.
     pub fn publish(&self, topic: &str, payload: &[u8], options: &PublishOptions) -> Result<Published> {
         self.publish_until(topic, payload, options, &mut || false)
     }
@@ -175,6 +177,13 @@ impl Member {
                 match once()? {
                     Ok(position) => return Ok(Some(position)),
                     Err(laggard) if self.bury_laggard(laggard) => {}
+                    Err(laggard) if self.is_behind(topic, laggard.position) => {
+                        let topic = self.spoken_name(topic.name);
+                        let what = format!(
+                            "this handle's own subscription to '{topic}' is full: receive first, or publish through another handle"
+                        );
+                        return Err(Error::InvalidArgument { what });
+                    }
                     // Who does not sleep must not hide from others for whom they wait.
                     Err(_) if !announced.replace(true) => return Ok(None),
                     Err(laggard) if topic.await_laggard(laggard) => return Ok(None),
@@ -182,6 +191,12 @@ impl Member {
                 }
             }
         })
+    }
+
+    /// Whether this member subscribes and leaves no room for a message at `position`. No other thread has the handle, so it stays like that.
+    fn is_behind(&self, topic: &Topic<'_>, position: u64) -> bool {
+        let word = topic.cursor(self.index()).map(|cursor| CursorWord(cursor.word.load(S11.acquire())));
+        word.is_some_and(|word| word.is_of(self.name()) && word.behind(position) >= topic.limit as i64)
     }
 
     /// Reaps the subscriber that stands in the way, if it is dead. `true`: something has changed.
