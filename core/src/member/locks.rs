@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// How often somebody in the doorway is looked at before the caller sleeps: it is a few instructions from leaving it, unless it was preempted there.
 const DOORWAY_SPINS: u32 = 64;
+/// The kernel is asked at most this often, ns, whether the same one that is ahead is dead.
+const ASK_EVERY_NS: u64 = 1_000_000;
 
 impl Member {
     /// Takes the lock of this name; waits for those who asked before and whose locks conflict, until `timeout` (`None`: for ever). Locks conflict
@@ -76,13 +78,13 @@ impl Member {
             let what = format!("'{name}' conflicts with a lock that this handle has: release that first");
             return Err(Error::InvalidArgument { what });
         }
-        let mut spins = 0;
+        let (mut spins, mut asked) = (0, None);
         while let Some(nearest) = place.nearest(&ahead) {
             let in_doorway = LockWord(nearest.entry.word.load(S14.acquire())).state() == LockState::Choosing;
             if in_doorway && spins < DOORWAY_SPINS {
                 spins += 1;
                 if spins.is_multiple_of(8) { std::thread::yield_now() } else { std::hint::spin_loop() }
-            } else if !self.bury_if_gone(&nearest) {
+            } else if !self.bury_if_gone(&nearest, &mut asked) {
                 let left = deadline.map(|deadline| deadline.saturating_sub(clock::monotonic_ns()));
                 if left == Some(0) || timeout == Some(Duration::ZERO) {
                     ahead.retain(|claim| place.is_behind(claim));
@@ -142,9 +144,15 @@ impl Member {
         Ok(())
     }
 
-    /// Reaps if who is ahead is gone; `true`: it is no longer ahead.
-    fn bury_if_gone(&self, ahead: &Ahead<'_>) -> bool {
+    /// Reaps if who is ahead is gone; `true`: it is no longer ahead. `asked`: about which claim the kernel was asked last, and when.
+    fn bury_if_gone(&self, ahead: &Ahead<'_>, asked: &mut Option<(*const LockEntry, LockWord, u64)>) -> bool {
         let (segment, member) = (self.segment(), ahead.word.member());
+        let (entry, now) = (std::ptr::from_ref(ahead.entry), clock::monotonic_ns());
+        let is_recent = |when: u64| now.saturating_sub(when) < ASK_EVERY_NS;
+        if asked.is_some_and(|(whose, word, when)| (whose, word) == (entry, ahead.word) && is_recent(when)) {
+            return false;
+        }
+        *asked = Some((entry, ahead.word, now));
         if !registry::is_gone(segment, member) {
             return false;
         }
@@ -227,9 +235,14 @@ impl<'a> Wanted<'a> {
                 && entry.length.load(S14.acquire()) == self.label.length
                 && words.into_iter().all(|(shared, word)| shared.load(S14.acquire()) == word);
         }
+        let before = LockWord(entry.word.load(S14.acquire()));
         let Some(other) = name_of(entry) else {
-            // Relaxed: a counter for people.
-            segment.header().corrupt.fetch_add(1, Relaxed);
+            // Whoever gets the entry next writes its own name there meanwhile: what is torn by that was not scribbled.
+            let now = LockWord(entry.word.load(S14.acquire()));
+            if before.is_there() && now.is_same_life(before) {
+                // Relaxed: a counter for people.
+                segment.header().corrupt.fetch_add(1, Relaxed);
+            }
             return false;
         };
         begin_alike(self.name, &other)
