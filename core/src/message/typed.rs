@@ -47,6 +47,7 @@ pub type Unarchiver = LowDeserializer<Refusal>;
 /// ```
 /// Of two things rkyv's check does not see whether they were forged:
 /// - `HashMap`, `HashSet`: a value with one in it that is not empty can be [read](crate::Message::read), but not [viewed](crate::Message::view). Use `BTreeMap`.
+///   Those whose entries need no alignment, such as `HashSet<u8>`, are not recognised and can be viewed: a forged one makes a lookup read any memory. Do not use them.
 /// - lists of elements that archive to nothing (`Vec<()>`): they are as long as their sender says, up to four thousand million, however few bytes came. Do not
 ///   use them.
 pub trait Schema:
