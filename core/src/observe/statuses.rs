@@ -1,7 +1,7 @@
 //! What agents say of themselves, living and dead.
 
 use super::Observer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::member::status;
 use crate::name::name_matches;
 use crate::platform::clock;
@@ -18,7 +18,8 @@ pub struct StatusInfo {
     pub agent: String,
     /// Its process; `None` if it has left, or was found dead.
     pub pid: Option<u32>,
-    /// `idle`, `waiting_for_dependencies`, `in_progress`, `completed`, `blocked`; `unreadable` if somebody has scribbled over it, the rest is empty then.
+    /// `idle`, `waiting_for_dependencies`, `in_progress`, `completed`, `blocked`; `unreadable` if somebody has scribbled over it, or it changes so fast that it could
+    /// not be read once in a thousand times; the rest is empty then.
     pub state: &'static str,
     /// Goals that are done.
     pub done: u32,
@@ -70,7 +71,6 @@ impl Observer {
             }
             Ok(None) if beat_ns.is_some() => ("idle", Status::default()),
             Ok(None) => return None,
-            Err(Error::Timeout) => return None,
             Err(_) => ("unreadable", Status::default()),
         };
         let Status { done, total, task, note, blockers, tags, roles, since_ns, .. } = status;
