@@ -262,6 +262,29 @@ fn every_64th_message_and_every_call_is_measured() {
 }
 
 #[test]
+fn what_goes_elsewhere_takes_no_place_from_what_is_measured() {
+    let bus = TestBus::new("elsewhere");
+    let (sender, worker) = (bus.attach("sender").unwrap(), bus.attach("worker").unwrap());
+    let other = bus.attach("other").unwrap();
+    let mut held = None;
+    for _ in 0..64 * 7 {
+        sender.send("worker", b"", &at_once()).unwrap();
+        let message = worker.recv(None).unwrap();
+        let is_measured = message.id().0.is_multiple_of(64);
+        match (is_measured, &held) {
+            (false, _) => message.release().unwrap(),
+            (true, None) => held = Some(message),
+            (true, Some(_)) => message.forward("other", None).unwrap(),
+        }
+    }
+    held.unwrap().release().unwrap();
+    let latencies = bus.observer().unwrap().latencies();
+    let worker = latencies.members.iter().find(|member| member.agent.as_deref() == Some("worker")).unwrap();
+    assert_eq!((worker.kinds.queueing.count, worker.kinds.handling.count), (7, 1));
+    drop(other);
+}
+
+#[test]
 fn topics_are_counted_and_measured_as_queues_are() {
     let bus = TestBus::new("topics");
     bus.declare_topic("news", &TopicOptions { retain: 8, ..TopicOptions::default() }).unwrap();

@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Every so many messages that a member sends one is measured. A power of two.
 const EVERY: u64 = 64;
-/// Messages that are measured while they are in a member's hands. One more takes the place of the oldest.
+/// Messages that are measured while they are in a member's hands. One more takes the place of another.
 const IN_HAND: usize = 4;
 
 /// A message in hand: its chunk, the chunk's word, and when it was taken.
@@ -29,7 +29,7 @@ pub(super) struct Metrics {
     /// When the message that is measured now began to be sent.
     sending_since_ns: Cell<u64>,
     in_hand: [Cell<InHand>; IN_HAND],
-    /// How many there were so far.
+    /// The place after that of the last one; 0 if there is none.
     measured: Cell<usize>,
 }
 
@@ -148,23 +148,38 @@ impl Member {
         if first {
             self.measured(Latency::Queueing, now_ns.saturating_sub(sent_ns));
         }
-        self.metrics.in_hand[measured % IN_HAND].set(Some((chunk, word, now_ns)));
-        self.metrics.measured.set((measured % IN_HAND) + 1);
+        let in_hand = &self.metrics.in_hand;
+        let mut places = (0..IN_HAND).map(|step| (measured + step) % IN_HAND);
+        let at = places.find(|at| in_hand[*at].get().is_none()).unwrap_or(measured % IN_HAND);
+        in_hand[at].set(Some((chunk, word, now_ns)));
+        self.metrics.measured.set(at + 1);
+    }
+
+    /// A message went elsewhere: how long it is handled is not measured.
+    #[inline(always)]
+    pub(crate) fn out_of_hand(&self, chunk: u32, word: ChunkWord) {
+        if self.metrics.measured.get() != 0 {
+            self.no_longer_in_hand(chunk, word);
+        }
     }
 
     #[cold]
     fn measured_handling(&self, chunk: u32, word: ChunkWord) {
-        for place in &self.metrics.in_hand {
-            if let Some((other, its_word, taken_ns)) = place.get()
-                && (other, its_word) == (chunk, word)
-            {
-                place.set(None);
-                self.measured_since(Latency::Handling, taken_ns);
-            }
+        if let Some(taken_ns) = self.no_longer_in_hand(chunk, word) {
+            self.measured_since(Latency::Handling, taken_ns);
         }
-        if self.metrics.in_hand.iter().all(|place| place.get().is_none()) {
+    }
+
+    /// When it was taken, if it is measured.
+    #[cold]
+    fn no_longer_in_hand(&self, chunk: u32, word: ChunkWord) -> Option<u64> {
+        let in_hand = &self.metrics.in_hand;
+        let is_it = |place: &&Cell<InHand>| place.get().is_some_and(|(other, its, _)| (other, its) == (chunk, word));
+        let (.., taken_ns) = in_hand.iter().find(is_it)?.take()?;
+        if in_hand.iter().all(|place| place.get().is_none()) {
             self.metrics.measured.set(0);
         }
+        Some(taken_ns)
     }
 
     /// Something that began then has ended.

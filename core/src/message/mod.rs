@@ -200,6 +200,7 @@ impl<'a> Message<'a> {
     /// # Errors
     /// [`Error::Forked`] in a child of the process that took it; `Released`, `Corrupt`.
     pub fn nack(self) -> Result<()> {
+        self.member.out_of_hand(self.raw.chunk, self.raw.word);
         let result = self.member.redeliver(self.raw.chunk, self.raw.word);
         self.member.counted(|counters| &counters.given_back, result.is_ok() as u64);
         self.member.give_up_rests_if_deposed();
@@ -212,6 +213,7 @@ impl<'a> Message<'a> {
     /// # Errors
     /// `Full`: as many messages of its queue are parked as a lane may hold; `InvalidArgument`; the message comes back with them.
     pub fn nack_after(mut self, delay: Duration) -> std::result::Result<(), ForwardError<'a>> {
+        let word = self.raw.word;
         let parked = match delay {
             Duration::ZERO => self.member.redeliver(self.raw.chunk, self.raw.word),
             _ => self.member.park(self.raw.chunk, &mut self.raw.word, delay),
@@ -219,6 +221,7 @@ impl<'a> Message<'a> {
         self.member.give_up_rests_if_deposed();
         match parked {
             Ok(()) => {
+                self.member.out_of_hand(self.raw.chunk, word);
                 self.member.counted(|counters| &counters.given_back, 1);
                 std::mem::forget(self);
                 Ok(())
@@ -360,10 +363,12 @@ impl<'a> Message<'a> {
     /// # Errors
     /// Those of [`Member::send`]; the message comes back with them.
     pub fn forward(mut self, to: &str, timeout: Option<Duration>) -> std::result::Result<(), ForwardError<'a>> {
+        let word = self.raw.word;
         let forwarded = self.try_forward(to, timeout);
         self.member.give_up_rests_if_deposed();
         match forwarded {
             Ok(()) => {
+                self.member.out_of_hand(self.raw.chunk, word);
                 self.member.counted_forwarded(self.raw.length);
                 std::mem::forget(self);
                 Ok(())
@@ -443,6 +448,7 @@ impl Deref for Message<'_> {
 
 impl Drop for Message<'_> {
     fn drop(&mut self) {
+        self.member.out_of_hand(self.raw.chunk, self.raw.word);
         // A full redelivery ring keeps the message with the member, which tries again; after a fork it is the parent's.
         if self.member.redeliver(self.raw.chunk, self.raw.word).is_ok() {
             self.member.counted(|counters| &counters.given_back, 1);
