@@ -6,6 +6,7 @@ mod common;
 
 use common::TestBus;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use proptest::prelude::*;
 use std::cell::Cell;
@@ -277,6 +278,9 @@ fn who_is_stopped_keeps_its_place() {
     until(&bus, |locks| waiting(locks) == 1);
     let signal = |signal| kill(Pid::from_raw(waiter.id() as i32), signal).unwrap();
     signal(Signal::SIGSTOP);
+    // The signal is on its way: a thread that has not yet got it could take the lock and let it go.
+    let stopped = waitpid(Pid::from_raw(waiter.id() as i32), Some(WaitPidFlag::WUNTRACED)).unwrap();
+    assert!(matches!(stopped, WaitStatus::Stopped(..)), "{stopped:?}");
     held.release().unwrap();
     assert!(member.try_lock("x", Shared).unwrap().is_none(), "it is not dead");
     signal(Signal::SIGCONT);
