@@ -70,8 +70,15 @@ pub fn reap(segment: &Segment, me: Name, only: Option<u32>) -> Reaped {
     reaper.reaped
 }
 
-/// Puts rings right that somebody has scribbled over.
+/// Puts rings and topics right that somebody has scribbled over.
 fn mend_rings(segment: &Segment) {
+    for topic in segment.living_topics() {
+        if topic.mend(|member| registry::is_past(segment, member)) {
+            // Relaxed: a counter for people.
+            segment.header().corrupt.fetch_add(1, Relaxed);
+            topic.wake_all();
+        }
+    }
     for queue in segment.queues() {
         for (_, ring) in queue.active() {
             if ring.mend() {

@@ -43,6 +43,8 @@ pub const WORKS: &[Work] = &[
     work("fan-in-100", "100 → 1, 64 B", Kind::OneWay, 64, 100),
     work("round-trip-64", "64 B", Kind::RoundTrip, 64, 1),
     work("round-trip-1m", "1 MiB", Kind::RoundTrip, 1 << 20, 1),
+    work("fan-out-1", "1 → 1", Kind::FanOut, 64 << 10, 1),
+    work("fan-out-10", "1 → 10", Kind::FanOut, 64 << 10, 10),
     work("fan-out-100", "1 → 100", Kind::FanOut, 64 << 10, 100),
     work("fan-out-1000", "1 → 1000", Kind::FanOut, 64 << 10, 1000),
 ];

@@ -46,6 +46,11 @@ impl CursorWord {
         self.is_live() && (self.0 >> 2) as u16 & 1023 == member.incarnation()
     }
 
+    /// The member, whose index is the cursor's.
+    pub const fn member(self, index: u16) -> Name {
+        Name::new(index, (self.0 >> 2) as u16)
+    }
+
     /// The word after its subscriber has gone.
     pub const fn freed(self) -> CursorWord {
         CursorWord(self.0 & !3)
@@ -80,7 +85,7 @@ impl FloorWord {
     }
 
     /// With one more who joined, whose cursor is at `position`.
-    fn joined(self, position: u64) -> FloorWord {
+    pub(super) fn joined(self, position: u64) -> FloorWord {
         let lowest = if self.behind(position) < 0 { position } else { self.0 };
         let joins = self.0 >> FLOOR_BITS;
         FloorWord::new(if mutated("join-not-counted") { joins } else { joins + 1 }, lowest)
@@ -107,7 +112,7 @@ impl<'a> Topic<'a> {
     }
 
     /// Whether a cursor so far behind the end may be that of a subscriber that has joined.
-    fn may_have_joined(&self, behind: i64) -> bool {
+    pub(super) fn may_have_joined(&self, behind: i64) -> bool {
         behind <= self.half() + !mutated("paused-publisher-forgotten") as i64
     }
 
@@ -139,7 +144,8 @@ impl<'a> Topic<'a> {
         }
         // S12: with the floor comes what was read beneath it; with a join, the cursor.
         let floor = FloorWord(self.floor.load(S12.acquire()));
-        if floor.behind(end) < self.limit as i64 {
+        // One ahead of the end that was read some time ago, or scribbled over, says nothing.
+        if (0..self.limit as i64).contains(&floor.behind(end)) {
             return None;
         }
         let mut last = (0, 0);

@@ -11,6 +11,7 @@
 //! reads who has joined since ([`cursor`], I31).
 
 mod cursor;
+mod mend;
 mod trim;
 
 pub use cursor::{CursorWord, FloorWord, Laggard, note};

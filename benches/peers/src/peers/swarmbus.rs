@@ -6,9 +6,13 @@ use crate::trial::{Kind, Manner, Trial, Work, depth};
 use anyhow::{Context, Result};
 use std::any::Any;
 use std::time::Duration;
-use swarmbus_core::{Agent, Bus, CreateOptions, Error, QueueOptions, SendOptions};
+use swarmbus_core::{
+    Agent, Bus, CreateOptions, Error, PublishOptions, QueueOptions, SendOptions, StartAt, Subscription, TopicOptions,
+};
 
 const LEAD: &str = "lead";
+/// The topic of a fan-out.
+const TOPIC: &str = "all";
 /// Messages that a poller takes before it lets the work look around.
 const TAKEN_AT_ONCE: usize = 64;
 
@@ -19,9 +23,17 @@ fn follower_name(index: u32) -> String {
     format!("follower-{index}")
 }
 
-/// An end: an agent, and the mailboxes it sends to.
+/// What an end is to a topic.
+enum Part {
+    None,
+    Publishes,
+    Reads(Subscription<'static>),
+}
+
+/// An end: an agent, and the mailboxes it sends to; or its part in a topic.
 pub struct SwarmbusEnd {
-    agent: Agent,
+    agent: &'static Agent,
+    part: Part,
     to: Vec<String>,
     options: SendOptions,
     trial: Trial,
@@ -29,16 +41,28 @@ pub struct SwarmbusEnd {
 
 impl SwarmbusEnd {
     fn attach(trial: &Trial, name: &str, to: Vec<String>) -> Result<SwarmbusEnd> {
-        let agent = Bus::open(&trial.tag)?.attach(name)?;
+        // A subscription borrows it; the process ends with its trial.
+        let agent: &Agent = Box::leak(Box::new(Bus::open(&trial.tag)?.attach(name)?));
+        let part = match (trial.kind, name) {
+            (Kind::FanOut, LEAD) => Part::Publishes,
+            (Kind::FanOut, _) => Part::Reads(agent.subscribe(TOPIC, StartAt::Now)?),
+            _ => Part::None,
+        };
         // Blocking, a send waits for room for as long as it takes; polling, it looks once.
         let options = SendOptions { timeout: trial.polls().then_some(Duration::ZERO), ..SendOptions::default() };
-        Ok(SwarmbusEnd { agent, to, options, trial: trial.clone() })
+        Ok(SwarmbusEnd { agent, part, to, options, trial: trial.clone() })
     }
 }
 
 impl End for SwarmbusEnd {
     #[inline]
     fn send(&mut self, length: usize, mut write: impl FnMut(&mut [u8])) -> Result<()> {
+        if matches!(self.part, Part::Publishes) {
+            let mut loan = self.agent.loan(length)?;
+            write(&mut loan);
+            loan.publish_to(TOPIC, length, &PublishOptions::default()).map_err(|refused| refused.error)?;
+            return Ok(());
+        }
         for to in &self.to {
             let mut loan = self.agent.loan(length)?;
             write(&mut loan);
@@ -55,6 +79,10 @@ impl End for SwarmbusEnd {
 
     #[inline]
     fn receive(&mut self, mut read: impl FnMut(&[u8])) -> Result<usize> {
+        if let Part::Reads(subscription) = &mut self.part {
+            read(&subscription.recv(None)?);
+            return Ok(1);
+        }
         if !self.trial.polls() {
             let message = self.agent.recv(None)?;
             read(&message);
@@ -103,11 +131,7 @@ impl Peer for Swarmbus {
             Manner::Polling => format!("try_recv, up to {TAKEN_AT_ONCE} in a row; publish that does not wait"),
             _ => "recv and publish that wait for as long as it takes".into(),
         };
-        let shape = if work.kind == Kind::FanOut {
-            "; one message to each mailbox, its payload written anew (no topics yet)"
-        } else {
-            ""
-        };
+        let shape = if work.kind == Kind::FanOut { "; one message in a topic, answers to a mailbox" } else { "" };
         format!("queue limit {limit}; loan, write in place, publish, one by one; {how}{shape}")
     }
 
@@ -123,6 +147,9 @@ impl Peer for Swarmbus {
             made.0.declare(name, &options).with_context(|| format!("mailbox '{name}'"))
         };
         declare(LEAD, trial.up_bytes())?;
+        if trial.kind == Kind::FanOut {
+            made.0.declare_topic(TOPIC, &TopicOptions::default()).context("the topic")?;
+        }
         for index in 0..trial.followers {
             declare(&follower_name(index), trial.down_bytes())?;
         }
