@@ -106,7 +106,7 @@ impl<'m> Subscription<'m> {
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Sample<'_>> {
         self.member.check()?;
-        let source = Source { word: self.topic.items, queue: self.topic.name, by_time: false };
+        let source = Source { word: self.topic.items, queue: self.topic.name, by_time: true };
         let read = self.member.wait_on(&[source], timeout, interrupted, || self.read())?;
         Ok(self.sample(read))
     }

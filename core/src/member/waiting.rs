@@ -19,7 +19,9 @@ use std::time::Duration;
 pub(crate) const DIRECT_MAX: usize = if cfg!(crash) { 1 } else { WAIT_ANY_MAX - 1 };
 /// A sleep ends after this long at the latest, to see whether a peer has died: without a supervisor the bus heals too.
 const NAP: Duration = Duration::from_secs(1);
-/// The same while a supervisor reaps.
+/// How long a publisher waits for a subscriber before it asks for the first time whether that one is dead.
+const DOUBT: Duration = Duration::from_millis(5);
+/// A nap while a supervisor reaps.
 const NAP_SUPERVISED: Duration = Duration::from_secs(5);
 
 /// Something that a member may wait for: a queue's messages, or room in one of its rings; or, alone, a topic's messages or room there.
@@ -29,7 +31,7 @@ pub(super) struct Source<'a> {
     pub word: &'a WakeWord,
     /// The queue or topic.
     pub queue: Name,
-    /// Whether it may come because the time of a parked message comes.
+    /// Whether it may come because the time of a parked message comes; or, of a topic, whether it is a message.
     pub by_time: bool,
 }
 
@@ -96,6 +98,13 @@ impl Member {
             _ => wait::announce,
         };
         let mut tickets = Vec::with_capacity(words.len());
+        // A publisher asks soon, and then ever more rarely, whether the subscriber for which it waits is dead.
+        let doubt = if matches!(sources, [source] if !source.by_time && source.queue.topic().is_some()) {
+            DOUBT
+        } else {
+            NAP_SUPERVISED
+        };
+        let mut until_doubt = doubt;
         loop {
             tickets.clear();
             tickets.extend(words.iter().map(|word| (*word, announce(word))));
@@ -111,13 +120,18 @@ impl Member {
             // Who waits for room may not be told of all of it, and looks more often.
             let nap = if for_room { NAP } else { self.nap() };
             let nap = nap.min(self.time_to_due(sources));
+            let doubting = until_doubt < nap;
+            let nap = nap.min(until_doubt);
+            until_doubt = (until_doubt * 2).min(NAP_SUPERVISED);
             self.counted(|counters| &counters.sleeps, 1);
             let woken = wait::sleep_any(&tickets, left.map_or(nap, |left| nap.min(Duration::from_nanos(left))));
             window(35);
             if woken != Woken::Look && interrupted() {
                 return Err(Error::Interrupted);
             }
-            if woken == Woken::TimedOut {
+            if woken == Woken::Look {
+                until_doubt = doubt;
+            } else if woken == Woken::TimedOut && !doubting {
                 if left.is_none_or(|left| left >= nap.as_nanos() as u64) {
                     // A whole nap without work: what it keeps for its next send would keep spans from going back.
                     self.heap.borrow_mut().trim(self.segment());
