@@ -240,7 +240,10 @@ impl<'a> Topic<'a> {
     fn past_trimmed(&self, me: Name, position: u64) -> u64 {
         // S12: with the word comes what was published before it, so this is no place that is not filled yet.
         let trimmed = self.trimmed.load(S12.acquire());
-        if signed(trimmed.wrapping_sub(position), POSITION_BITS) <= 0 || mutated("trimmed-not-asked") {
+        let ahead = signed(trimmed.wrapping_sub(position), POSITION_BITS);
+        // Beyond the end it is scribbled over (I5).
+        let beyond = signed(trimmed.wrapping_sub(self.tail.load(S5.acquire())), POSITION_BITS) > 0;
+        if ahead <= 0 || beyond || mutated("trimmed-not-asked") {
             return position;
         }
         if let Some(cursor) = self.cursor(me.index()) {

@@ -11,6 +11,7 @@ impl Topic<'_> {
         let slots = !self.is_sound() && self.mend_slots();
         let cursors = self.free_strays(is_past);
         self.lower_floor();
+        self.lower_trimmed();
         slots || cursors
     }
 
@@ -75,6 +76,16 @@ impl Topic<'_> {
             }
         }
         any
+    }
+
+    /// Nothing was taken out that was not published.
+    fn lower_trimmed(&self) {
+        let trimmed = self.trimmed.load(S12.acquire());
+        // After the word: who takes messages out has seen an end that is no lower.
+        let end = self.tail.load(S5.acquire());
+        if trimmed.wrapping_sub(end) as i64 > 0 {
+            let _ = self.trimmed.compare_exchange(trimmed, end.wrapping_sub(self.retain), S12.acquire_then(S12));
+        }
     }
 
     /// A floor that is too low costs a look at the cursors, one that is too high costs messages.
