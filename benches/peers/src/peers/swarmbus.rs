@@ -57,11 +57,16 @@ impl SwarmbusEnd {
 impl End for SwarmbusEnd {
     #[inline]
     fn send(&mut self, length: usize, mut write: impl FnMut(&mut [u8])) -> Result<()> {
-        if matches!(self.part, Part::Publishes) {
-            let mut loan = self.agent.loan(length)?;
-            write(&mut loan);
-            loan.publish_to(TOPIC, length, &PublishOptions::default()).map_err(|refused| refused.error)?;
-            return Ok(());
+        match self.part {
+            Part::None => {}
+            Part::Publishes => {
+                let mut loan = self.agent.loan(length)?;
+                write(&mut loan);
+                // Waits until all have read the one before: that is their answer.
+                loan.publish_to(TOPIC, length, &PublishOptions::default()).map_err(|refused| refused.error)?;
+                return Ok(());
+            }
+            Part::Reads(_) => return Ok(()),
         }
         for to in &self.to {
             let mut loan = self.agent.loan(length)?;
@@ -79,9 +84,13 @@ impl End for SwarmbusEnd {
 
     #[inline]
     fn receive(&mut self, mut read: impl FnMut(&[u8])) -> Result<usize> {
-        if let Part::Reads(subscription) = &mut self.part {
-            read(&subscription.recv(None)?);
-            return Ok(1);
+        match &mut self.part {
+            Part::None => {}
+            Part::Publishes => return Ok(self.trial.followers as usize),
+            Part::Reads(subscription) => {
+                read(&subscription.recv(None)?);
+                return Ok(1);
+            }
         }
         if !self.trial.polls() {
             let message = self.agent.recv(None)?;
@@ -131,7 +140,11 @@ impl Peer for Swarmbus {
             Manner::Polling => format!("try_recv, up to {TAKEN_AT_ONCE} in a row; publish that does not wait"),
             _ => "recv and publish that wait for as long as it takes".into(),
         };
-        let shape = if work.kind == Kind::FanOut { "; one message in a topic, answers to a mailbox" } else { "" };
+        let shape = if work.kind == Kind::FanOut {
+            "; a topic with room for one message: a round is over when all have read, so that the next is published"
+        } else {
+            ""
+        };
         format!("queue limit {limit}; loan, write in place, publish, one by one; {how}{shape}")
     }
 
@@ -148,7 +161,8 @@ impl Peer for Swarmbus {
         };
         declare(LEAD, trial.up_bytes())?;
         if trial.kind == Kind::FanOut {
-            made.0.declare_topic(TOPIC, &TopicOptions::default()).context("the topic")?;
+            let one = TopicOptions { capacity: Some(1), ..TopicOptions::default() };
+            made.0.declare_topic(TOPIC, &one).context("the topic")?;
         }
         for index in 0..trial.followers {
             declare(&follower_name(index), trial.down_bytes())?;
