@@ -101,9 +101,8 @@ fn a_handle_does_not_wait_for_itself() {
     let patient = PublishOptions { timeout: HANGS, ..now() };
     member.publish("news", &0u64.to_le_bytes(), &patient).unwrap();
     member.publish("news", &1u64.to_le_bytes(), &patient).unwrap();
-    let begun = std::time::Instant::now();
     let Err(Error::InvalidArgument { what }) = member.publish("news", b"", &patient) else { panic!("it waited") };
-    assert!(what.contains("own subscription to 'news'") && begun.elapsed() < Duration::from_secs(30), "{what}");
+    assert!(what.contains("own subscription to 'news'"), "{what}");
     let full = Error::Full { queue: "news".into(), limit: 2 };
     assert_eq!(member.publish("news", b"", &now()).err(), Some(full), "without patience it is as with all others");
     assert_eq!(numbers(&mut subscription), plain(0..2));
