@@ -90,7 +90,7 @@ impl Victim {
             let holder = threads.spawn(|| -> Result<()> {
                 let other = other;
                 let waits = || observer.locks().iter().any(|lock| lock.member == index && lock.state == "waiting");
-                while !over.load(Relaxed) && !(waits() && is_asleep(waiting)) {
+                while !(over.load(Relaxed) || waits() && is_asleep(waiting)) {
                     std::thread::yield_now();
                 }
                 let guard = LockGuard::from_raw(&other, raw)?;
