@@ -448,7 +448,7 @@ fn with_two_laggards() -> (Arc<Stage>, [Name; 2], u64) {
 
 /// Two who wait for room, and two subscribers who make it, one after the other.
 fn two_wait_for_two() {
-    explore(ORDINARY, || {
+    explore(ORDINARY - 1, || {
         let (stage, subscribers, first) = with_two_laggards();
         let waiter = thread::spawn({
             let stage = stage.clone();
