@@ -90,7 +90,9 @@ impl Member {
         attempt: &mut impl FnMut() -> Result<Option<T>>,
     ) -> Result<T> {
         let deadline = timeout.map(from_now_ns);
-        let words = self.words_of(sources);
+        // One word is the usual case, and a thousand may wait for it: each looks at as little as it can.
+        let single = if let [source] = sources { Some(source.word) } else { None };
+        let words = if single.is_some() { Vec::new() } else { self.words_of(sources) };
         let for_room = sources.iter().any(|source| source.is_for_room(self.segment()));
         // Of a topic's word everybody is woken.
         let announce = match sources {
@@ -106,6 +108,7 @@ impl Member {
         };
         let mut until_doubt = doubt;
         loop {
+            let ticket = single.map(announce);
             tickets.clear();
             tickets.extend(words.iter().map(|word| (*word, announce(word))));
             window(34);
@@ -124,7 +127,11 @@ impl Member {
             let nap = nap.min(until_doubt);
             until_doubt = (until_doubt * 2).min(NAP_SUPERVISED);
             self.counted(|counters| &counters.sleeps, 1);
-            let woken = wait::sleep_any(&tickets, left.map_or(nap, |left| nap.min(Duration::from_nanos(left))));
+            let limit = left.map_or(nap, |left| nap.min(Duration::from_nanos(left)));
+            let woken = match single.zip(ticket) {
+                Some((word, ticket)) => wait::sleep(word, ticket, limit),
+                None => wait::sleep_any(&tickets, limit),
+            };
             window(35);
             if woken != Woken::Look && interrupted() {
                 return Err(Error::Interrupted);
@@ -143,8 +150,10 @@ impl Member {
 
     /// How long until a message that is parked in one of the queues is due.
     fn time_to_due(&self, sources: &[Source<'_>]) -> Duration {
-        let due_ms =
-            |source: &Source<'_>| self.segment().queue(source.queue).filter(|_| source.by_time)?.lot()?.due_ms();
+        let due_ms = |source: &Source<'_>| {
+            let may_park = source.by_time && source.queue.topic().is_none();
+            may_park.then(|| self.segment().queue(source.queue))??.lot()?.due_ms()
+        };
         let due_ms = sources.iter().filter_map(due_ms).min();
         due_ms.map_or(Duration::MAX, |due| Duration::from_millis(due.saturating_sub(clock::monotonic_ms())))
     }
