@@ -2,9 +2,13 @@
 
 use super::{LONG, Victim};
 use crate::Result;
+use crate::company::take_one;
 use crate::scene::patience;
 use std::time::Duration;
 use swarmbus_core::{Agent, Error, Lane};
+
+/// Messages that are taken out before the one that is about the tap.
+const ROOM: usize = 8;
 
 impl Victim {
     fn viewer(&self) -> Result<Option<Agent>> {
@@ -27,10 +31,15 @@ impl Victim {
     pub(super) fn send_tapped(&mut self) -> Result<()> {
         let Some(viewer) = self.viewer()? else { return Ok(()) };
         viewer.tap("q")?;
-        let member = self.bus.join()?;
+        let (member, other) = (self.bus.join()?, self.bus.join()?);
+        // A peer keeps the queue full, and what is refused is not copied: there is to be room for more than it sends meanwhile. Somebody else makes it, who
+        // keeps the chunks: the sender has none in stock.
+        for _ in 0..ROOM {
+            take_one(&mut self.clerk, &other, "q", false, Duration::ZERO)?;
+        }
         self.clerk.send(&member, "q", 40, &patience(Lane::Normal, LONG))?;
         look(&viewer)?;
-        self.armed(|clerk| clerk.send(&member, "q", 40, &patience(Lane::Normal, Duration::ZERO)))?;
+        self.armed(|clerk| clerk.send(&member, "q", 40, &patience(Lane::Normal, LONG)))?;
         look(&viewer)
     }
 }
