@@ -1,6 +1,6 @@
 //! Batches: a sender, a taker and reapers that die at any step.
 
-use crate::check::{Mortal, ORDINARY, caught, every_death, every_death_of_two, mortal, needs};
+use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, every_death_of_two, mortal, needs};
 use crate::tiny::{LANE, Segment, Shape, member};
 use loom::thread;
 use swarmbus_core::queue::{Claimed, Route, unlink};
@@ -96,7 +96,7 @@ fn a_taker_dies() {
 }
 
 fn a_reaper_dies() {
-    every_death_of_two(1, |victim, reaper| {
+    every_death_of_two(BRIEF, |victim, reaper| {
         let segment = Segment::new(Shape::of(0, 3));
         let sent = mortal(Mortal::Victim, victim, || send(&segment, 3).unwrap()).is_some();
         if mortal(Mortal::Reaper, reaper, || segment.reap(member(3), &[member(0)])).is_none() {
@@ -110,7 +110,7 @@ fn a_reaper_dies() {
 
 /// Two reapers of a dead sender, and a member that claims the chunks as they get free and sends them as a batch of its own.
 fn a_reaper_is_late() {
-    every_death(ORDINARY, |budget| {
+    every_death(BRIEF, |budget| {
         let segment = Segment::new(Shape::of(1, 2));
         let sent = mortal(Mortal::Victim, budget, || send(&segment, 2).unwrap()).is_some();
         let late = thread::spawn({

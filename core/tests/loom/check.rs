@@ -9,6 +9,10 @@ use swarmbus_core::sync::mutant;
 /// Preemptions that the ordinary run tries at most.
 pub const ORDINARY: usize = 2;
 
+/// Preemptions that the ordinary run tries of models that are large, and whose mutants show with as many. `SWARMBUS_LOOM_BOUND=2` gives them as many as
+/// the others.
+pub const BRIEF: usize = 1;
+
 thread_local! {
     static DIED: Cell<[bool; 2]> = const { Cell::new([false; 2]) };
     static QUIET: Cell<bool> = const { Cell::new(false) };

@@ -1,6 +1,6 @@
 //! Closing: when a receiver has found a queue sealed and empty, nothing comes into it any more.
 
-use crate::check::{ORDINARY, caught, explore, needs};
+use crate::check::{BRIEF, ORDINARY, caught, explore, needs};
 use crate::tiny::{Segment, Shape, member};
 use loom::thread;
 
@@ -43,7 +43,7 @@ fn a_sender_and_a_closer(shape: Shape) {
 }
 
 fn two_senders(shape: Shape) {
-    explore(1, move || {
+    explore(BRIEF, move || {
         let segment = Segment::new(shape.closing());
         let senders = [0, 1].map(|index| {
             let segment = segment.clone();
@@ -59,7 +59,7 @@ fn two_senders(shape: Shape) {
 
 /// The queue is closed, opened and closed again, while somebody still seals it for the first time.
 fn a_slow_sealer() {
-    explore(1, || {
+    explore(BRIEF, || {
         let segment = Segment::new(Shape::of(1, 1).closing());
         segment.queue_at(0).set_closed(true);
         let closer = thread::spawn({

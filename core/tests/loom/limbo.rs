@@ -1,6 +1,6 @@
 //! Messages without room in their redelivery ring: put into limbo by one, fetched by another, each of whom may die.
 
-use crate::check::{Mortal, ORDINARY, caught, every_death, mortal, needs};
+use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, mortal, needs};
 use crate::tiny::{Segment, Shape, member, together};
 use loom::thread;
 use swarmbus_core::queue::shelve;
@@ -41,7 +41,7 @@ fn one_shelves_one_fetches() {
 }
 
 fn two_fetch() {
-    every_death(1, |budget| {
+    every_death(BRIEF, |budget| {
         let segment = Segment::new(Shape::of(0, 1));
         segment.send(member(0), 0, 0, 7).unwrap();
         let claimed = segment.take(member(1), 0).unwrap();

@@ -1,6 +1,6 @@
 //! Locks: who holds one excludes whom it should, whoever dies when, and nobody waits for ever.
 
-use crate::check::{Mortal, ORDINARY, caught, every_death, every_death_of_two, explore, mortal, needs};
+use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, every_death_of_two, explore, mortal, needs};
 use crate::tiny::member;
 use loom::cell::UnsafeCell;
 use loom::thread;
@@ -136,12 +136,12 @@ fn a_writer_and_a_reader_exclude_each_other() {
     let model = || together(ORDINARY, 2, &[Exclusive, Shared]);
     model();
     caught(&["shared-excludes-nobody"], model);
-    together(1, 3, &[Shared, Exclusive, Shared]);
+    together(BRIEF, 3, &[Shared, Exclusive, Shared]);
 }
 
 #[test]
 fn three_writers_queue_up() {
-    together(1, 3, &[Exclusive, Exclusive, Exclusive]);
+    together(BRIEF, 3, &[Exclusive, Exclusive, Exclusive]);
 }
 
 /// One goes on to another name in the same entry while the other one looks at it.
@@ -190,8 +190,8 @@ fn who_gives_up_makes_way() {
 }
 
 /// The victim dies at every step while it asks, holds and gives up, ahead of somebody who waits or behind.
-fn a_victim_beside_a_waiter(bound: usize) {
-    every_death(bound, move |budget| {
+fn a_victim_beside_a_waiter() {
+    every_death(BRIEF, |budget| {
         let table = Table::new(2, 2);
         let victim = thread::spawn({
             let table = table.clone();
@@ -212,16 +212,15 @@ fn a_victim_beside_a_waiter(bound: usize) {
 
 #[test]
 fn what_the_dead_held_or_wanted_stands_in_nobodys_way() {
-    a_victim_beside_a_waiter(ORDINARY);
-    // One preemption is enough to show them, and the debts show only in the last deaths.
-    caught(&["dead-holder-kept"], || a_victim_beside_a_waiter(1));
-    caught(&["dead-debts-kept"], || a_victim_beside_a_waiter(1));
+    a_victim_beside_a_waiter();
+    caught(&["dead-holder-kept"], a_victim_beside_a_waiter);
+    caught(&["dead-debts-kept"], a_victim_beside_a_waiter);
 }
 
 #[test]
 fn the_next_reaper_finishes_what_a_dead_one_left() {
     let model = || {
-        every_death_of_two(1, |victim, reaper| {
+        every_death_of_two(BRIEF, |victim, reaper| {
             let table = Table::new(2, 2);
             let dying = thread::spawn({
                 let table = table.clone();

@@ -1,6 +1,6 @@
 //! Who owns a mailbox: the old owner takes while another takes it over; a reaper of the old owner beside the new one; who stands by is woken.
 
-use crate::check::{Mortal, ORDINARY, caught, every_death, every_death_of_two, explore, mortal, needs};
+use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, every_death_of_two, explore, mortal, needs};
 use crate::tiny::{Segment, Shape, member, queue};
 use loom::cell::UnsafeCell;
 use loom::thread;
@@ -186,7 +186,7 @@ fn who_stands_by_is_woken() {
 
 /// Two stand by: one gets it, and then the other, when that one has left.
 fn two_stand_by() {
-    explore(ORDINARY, || {
+    explore(BRIEF, || {
         let mailbox = Mailbox::with(0);
         let both = [1, 2].map(|me| {
             let mailbox = mailbox.clone();

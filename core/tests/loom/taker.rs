@@ -1,6 +1,6 @@
 //! A taker that dies at any step up to its release, and reapers that die as well, work side by side, or come late.
 
-use crate::check::{Mortal, ORDINARY, caught, every_death, every_death_of_two, mortal, needs};
+use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, every_death_of_two, mortal, needs};
 use crate::tiny::{LANE, Segment, Shape, member};
 use loom::thread;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ fn two_reapers() {
 
 /// A reaper comes late: another has done everything, the message was delivered, and its chunk carries the next one.
 fn a_late_reaper() {
-    every_death(ORDINARY, |budget| {
+    every_death(BRIEF, |budget| {
         let segment = Segment::new(Shape::of(0, 1));
         segment.send(member(0), 0, 0, 7).unwrap();
         let acknowledged = take_and_die(&segment, budget);

@@ -1,6 +1,6 @@
 //! A topic: publishers, subscribers that join and leave meanwhile, deaths at every step.
 
-use crate::check::{Mortal, ORDINARY, caught, every_death, explore, mortal, needs};
+use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, explore, mortal, needs};
 use loom::cell::UnsafeCell;
 use loom::thread;
 use std::sync::Arc;
@@ -373,7 +373,7 @@ fn a_trimmer_and_a_joiner() {
 
 /// Two take out the same messages while a third pushes one of them out.
 fn two_trimmers_and_a_publisher() {
-    explore(1, || {
+    explore(BRIEF, || {
         let stage = Stage::new(Shape::of(1));
         let others = [1, 2].map(|trimmer| {
             let stage = stage.clone();
@@ -448,7 +448,7 @@ fn with_two_laggards() -> (Arc<Stage>, [Name; 2], u64) {
 
 /// Two who wait for room, and two subscribers who make it, one after the other.
 fn two_wait_for_two() {
-    explore(ORDINARY - 1, || {
+    explore(BRIEF, || {
         let (stage, subscribers, first) = with_two_laggards();
         let waiter = thread::spawn({
             let stage = stage.clone();
@@ -562,7 +562,7 @@ fn a_dead_publisher_owes_a_wake() {
 
 /// A subscriber dies at every step from joining to leaving; the publisher that waits for it gets on.
 fn a_subscriber_dies() {
-    every_death(ORDINARY, |budget| {
+    every_death(BRIEF, |budget| {
         let shape = Shape::of(1);
         let stage = Stage::new(shape);
         let victim = thread::spawn({
@@ -655,7 +655,7 @@ fn a_model_without_one_of_the_looks_of_a_joiner_fails() {
 
 #[test]
 fn who_joins_beside_two_publishers_misses_nothing() {
-    a_joiner(Shape::of(1), 2, 1, 1, ORDINARY - 1);
+    a_joiner(Shape::of(1), 2, 1, 1, BRIEF);
 }
 
 #[test]
