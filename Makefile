@@ -1,4 +1,4 @@
-# make build · run · test · bench · stress · verify · docs · lint · install · clean
+# make build · run · test · bench · bench-compare · stress · verify · docs · lint · install · clean
 # Each line calls cargo, maturin, pip or pytest; what a machine must have is named by `tools`.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -22,7 +22,7 @@ unexport CARGO_TARGET_DIR PYTHONHOME PYTHONPATH
 
 PARTS := lint test-rust test-loom test-crash test-python test-bash test-examples
 
-.PHONY: build run test bench stress verify docs lint install clean tools $(PARTS)
+.PHONY: build run test bench bench-compare stress verify docs lint install clean tools $(PARTS)
 
 build: tools $(VENV)/.build-tools
 	cargo build --release -p swarmbus-cli -p swarmbus-ffi
@@ -71,10 +71,16 @@ bench: tools
 	cd benches/peers && cargo build --quiet --release
 	target/peers/release/swarmbus-peers $(PEERS)
 
+# What has become slower since a revision: make bench-compare BASE=main COMPARE="--bench operations --rounds 7"
+BASE ?= HEAD
+
+bench-compare: tools
+	cargo run --quiet --release -p swarmbus-benches --bin bench-compare -- $(BASE) $(COMPARE)
+
 stress: tools
 	cargo test --release -p swarmbus-stress -- --nocapture --include-ignored
 
-# The models at preemption bound 3 instead of 2, then every crash window.
+# The models at preemption bound 3 instead of 2 or less, then every crash window.
 verify: tools
 	SWARMBUS_LOOM_BOUND=3 $(MAKE) test-loom
 	$(MAKE) test-crash
