@@ -20,9 +20,9 @@ DEV_REQUIREMENTS := $(VENV)/bin/python -c 'import tomllib; \
 # Builds go where this file says, whatever the environment says.
 unexport CARGO_TARGET_DIR PYTHONHOME PYTHONPATH
 
-PARTS := lint test-rust test-loom test-crash test-python test-bash test-examples
+PARTS := lint test-rust test-instructions test-loom test-crash test-python test-bash test-examples
 
-.PHONY: build run test bench bench-compare stress verify docs lint install clean tools $(PARTS)
+.PHONY: build run test bench bench-compare bless-instructions stress verify docs lint install clean tools $(PARTS)
 
 build: tools $(VENV)/.build-tools
 	cargo build --release -p swarmbus-cli -p swarmbus-ffi
@@ -48,6 +48,15 @@ lint: $(VENV)/.test-tools
 # The dev profile: debug assertions and overflow checks are on, and no link-time optimisation delays each test program.
 test-rust:
 	cargo test --quiet --workspace --no-fail-fast
+
+# What operations cost in instructions, beside the figures of benches/instructions.txt; `bless-instructions` writes these anew.
+INSTRUCTIONS := cargo run --quiet --release -p swarmbus-benches --bin instructions --
+
+test-instructions:
+	$(INSTRUCTIONS) check
+
+bless-instructions:
+	$(INSTRUCTIONS) bless
 
 test-loom:
 	RUSTFLAGS="--cfg loom" cargo test --quiet --target-dir target/loom --release -p swarmbus-core --test loom
