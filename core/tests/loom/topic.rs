@@ -280,7 +280,11 @@ fn a_publisher_and_a_subscriber(shape: Shape, messages: u64) {
         let first = stage.topic().join(reader, 0).unwrap().unwrap();
         let publisher = thread::spawn({
             let stage = stage.clone();
-            move || (0..messages).for_each(|number| drop(stage.publish(member(0), shape.before + number)))
+            move || {
+                for number in 0..messages {
+                    stage.publish(member(0), shape.before + number);
+                }
+            }
         });
         for position in first..first + messages {
             assert_eq!(stage.receive(reader, position), stage.number_at(position));
@@ -310,7 +314,7 @@ fn a_joiner(shape: Shape, publishers: u16, messages: u64, history: u64, bound: u
         let (joiner, alone) = (member(4), publishers.len() == 1);
         let first = stage.topic().join(joiner, history).unwrap().unwrap();
         let mut position = first;
-        let mut see = |stage: &Stage, position: u64, number: u64| {
+        let see = |stage: &Stage, position: u64, number: u64| {
             assert!(number != 99 && (!alone || number == stage.number_at(position)), "{number} at {position}");
         };
         // One beside the publishers, the others when they are done.
@@ -598,7 +602,11 @@ fn a_publisher_beside_a_reaper() {
         let stage = Stage::new(shape);
         let publisher = thread::spawn({
             let stage = stage.clone();
-            move || (0..2).for_each(|number| drop(stage.publish_silently(member(0), shape.before + number).unwrap()))
+            move || {
+                for number in 0..2 {
+                    stage.publish_silently(member(0), shape.before + number).unwrap();
+                }
+            }
         });
         assert!(!stage.topic().mend(|_| false), "nothing was scribbled over");
         publisher.join().unwrap();

@@ -142,7 +142,7 @@ impl Watcher {
                     return;
                 }
             }
-            self.armed.rearm(&self.control, || drop(self.readable.fetch_and(0, AcqRel)));
+            self.armed.rearm(&self.control, || _ = self.readable.fetch_and(0, AcqRel));
             sleep_until(&self.poll, || self.readable.load(Acquire) == 1);
         }
     }
