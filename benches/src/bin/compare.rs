@@ -64,8 +64,8 @@ fn compare(arguments: &Arguments) -> Result<bool> {
     fs::create_dir_all(&place)?;
     let revision = check_out(&root, &place.join("base"), &arguments.base)?;
     eprintln!("building {} ({revision}) and the working tree", arguments.base);
-    let base = build(&place.join("base"), Some(&place.join("build")))?;
-    let now = build(&root, None)?;
+    let base = build(&place.join("base"), Some(&place.join("build")), &arguments.benches)?;
+    let now = build(&root, None, &arguments.benches)?;
     let wanted = |name: &&String| arguments.benches.is_empty() || arguments.benches.contains(name);
     let programs: Vec<_> = now.keys().filter(wanted).filter(|name| base.contains_key(*name)).collect();
     if programs.is_empty() {
@@ -124,10 +124,18 @@ fn check_out(root: &Path, tree: &Path, revision: &str) -> Result<String> {
     Ok(commit)
 }
 
-/// Builds the benchmarks of a tree; the programs by name.
-fn build(tree: &Path, target: Option<&Path>) -> Result<BTreeMap<String, PathBuf>> {
+/// Builds the benchmarks of a tree, or only these; the programs by name.
+fn build(tree: &Path, target: Option<&Path>, only: &[String]) -> Result<BTreeMap<String, PathBuf>> {
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(tree).args(["bench", "--quiet", "-p", "swarmbus-benches", "--benches", "--no-run"]);
+    cargo.current_dir(tree).args(["bench", "--quiet", "-p", "swarmbus-benches", "--no-run"]);
+    // The other tree may not have all of them.
+    let there = only.iter().filter(|name| tree.join(format!("benches/benches/{name}.rs")).exists());
+    let wanted: Vec<_> = there.map(|name| format!("--bench={name}")).collect();
+    match (only.is_empty(), wanted.is_empty()) {
+        (true, _) => cargo.arg("--benches"),
+        (_, false) => cargo.args(&wanted),
+        _ => return Ok(BTreeMap::new()),
+    };
     cargo.arg("--message-format=json-render-diagnostics").stderr(std::process::Stdio::inherit());
     if let Some(target) = target {
         cargo.arg("--target-dir").arg(target);
@@ -261,4 +269,39 @@ fn interval(base: &[Vec<f64>], now: &[Vec<f64>]) -> [f64; 3] {
         .collect();
     ratios.sort_by(f64::total_cmp);
     [ratios[RESAMPLINGS / 40], ratio, ratios[RESAMPLINGS - 1 - RESAMPLINGS / 40]]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Five rounds of twenty samples around a mean, each round in another mood of the machine.
+    fn rounds(mean: f64) -> Vec<Vec<f64>> {
+        let mood = [1.0, 1.3, 0.9, 2.0, 1.1];
+        mood.iter()
+            .map(|mood| (0..20).map(|sample| mean * mood * (1.0 + f64::from(sample % 5) / 100.0)).collect())
+            .collect()
+    }
+
+    #[test]
+    fn what_is_equal_is_neither_faster_nor_slower() {
+        let [low, ratio, high] = interval(&rounds(100.0), &rounds(100.0));
+        assert!(low <= 1.0 && (0.99..1.01).contains(&ratio) && high >= 1.0, "{low} {ratio} {high}");
+    }
+
+    #[test]
+    fn what_is_a_tenth_slower_is_found_in_every_mood() {
+        let [low, ratio, high] = interval(&rounds(100.0), &rounds(110.0));
+        assert!(low > 1.05 && (1.09..1.11).contains(&ratio) && high < 1.15, "{low} {ratio} {high}");
+    }
+
+    #[test]
+    fn slower_than_the_threshold_fails_and_what_is_new_does_not() {
+        let measured = |mean| Measured::from([("one".to_owned(), rounds(mean))]);
+        let mut now = measured(110.0);
+        now.insert("new".into(), rounds(1.0));
+        assert!(!report(&measured(100.0), &now, 0.05));
+        assert!(report(&measured(100.0), &now, 0.2));
+        assert!(report(&now, &measured(100.0), 0.05));
+    }
 }
