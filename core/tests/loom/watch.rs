@@ -210,7 +210,7 @@ fn two_busy_owners() {
 
 /// The watcher's process dies, perhaps after a wake and before it passed that on; the reaper does.
 fn a_dead_watcher() {
-    every_death(BRIEF, |budget| {
+    every_death(ORDINARY, |budget| {
         let inbox = Inbox::new();
         let watcher = Watcher::new(&inbox);
         let watching = thread::spawn({
