@@ -28,7 +28,7 @@ use trial::{Kind, Manner, WORKS, Work};
 #[derive(Parser)]
 #[command(version)]
 struct Options {
-    /// Only these rivals, by name (see --list)
+    /// Only these rivals, by name or the beginning of one (see --list)
     #[arg(long, value_delimiter = ',', value_name = "RIVAL,…")]
     only: Vec<String>,
     /// Only these works, by name or the beginning of one (see --list)
@@ -57,6 +57,11 @@ struct Options {
     list: bool,
 }
 
+/// Whether somebody means a name: the whole of it, or whole words at its beginning.
+fn means(said: &str, name: &str) -> bool {
+    name.strip_prefix(said).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 /// The project's root.
 fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -68,27 +73,24 @@ impl Options {
         if self.only.is_empty() {
             return Ok(peers::ALL.to_vec());
         }
-        let known = |name: &String| {
-            peers::named(name).with_context(|| {
+        for name in &self.only {
+            if !peers::ALL.iter().any(|rival| means(name, rival.name())) {
                 let names: Vec<&str> = peers::ALL.iter().map(|rival| rival.name()).collect();
-                format!("no rival is called '{name}'; there are {}", names.join(", "))
-            })
-        };
-        self.only.iter().map(known).collect()
+                bail!("no rival is called '{name}'; there are {}", names.join(", "));
+            }
+        }
+        let wanted = |rival: &&&dyn Rival| self.only.iter().any(|name| means(name, rival.name()));
+        Ok(peers::ALL.iter().filter(wanted).copied().collect())
     }
 
     fn works(&self) -> Result<Vec<&'static Work>> {
-        // The whole name, or whole words at its beginning.
-        let means = |name: &str, work: &Work| {
-            work.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-        };
         for name in &self.work {
-            if !WORKS.iter().any(|work| means(name, work)) {
+            if !WORKS.iter().any(|work| means(name, work.name)) {
                 let names: Vec<&str> = WORKS.iter().map(|work| work.name).collect();
                 bail!("no work is called '{name}'; there are {}", names.join(", "));
             }
         }
-        let wanted = |work: &&Work| self.work.is_empty() || self.work.iter().any(|name| means(name, work));
+        let wanted = |work: &&Work| self.work.is_empty() || self.work.iter().any(|name| means(name, work.name));
         Ok(WORKS.iter().filter(wanted).collect())
     }
 
@@ -112,7 +114,7 @@ fn manners(rival: &dyn Rival, work: &Work) -> Vec<Manner> {
 fn series(rivals: &[&'static dyn Rival], works: &[&'static Work]) -> Vec<(Series, &'static dyn Rival, &'static Work)> {
     let mut all = Vec::new();
     for &work in works {
-        for &rival in rivals {
+        for &rival in rivals.iter().filter(|rival| rival.face() == work.face) {
             for manner in manners(rival, work) {
                 let series = Series {
                     peer: rival.name().into(),
@@ -131,7 +133,7 @@ fn series(rivals: &[&'static dyn Rival], works: &[&'static Work]) -> Vec<(Series
 
 fn brief(series: &Series, kind: Kind) -> String {
     match series.rounds.last() {
-        Some(Round::Outcome(outcome)) => match (outcome.rate, outcome.latency) {
+        Some(Round::Outcome(outcome)) => match (outcome.rate.filter(|_| kind != Kind::Calls), outcome.latency) {
             (Some(rate), _) => format!("{}/s", report::amount(rate)),
             (None, Some(latency)) if kind == Kind::FanOut => format!("{} ms", report::amount(latency.p50 / 1e6)),
             (None, Some(latency)) => format!("{} µs", report::amount(latency.p50 / 1e3)),

@@ -1,9 +1,10 @@
 //! What a rival has to offer: two ends of a star, the lead and its followers.
 
-use crate::trial::{Kind, Manner, Outcome, Trial, Work};
+use crate::trial::{Face, Kind, Manner, Outcome, Trial, Work};
 use crate::work;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use std::any::Any;
+use std::process::Command;
 
 /// A process' end of the star.
 ///
@@ -18,6 +19,11 @@ pub trait End {
     /// once for each copy that is written. Waits for room in the trial's manner.
     fn send(&mut self, length: usize, write: impl FnMut(&mut [u8])) -> Result<()>;
 
+    /// Sends `count` messages as one batch, by what the rival has for that.
+    fn send_batch(&mut self, _count: usize, _length: usize, _write: impl FnMut(&mut [u8])) -> Result<()> {
+        bail!("it has no batches")
+    }
+
     /// Sends what is held back to make a batch.
     fn flush(&mut self) -> Result<()> {
         Ok(())
@@ -25,6 +31,16 @@ pub trait End {
 
     /// Shows what has arrived to `read`, and says how many messages that was: at least one, or none if the trial polls.
     fn receive(&mut self, read: impl FnMut(&[u8])) -> Result<usize>;
+
+    /// Asks the lead a question of `length` bytes and waits, in the trial's manner, for the answer.
+    fn call(&mut self, _length: usize, _write: impl FnMut(&mut [u8]), _read: impl FnMut(&[u8])) -> Result<()> {
+        bail!("it has no questions and answers")
+    }
+
+    /// Answers questions with `length` bytes each, which `reply` writes: at least one, or none if the trial polls. Says how many.
+    fn answer(&mut self, _length: usize, _reply: impl FnMut(&[u8], &mut [u8])) -> Result<usize> {
+        bail!("it has no questions and answers")
+    }
 }
 
 /// A rival, or ourselves.
@@ -99,6 +115,10 @@ pub type Ready<'a> = &'a mut dyn FnMut() -> Result<()>;
 pub trait Rival: Sync {
     /// See [`Peer::name`].
     fn name(&self) -> &'static str;
+    /// The language that its processes are written in.
+    fn face(&self) -> Face;
+    /// The program that is a process of a trial instead of this one; it speaks as [`crate::harness::children`] does.
+    fn program(&self, trial: &Trial) -> Result<Option<Command>>;
     /// See [`Peer::version`].
     fn version(&self) -> String;
     /// See [`Peer::manners`].
@@ -124,6 +144,12 @@ pub trait Rival: Sync {
 impl<P: Peer> Rival for P {
     fn name(&self) -> &'static str {
         Peer::name(self)
+    }
+    fn face(&self) -> Face {
+        Face::Native
+    }
+    fn program(&self, _trial: &Trial) -> Result<Option<Command>> {
+        Ok(None)
     }
     fn version(&self) -> String {
         Peer::version(self)
@@ -155,19 +181,23 @@ impl<P: Peer> Rival for P {
 
     fn work(&self, trial: &Trial, seat: Seat, ready: Ready<'_>) -> Result<Outcome> {
         let mut end = match seat {
-            Seat::Server => anyhow::bail!("a server has no work"),
+            Seat::Server => bail!("a server has no work"),
             Seat::Lead => self.lead(trial)?,
             Seat::Follower(index) => self.follower(trial, index)?,
         };
         ready()?;
         end.settle()?;
         let outcome = match (trial.kind, seat) {
-            (Kind::OneWay, Seat::Lead) => work::one_way::lead(&mut end, trial),
-            (Kind::OneWay, _) => work::one_way::follower(&mut end, trial),
+            (Kind::OneWay | Kind::Batch, Seat::Lead) => work::one_way::lead(&mut end, trial),
+            (Kind::OneWay | Kind::Batch, _) => work::one_way::follower(&mut end, trial),
             (Kind::RoundTrip, Seat::Lead) => work::round_trip::lead(&mut end, trial),
             (Kind::RoundTrip, _) => work::round_trip::follower(&mut end, trial),
             (Kind::FanOut, Seat::Lead) => work::fan_out::lead(&mut end, trial),
             (Kind::FanOut, _) => work::fan_out::follower(&mut end, trial),
+            (Kind::WorkQueue, Seat::Follower(index)) => work::work_queue::follower(&mut end, trial, index),
+            (Kind::WorkQueue, _) => work::work_queue::lead(&mut end, trial),
+            (Kind::Calls, Seat::Follower(index)) => work::calls::follower(&mut end, trial, index),
+            (Kind::Calls, _) => work::calls::lead(&mut end, trial),
         };
         // Nobody takes its end away while another may still read from it: that comes with the process' end.
         std::mem::forget(end);

@@ -12,10 +12,35 @@ pub const ANSWER_BYTES: usize = 64;
 pub enum Kind {
     /// Followers send as fast as they can, the lead receives.
     OneWay,
+    /// The same in batches.
+    Batch,
     /// The lead sends, its one follower answers with as much.
     RoundTrip,
     /// The lead sends to all followers; all answer.
     FanOut,
+    /// The lead sends as fast as it can, each message goes to one of the followers.
+    WorkQueue,
+    /// Followers ask at once, the lead answers each, by what the rival has for questions and answers.
+    Calls,
+}
+
+impl Kind {
+    /// Followers stream to the lead.
+    pub fn is_one_way(self) -> bool {
+        matches!(self, Kind::OneWay | Kind::Batch)
+    }
+}
+
+/// The language that the processes of a work are written in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Face {
+    /// This program.
+    Native,
+    /// `python/`.
+    Python,
+    /// `bash/`.
+    Bash,
 }
 
 /// A work that every rival does.
@@ -31,6 +56,10 @@ pub struct Work {
     pub bytes: usize,
     /// Followers.
     pub followers: u32,
+    /// Messages of a batch.
+    pub batch: u32,
+    /// Who does it.
+    pub face: Face,
 }
 
 /// Every work, in the order of the tables.
@@ -39,18 +68,38 @@ pub const WORKS: &[Work] = &[
     work("one-way-1k", "1 KiB", Kind::OneWay, 1 << 10, 1),
     work("one-way-64k", "64 KiB", Kind::OneWay, 64 << 10, 1),
     work("one-way-1m", "1 MiB", Kind::OneWay, 1 << 20, 1),
+    Work { batch: 32, ..work("batch-32", "64 B by 32", Kind::Batch, 64, 1) },
+    Work { batch: 256, ..work("batch-256", "64 B by 256", Kind::Batch, 64, 1) },
     work("fan-in-8", "8 → 1, 64 B", Kind::OneWay, 64, 8),
     work("fan-in-100", "100 → 1, 64 B", Kind::OneWay, 64, 100),
     work("round-trip-64", "64 B", Kind::RoundTrip, 64, 1),
     work("round-trip-1m", "1 MiB", Kind::RoundTrip, 1 << 20, 1),
+    work("request-reply-1", "1 asker", Kind::Calls, 64, 1),
+    work("request-reply-8", "8 askers", Kind::Calls, 64, 8),
+    work("work-queue-8", "1 → 8, 64 B", Kind::WorkQueue, 64, 8),
     work("fan-out-1", "1 → 1", Kind::FanOut, 64 << 10, 1),
     work("fan-out-10", "1 → 10", Kind::FanOut, 64 << 10, 10),
     work("fan-out-100", "1 → 100", Kind::FanOut, 64 << 10, 100),
     work("fan-out-1000", "1 → 1000", Kind::FanOut, 64 << 10, 1000),
+    python("python-one-way-64", "64 B", Kind::OneWay, 64),
+    python("python-one-way-1k", "1 KiB", Kind::OneWay, 1 << 10),
+    python("python-one-way-64k", "64 KiB", Kind::OneWay, 64 << 10),
+    python("python-one-way-1m", "1 MiB", Kind::OneWay, 1 << 20),
+    python("python-round-trip-64", "64 B", Kind::RoundTrip, 64),
+    bash("bash-message", "a command for each message"),
+    bash("bash-stream", "one command for all"),
 ];
 
 const fn work(name: &'static str, title: &'static str, kind: Kind, bytes: usize, followers: u32) -> Work {
-    Work { name, title, kind, bytes, followers }
+    Work { name, title, kind, bytes, followers, batch: 1, face: Face::Native }
+}
+
+const fn python(name: &'static str, title: &'static str, kind: Kind, bytes: usize) -> Work {
+    Work { face: Face::Python, ..work(name, title, kind, bytes, 1) }
+}
+
+const fn bash(name: &'static str, title: &'static str) -> Work {
+    Work { face: Face::Bash, ..work(name, title, Kind::OneWay, 64, 1) }
 }
 
 /// How processes wait for each other, and where they run.
@@ -84,12 +133,16 @@ impl Manner {
 pub struct Trial {
     /// The rival.
     pub peer: String,
+    /// The work, by name.
+    pub work: String,
     /// The work's shape.
     pub kind: Kind,
     /// Bytes of a message.
     pub bytes: usize,
     /// Followers.
     pub followers: u32,
+    /// Messages of a batch.
+    pub batch: u32,
     /// How they wait.
     pub manner: Manner,
     /// What is measured takes this long.
@@ -123,7 +176,7 @@ impl Trial {
 
     /// Whether the lead sends at all.
     pub fn has_down(&self) -> bool {
-        self.kind != Kind::OneWay
+        !self.kind.is_one_way()
     }
 
     /// Whether processes ask again and again.
@@ -134,7 +187,7 @@ impl Trial {
     /// What a poller does between two looks.
     #[inline]
     pub fn idle(&self) {
-        let pauses = if self.kind == Kind::RoundTrip { 1 } else { self.pauses };
+        let pauses = if matches!(self.kind, Kind::RoundTrip | Kind::Calls) { 1 } else { self.pauses };
         for _ in 0..pauses {
             std::hint::spin_loop();
         }
@@ -171,4 +224,10 @@ pub struct Outcome {
     pub latency: Option<Latency>,
     /// Memory of each follower in a fan-out, bytes.
     pub memory: Option<f64>,
+    /// What the followers of a work queue with the fewest and with the most messages got, as a multiple of an even share.
+    #[serde(default)]
+    pub shares: Option<(f64, f64)>,
+    /// What an asker has measured, until the harness has made one latency of all of them: nanoseconds, and how often.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<(u64, u64)>,
 }

@@ -1,7 +1,9 @@
 //! Processes of a trial: started as this program again, spoken to by lines, ended with the trial.
 
 use crate::peer::Seat;
+use crate::peers::become_program;
 use crate::trial::{Outcome, Trial};
+use crate::work;
 use anyhow::{Context, Result, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -78,14 +80,16 @@ impl Children {
         self.hear(|word| matches!(word, Word::Ready)).map(|_| ())
     }
 
-    /// Lets all work, and waits for the lead's outcome.
+    /// Lets all work, and waits for what they have measured.
     pub fn all_done(&mut self) -> Result<Outcome> {
         self.tell()?;
         let words = self.hear(|word| matches!(word, Word::Done(_)))?;
-        match words.into_iter().next() {
-            Some(Word::Done(outcome)) => Ok(outcome),
-            _ => bail!("the lead has said nothing"),
-        }
+        let mut outcomes = words.into_iter().filter_map(|word| match word {
+            Word::Done(outcome) => Some(outcome),
+            _ => None,
+        });
+        let lead = outcomes.next().context("the lead has said nothing")?;
+        Ok(work::merged(lead, outcomes.collect()))
     }
 
     fn tell(&mut self) -> Result<()> {
@@ -267,8 +271,10 @@ pub fn live(mut arguments: impl Iterator<Item = String>) -> Result<()> {
     // The harness may be killed; its children go with it.
     prctl::set_pdeathsig(Signal::SIGKILL).context("asking to end with the harness")?;
     let mut next = || arguments.next().context("a child is only started by the harness");
-    let trial: Trial = serde_json::from_str(&next()?).context("the trial")?;
-    let seat = match next()?.as_str() {
+    let text = next()?;
+    let trial: Trial = serde_json::from_str(&text).context("the trial")?;
+    let seat_word = next()?;
+    let seat = match seat_word.as_str() {
         "server" => Seat::Server,
         "lead" => Seat::Lead,
         index => Seat::Follower(index.parse().context("the seat")?),
@@ -285,6 +291,10 @@ pub fn live(mut arguments: impl Iterator<Item = String>) -> Result<()> {
     }
     if seat == Seat::Server {
         return rival.serve(&trial);
+    }
+    if let Some(mut program) = rival.program(&trial)? {
+        // It keeps our process id, standard input and output, core, and the promise to end with the harness.
+        return Err(become_program(program.args([&text, &seat_word])));
     }
     let mut stdin = std::io::stdin().lock();
     let mut wait_for_word = || -> Result<()> {

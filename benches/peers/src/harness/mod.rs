@@ -65,9 +65,11 @@ impl Harness {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
         Ok(Trial {
             peer: rival.name().into(),
+            work: work.name.into(),
             kind: work.kind,
             bytes: work.bytes,
             followers: work.followers,
+            batch: work.batch,
             manner,
             measured: self.measured,
             warm_up: self.warm_up,

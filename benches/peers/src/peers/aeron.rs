@@ -171,8 +171,16 @@ impl Peer for Aeron {
     }
 
     fn refuses(&self, work: &Work, _manner: Manner) -> Option<String> {
-        (work.kind == Kind::FanOut)
-            .then(|| "it only polls: so many processes would take the cores from each other".into())
+        let why = match work.kind {
+            Kind::FanOut => "it only polls: so many processes would take the cores from each other",
+            Kind::WorkQueue => "no competing receivers: every subscriber gets every message",
+            Kind::Calls => "its response channels are streams that belong together: round-trip-64 shows them",
+            Kind::Batch => {
+                "nothing to send many messages at once; it takes up to 256 at once anyway: one-way-64 shows it"
+            }
+            _ => return None,
+        };
+        Some(why.into())
     }
 
     fn has_server(&self) -> bool {

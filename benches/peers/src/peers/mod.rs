@@ -13,10 +13,14 @@ mod swarmbus;
 mod unix;
 mod zeromq;
 
+pub use net::become_program;
+
 use crate::peer::Rival;
 
-/// Ourselves, by name.
-pub const OURS: &str = "swarmbus";
+/// Whether a name is one of ours: each face has one.
+pub fn is_ours(name: &str) -> bool {
+    name.starts_with("swarmbus")
+}
 
 /// All of them, in the order of the tables.
 pub static ALL: &[&dyn Rival] = &[
@@ -39,6 +43,9 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     #[cfg(not(feature = "aeron"))]
     ("aeron", "built without the feature `aeron` (it takes cmake, clang and a Java runtime; see setup.sh)"),
 ];
+
+/// Why something that only carries messages does no calls.
+const NO_CALLS: &str = "nothing for questions and answers but messages both ways: round-trip-64 shows them";
 
 /// One by name.
 pub fn named(name: &str) -> Option<&'static dyn Rival> {

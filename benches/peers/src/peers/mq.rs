@@ -20,6 +20,15 @@ fn down(trial: &Trial, index: u32) -> String {
     format!("/{}-down-{index}", trial.tag)
 }
 
+/// Queues down: in a work queue all followers share one.
+fn downs(trial: &Trial) -> u32 {
+    match trial.kind {
+        Kind::WorkQueue => 1,
+        _ if trial.has_down() => trial.followers,
+        _ => 0,
+    }
+}
+
 /// The system's limits bind this process.
 fn is_bound() -> bool {
     const CAP_SYS_RESOURCE: u32 = 24;
@@ -98,15 +107,22 @@ impl Peer for Mq {
     }
 
     fn refuses(&self, work: &Work, _manner: Manner) -> Option<String> {
-        if !is_bound() {
-            return None;
+        match work.kind {
+            Kind::Calls => return Some(super::NO_CALLS.into()),
+            Kind::Batch => return Some("a call for each message: no batches".into()),
+            _ if !is_bound() => return None,
+            _ => {}
         }
         let exceeds = |value: usize, name: &str| -> Option<String> {
             let limit = limit(name)?;
             let why = format!("fs.mqueue.{name} is {limit} here, and lifting it takes CAP_SYS_RESOURCE");
             (value > limit).then_some(why)
         };
-        let queues = if work.kind == Kind::OneWay { 1 } else { work.followers as usize + 1 };
+        let queues = match work.kind {
+            Kind::OneWay => 1,
+            Kind::WorkQueue => 2,
+            _ => work.followers as usize + 1,
+        };
         exceeds(work.bytes, "msgsize_max").or_else(|| exceeds(queues, "queues_max"))
     }
 
@@ -125,21 +141,20 @@ impl Peer for Mq {
             anyhow::Ok(())
         };
         make(up(trial), trial.up_bytes())?;
-        for index in 0..if trial.has_down() { trial.followers } else { 0 } {
+        for index in 0..downs(trial) {
             make(down(trial, index), trial.down_bytes())?;
         }
         Ok(Box::new(made))
     }
 
     fn lead(&self, trial: &Trial) -> Result<MqEnd> {
-        let downs = if trial.has_down() { trial.followers } else { 0 };
-        let out = (0..downs).map(|index| open(&down(trial, index))).collect::<Result<_>>()?;
+        let out = (0..downs(trial)).map(|index| open(&down(trial, index))).collect::<Result<_>>()?;
         let bytes = trial.down_bytes().max(trial.up_bytes());
         Ok(MqEnd { out, from: open(&up(trial))?, buffer: vec![0; bytes] })
     }
 
     fn follower(&self, trial: &Trial, index: u32) -> Result<MqEnd> {
-        let from = open(&if trial.has_down() { down(trial, index) } else { up(trial) })?;
+        let from = open(&if trial.has_down() { down(trial, index % downs(trial)) } else { up(trial) })?;
         let bytes = trial.down_bytes().max(trial.up_bytes());
         Ok(MqEnd { out: vec![open(&up(trial))?], from, buffer: vec![0; bytes] })
     }

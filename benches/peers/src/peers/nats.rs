@@ -19,6 +19,8 @@ fn window(bytes: usize) -> u64 {
     (4 * depth(bytes)) as u64
 }
 
+const DOWN: &str = "down";
+
 fn up(index: u32) -> String {
     format!("up.{index}")
 }
@@ -27,12 +29,18 @@ fn credit(index: u32) -> String {
     format!("credit.{index}")
 }
 
-/// What a lead has received of each follower, or a follower has sent; `None` where nothing streams.
+/// What an end has received of each sender, or has sent; `None` where nothing streams. Credit comes `step` messages at a time.
 enum Flow {
     None,
-    Received(Vec<u64>),
-    Sent { credit: Subscriber, left: u64 },
+    Received { counts: Vec<u64>, step: u64 },
+    Sent { credit: Subscriber, left: u64, step: u64 },
 }
+
+/// Where questions go.
+const QUESTIONS: &str = "questions";
+/// Where workers give credit, and their group.
+const WORKERS_CREDIT: &str = "credit";
+const GROUP: &str = "workers";
 
 /// An end: a client.
 pub struct NatsEnd {
@@ -41,7 +49,6 @@ pub struct NatsEnd {
     from: Option<Subscriber>,
     to: String,
     flow: Flow,
-    window: u64,
 }
 
 impl NatsEnd {
@@ -53,9 +60,13 @@ impl NatsEnd {
             let client = options.connect(&server).await.context("connecting to nats-server")?;
             let mut subscribers = [None, None];
             for (subscriber, subject) in subscribers.iter_mut().zip([from, credit]) {
-                if let Some(subject) = subject {
-                    *subscriber = Some(client.subscribe(subject.to_owned()).await.context("subscribing")?);
-                }
+                let Some(subject) = subject else { continue };
+                let made = if subject == DOWN && trial.kind == Kind::WorkQueue {
+                    client.queue_subscribe(DOWN, GROUP.to_owned()).await
+                } else {
+                    client.subscribe(subject.to_owned()).await
+                };
+                *subscriber = Some(made.context("subscribing")?);
             }
             // The server takes a client's words in order: when our own message comes back, it knows the subscriptions.
             let inbox = client.new_inbox();
@@ -66,24 +77,27 @@ impl NatsEnd {
             anyhow::Ok((client, from, credit))
         })?;
         let window = window(trial.bytes);
-        let flow = match credit {
-            Some(credit) => Flow::Sent { credit, left: window },
-            None if trial.kind == Kind::OneWay => Flow::Received(vec![0; trial.followers as usize]),
-            None => Flow::None,
+        // Workers share a window: what one keeps to itself until it gives credit is to be a small part of it.
+        let step = if trial.kind == Kind::WorkQueue { window / 2 / u64::from(trial.followers) } else { window / 2 };
+        let flow = match (credit, trial.kind) {
+            (Some(credit), _) => Flow::Sent { credit, left: window, step },
+            (None, Kind::WorkQueue) => Flow::Received { counts: vec![0], step },
+            (None, kind) if kind.is_one_way() => Flow::Received { counts: vec![0; trial.followers as usize], step },
+            (None, _) => Flow::None,
         };
-        Ok(NatsEnd { runtime, client, from, to, flow, window })
+        Ok(NatsEnd { runtime, client, from, to, flow })
     }
 }
 
 impl End for NatsEnd {
     fn send(&mut self, length: usize, mut write: impl FnMut(&mut [u8])) -> Result<()> {
-        if let Flow::Sent { credit, left } = &mut self.flow {
+        if let Flow::Sent { credit, left, step } = &mut self.flow {
             while credit.next().now_or_never().flatten().is_some() {
-                *left += self.window / 2;
+                *left += *step;
             }
             if *left == 0 {
                 self.runtime.block_on(credit.next()).context("the server has closed the connection")?;
-                *left += self.window / 2;
+                *left += *step;
             }
             *left -= 1;
         }
@@ -105,15 +119,42 @@ impl End for NatsEnd {
         };
         let message = message.context("the server has closed the connection")?;
         read(&message.payload);
-        if let Flow::Received(counts) = &mut self.flow {
+        if let Flow::Received { counts, step } = &mut self.flow {
             let index: usize = message.subject.strip_prefix("up.").and_then(|text| text.parse().ok()).unwrap_or(0);
             let count = counts.get_mut(index).context("a message from nobody")?;
             *count += 1;
-            if count.is_multiple_of(self.window / 2) {
-                let given = self.client.publish(credit(index as u32), Bytes::new());
+            if count.is_multiple_of(*step) {
+                let subject =
+                    if message.subject.as_str() == DOWN { WORKERS_CREDIT.into() } else { credit(index as u32) };
+                let given = self.client.publish(subject, Bytes::new());
                 self.runtime.block_on(given).context("giving credit")?;
             }
         }
+        Ok(1)
+    }
+
+    fn send_batch(&mut self, count: usize, length: usize, mut write: impl FnMut(&mut [u8])) -> Result<()> {
+        for _ in 0..count {
+            self.send(length, &mut write)?;
+        }
+        self.runtime.block_on(self.client.flush()).context("flushing")
+    }
+
+    fn call(&mut self, length: usize, mut write: impl FnMut(&mut [u8]), mut read: impl FnMut(&[u8])) -> Result<()> {
+        let mut question = vec![0; length];
+        write(&mut question);
+        let asked = self.client.request(QUESTIONS, Bytes::from(question));
+        read(&self.runtime.block_on(asked).context("asking")?.payload);
+        Ok(())
+    }
+
+    fn answer(&mut self, length: usize, mut reply: impl FnMut(&[u8], &mut [u8])) -> Result<usize> {
+        let Some(from) = &mut self.from else { bail!("this end only asks") };
+        let question = self.runtime.block_on(from.next()).context("the server has closed the connection")?;
+        let mut answer = vec![0; length];
+        reply(&question.payload, &mut answer);
+        let to = question.reply.context("a question that wants no answer")?;
+        self.runtime.block_on(self.client.publish(to, Bytes::from(answer))).context("answering")?;
         Ok(1)
     }
 }
@@ -134,10 +175,12 @@ impl Peer for Nats {
     }
 
     fn settings(&self, work: &Work, _manner: Manner) -> String {
-        let flow = if work.kind == Kind::OneWay {
-            format!("; {} messages on their way at most", window(work.bytes))
-        } else {
-            String::new()
+        let flow = match work.kind {
+            Kind::Calls => "; `request`, and a reply by `publish`".into(),
+            Kind::Batch => format!("; `flush` after each batch; {} messages on their way at most", window(work.bytes)),
+            Kind::WorkQueue => format!("; a queue group; {} messages on their way at most", window(work.bytes)),
+            Kind::OneWay => format!("; {} messages on their way at most", window(work.bytes)),
+            _ => String::new(),
         };
         format!("core messages over loopback TCP; batches as the client makes them{flow}")
     }
@@ -162,12 +205,19 @@ impl Peer for Nats {
     }
 
     fn lead(&self, trial: &Trial) -> Result<NatsEnd> {
-        NatsEnd::new(trial, "down".into(), Some("up.*"), None)
+        match trial.kind {
+            Kind::Calls => NatsEnd::new(trial, DOWN.into(), Some(QUESTIONS), None),
+            Kind::WorkQueue => NatsEnd::new(trial, DOWN.into(), None, Some(WORKERS_CREDIT)),
+            _ => NatsEnd::new(trial, DOWN.into(), Some("up.*"), None),
+        }
     }
 
     fn follower(&self, trial: &Trial, index: u32) -> Result<NatsEnd> {
-        let streams = trial.kind == Kind::OneWay;
+        if trial.kind == Kind::Calls {
+            return NatsEnd::new(trial, up(index), None, None);
+        }
+        let streams = trial.kind.is_one_way();
         let credit = credit(index);
-        NatsEnd::new(trial, up(index), trial.has_down().then_some("down"), streams.then_some(credit.as_str()))
+        NatsEnd::new(trial, up(index), trial.has_down().then_some(DOWN), streams.then_some(credit.as_str()))
     }
 }

@@ -26,6 +26,11 @@ impl Frames {
         Frames { buffer: vec![0; if length >= LONG { length } else { READ_BYTES.max(length) }], filled: 0, length }
     }
 
+    /// Of messages of `length` bytes, so many of them at most in one read.
+    pub fn few(length: usize, most: usize) -> Frames {
+        Frames { buffer: vec![0; length * most], filled: 0, length }
+    }
+
     /// Reads once, and shows the messages that are complete.
     pub fn receive(&mut self, from: &mut impl Read, mut read: impl FnMut(&[u8])) -> Result<usize> {
         match from.read(&mut self.buffer[self.filled..]) {

@@ -15,6 +15,8 @@ use std::path::PathBuf;
 pub struct Pipe;
 
 const PIPE_BYTES: i32 = 1 << 20;
+/// Messages that a worker takes at once.
+const TAKEN_AT_ONCE: usize = 64;
 
 fn up(trial: &Trial) -> PathBuf {
     trial.folder.join("up")
@@ -22,6 +24,15 @@ fn up(trial: &Trial) -> PathBuf {
 
 fn down(trial: &Trial, index: u32) -> PathBuf {
     trial.folder.join(format!("down-{index}"))
+}
+
+/// Pipes down: in a work queue all followers share one.
+fn downs(trial: &Trial) -> u32 {
+    match trial.kind {
+        Kind::WorkQueue => 1,
+        _ if trial.has_down() => trial.followers,
+        _ => 0,
+    }
 }
 
 fn open(path: PathBuf) -> Result<File> {
@@ -53,6 +64,15 @@ impl End for PipeEnd {
         Ok(())
     }
 
+    fn send_batch(&mut self, count: usize, length: usize, write: impl FnMut(&mut [u8])) -> Result<()> {
+        self.buffer.resize(count * length, 0);
+        self.buffer.chunks_exact_mut(length).for_each(write);
+        for pipe in &mut self.out {
+            pipe.write_all(&self.buffer).context("writing to a pipe")?;
+        }
+        Ok(())
+    }
+
     fn receive(&mut self, mut read: impl FnMut(&[u8])) -> Result<usize> {
         loop {
             let count = self.frames.receive(&mut self.from, &mut read)?;
@@ -80,13 +100,25 @@ impl Peer for Pipe {
 
     fn settings(&self, work: &Work, _manner: Manner) -> String {
         let size = if work.kind == Kind::FanOut { "64 KiB" } else { "1 MiB" };
-        format!("pipes of {size}; a write for each message, reads of up to 64 KiB or one message")
+        match work.kind {
+            Kind::Batch => format!("pipes of {size}; a write for each batch, reads of up to 64 KiB"),
+            Kind::WorkQueue => {
+                format!(
+                    "one pipe of {size} that all read; a write for each message, reads of up to {TAKEN_AT_ONCE} messages"
+                )
+            }
+            _ => format!("pipes of {size}; a write for each message, reads of up to 64 KiB or one message"),
+        }
+    }
+
+    fn refuses(&self, work: &Work, _manner: Manner) -> Option<String> {
+        (work.kind == Kind::Calls).then(|| super::NO_CALLS.into())
     }
 
     fn prepare(&self, trial: &Trial) -> Result<Box<dyn Any>> {
         // Held open here, so that a process' opening does not wait for another's.
         let mut held = Vec::new();
-        let downs = if trial.has_down() { trial.followers } else { 0 };
+        let downs = downs(trial);
         for path in std::iter::once(up(trial)).chain((0..downs).map(|index| down(trial, index))) {
             nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR)
                 .with_context(|| format!("cannot make the pipe {}", path.display()))?;
@@ -100,13 +132,17 @@ impl Peer for Pipe {
     }
 
     fn lead(&self, trial: &Trial) -> Result<PipeEnd> {
-        let downs = if trial.has_down() { trial.followers } else { 0 };
-        let out = (0..downs).map(|index| open(down(trial, index))).collect::<Result<_>>()?;
+        let out = (0..downs(trial)).map(|index| open(down(trial, index))).collect::<Result<_>>()?;
         Ok(PipeEnd::new(out, open(up(trial))?, trial.down_bytes(), trial.up_bytes()))
     }
 
     fn follower(&self, trial: &Trial, index: u32) -> Result<PipeEnd> {
-        let from = open(if trial.has_down() { down(trial, index) } else { up(trial) })?;
-        Ok(PipeEnd::new(vec![open(up(trial))?], from, trial.up_bytes(), trial.down_bytes()))
+        let from = open(if trial.has_down() { down(trial, index % downs(trial)) } else { up(trial) })?;
+        let mut end = PipeEnd::new(vec![open(up(trial))?], from, trial.up_bytes(), trial.down_bytes());
+        if trial.kind == Kind::WorkQueue {
+            // Messages are written whole, so a read of whole ones never gets a part; one of all that is there would leave the others idle.
+            end.frames = Frames::few(trial.bytes, TAKEN_AT_ONCE);
+        }
+        Ok(end)
     }
 }

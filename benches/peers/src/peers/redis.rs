@@ -6,7 +6,7 @@ use super::net::{become_program, listens, patiently, version_of};
 use crate::peer::{End, Peer};
 use crate::trial::{Kind, Manner, Trial, Work, depth};
 use anyhow::{Context, Result, bail};
-use redis::{Connection, Pipeline, Value};
+use redis::{Cmd, Connection, Pipeline, Value};
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,9 +14,16 @@ use std::time::Duration;
 pub struct Redis;
 
 /// Messages that one pipeline of commands carries.
-fn batch(kind: Kind, bytes: usize) -> usize {
-    if kind == Kind::OneWay { (depth(bytes) / 16).max(1) } else { 1 }
+fn batch(kind: Kind, bytes: usize, batch: u32) -> usize {
+    match kind {
+        Kind::Batch => batch as usize,
+        Kind::OneWay | Kind::WorkQueue => (depth(bytes) / 16).max(1),
+        _ => 1,
+    }
 }
+
+/// Messages that a worker takes from a list at once.
+const TAKEN_AT_ONCE: usize = 64;
 
 /// Messages that a writer lets pile up in the stream.
 fn window(bytes: usize) -> u64 {
@@ -31,6 +38,8 @@ pub struct RedisEnd {
     from: &'static str,
     last: String,
     pipeline: Pipeline,
+    /// The command that puts messages into a list.
+    pushed: Option<Cmd>,
     pending: usize,
     batch: usize,
     window: u64,
@@ -50,8 +59,9 @@ impl RedisEnd {
             from,
             last: "0-0".into(),
             pipeline: Pipeline::new(),
+            pushed: None,
             pending: 0,
-            batch: batch(trial.kind, trial.bytes),
+            batch: batch(trial.kind, trial.bytes, trial.batch),
             window: window(trial.bytes),
             kind: trial.kind,
             trims,
@@ -92,13 +102,17 @@ impl End for RedisEnd {
     fn send(&mut self, length: usize, mut write: impl FnMut(&mut [u8])) -> Result<()> {
         self.buffer.resize(length, 0);
         write(&mut self.buffer);
+        self.pending += 1;
+        if self.kind == Kind::WorkQueue {
+            self.pushed.get_or_insert_with(|| redis::cmd("RPUSH").arg(self.to).take()).arg(&self.buffer[..]);
+            return if self.pending >= self.batch { self.flush() } else { Ok(()) };
+        }
         let command = self.pipeline.cmd("XADD").arg(self.to);
         if self.to == "down" {
             // All of its readers have read the last one by now.
             command.arg("MAXLEN").arg(1);
         }
         command.arg("*").arg("m").arg(&self.buffer[..]).ignore();
-        self.pending += 1;
         if self.pending >= self.batch { self.flush() } else { Ok(()) }
     }
 
@@ -107,7 +121,16 @@ impl End for RedisEnd {
             return Ok(());
         }
         self.pending = 0;
-        if self.kind != Kind::OneWay {
+        if let Some(pushed) = self.pushed.take() {
+            let mut length: u64 = pushed.query(&mut self.writer).context("adding to a list")?;
+            while length > self.window {
+                std::thread::sleep(Duration::from_micros(50));
+                length =
+                    redis::cmd("LLEN").arg(self.to).query(&mut self.writer).context("asking for a list's length")?;
+            }
+            return Ok(());
+        }
+        if !self.kind.is_one_way() {
             self.pipeline.exec(&mut self.writer).context("adding to a stream")?;
             self.pipeline.clear();
             return Ok(());
@@ -122,7 +145,19 @@ impl End for RedisEnd {
         Ok(())
     }
 
+    fn send_batch(&mut self, count: usize, length: usize, mut write: impl FnMut(&mut [u8])) -> Result<()> {
+        // The pipeline is as long as a batch.
+        (0..count).try_for_each(|_| self.send(length, &mut write))
+    }
+
     fn receive(&mut self, mut read: impl FnMut(&[u8])) -> Result<usize> {
+        if self.kind == Kind::WorkQueue {
+            let mut asked = redis::cmd("BLMPOP");
+            asked.arg(0).arg(1).arg(self.from).arg("LEFT").arg("COUNT").arg(TAKEN_AT_ONCE);
+            let (_, messages): (String, Vec<Vec<u8>>) = asked.query(&mut self.reader).context("taking from a list")?;
+            messages.iter().for_each(|message| read(message));
+            return Ok(messages.len());
+        }
         let mut asked = redis::cmd("XREAD");
         asked.arg("COUNT").arg(1000).arg("BLOCK").arg(0).arg("STREAMS").arg(self.from).arg(&self.last);
         let answer: Value = asked.query(&mut self.reader).context("reading a stream")?;
@@ -165,14 +200,23 @@ impl Peer for Redis {
 
     fn settings(&self, work: &Work, _manner: Manner) -> String {
         let reads = "XREAD BLOCK of up to 1000";
-        if work.kind == Kind::OneWay {
-            let (batch, window) = (batch(work.kind, work.bytes), window(work.bytes));
+        let (batch, window) = (batch(work.kind, work.bytes, work.batch), window(work.bytes));
+        if work.kind == Kind::WorkQueue {
+            format!(
+                "a list: RPUSH of {batch}, {window} messages in it at most; BLMPOP of up to {TAKEN_AT_ONCE}; what a worker has taken is lost \
+                 with it; loopback TCP; nothing saved"
+            )
+        } else if work.kind.is_one_way() {
             format!(
                 "XADD in pipelines of {batch}, {window} messages in the stream at most; {reads}, XTRIM after each; loopback TCP; nothing saved"
             )
         } else {
             format!("XADD one by one; {reads}; loopback TCP; nothing saved")
         }
+    }
+
+    fn refuses(&self, work: &Work, _manner: Manner) -> Option<String> {
+        (work.kind == Kind::Calls).then(|| super::NO_CALLS.into())
     }
 
     fn is_alone(&self) -> bool {

@@ -2,12 +2,14 @@
 
 use super::net::{Frames, Readers, patiently};
 use crate::peer::{End, Peer};
-use crate::trial::{Manner, Trial, Work};
+use crate::trial::{Kind, Manner, Trial, Work};
 use anyhow::{Context, Result, bail};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept, bind, connect, listen, socket};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg, setsockopt, socketpair, sockopt,
+};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -32,11 +34,14 @@ impl Unix {
         UnixEnd {
             packets: self.packets,
             listener,
+            shares: trial.kind == Kind::WorkQueue,
             followers: trial.followers,
             connections: Vec::new(),
             readers: None,
             received_bytes,
             buffer: vec![0; sent_bytes.max(received_bytes)],
+            last: 0,
+            answer: Vec::new(),
         }
     }
 }
@@ -54,11 +59,41 @@ struct Connection {
 pub struct UnixEnd {
     packets: bool,
     listener: Option<OwnedFd>,
+    /// All followers read from one socket.
+    shares: bool,
     followers: u32,
     connections: Vec<Connection>,
     readers: Option<Readers>,
     received_bytes: usize,
     buffer: Vec<u8>,
+    /// The connection that was read last, and what is written to it in answer.
+    last: usize,
+    answer: Vec<u8>,
+}
+
+/// Hands a socket to a follower.
+fn give_socket(to: &File, socket: &OwnedFd) -> Result<()> {
+    let (word, fds) = ([IoSlice::new(b"!")], [socket.as_raw_fd()]);
+    let rights = [ControlMessage::ScmRights(&fds)];
+    sendmsg::<UnixAddr>(to.as_raw_fd(), &word, &rights, MsgFlags::empty(), None).context("handing over a socket")?;
+    Ok(())
+}
+
+/// Takes the socket that the lead hands over.
+fn taken_socket(from: &File) -> Result<OwnedFd> {
+    let (mut word, mut space) = ([0], nix::cmsg_space!(std::os::fd::RawFd));
+    let mut words = [IoSliceMut::new(&mut word)];
+    let taken = recvmsg::<UnixAddr>(from.as_raw_fd(), &mut words, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC);
+    let taken = taken.context("taking over a socket")?;
+    for message in taken.cmsgs().context("taking over a socket")? {
+        if let ControlMessageOwned::ScmRights(fds) = message
+            && let [fd] = fds[..]
+        {
+            // SAFETY: the kernel has just made it for us, and nobody else knows it.
+            return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
+    }
+    bail!("the lead has handed over no socket")
 }
 
 impl UnixEnd {
@@ -75,12 +110,27 @@ impl UnixEnd {
 
 impl End for UnixEnd {
     fn settle(&mut self) -> Result<()> {
-        let Some(listener) = self.listener.take() else { return Ok(()) };
+        let Some(listener) = self.listener.take() else {
+            if self.shares {
+                let connection = self.connections.pop().context("this end has no connection")?;
+                self.add(taken_socket(&connection.file)?, 0)?;
+            }
+            return Ok(());
+        };
         for _ in 0..self.followers {
             let accepted = accept(listener.as_raw_fd()).context("accepting a connection")?;
             // SAFETY: just accepted, and nobody else's.
             let socket = unsafe { OwnedFd::from_raw_fd(accepted) };
             self.add(socket, self.buffer.len())?;
+        }
+        if self.shares {
+            let flags = SockFlag::SOCK_CLOEXEC;
+            let (ours, theirs) =
+                socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).context("making sockets")?;
+            for connection in self.connections.drain(..) {
+                give_socket(&connection.file, &theirs)?;
+            }
+            self.add(ours, self.buffer.len())?;
         }
         if self.connections.len() > 1 {
             self.readers = Some(Readers::new(self.connections.iter().map(|connection| &connection.file))?);
@@ -97,9 +147,35 @@ impl End for UnixEnd {
         Ok(())
     }
 
+    fn send_batch(&mut self, count: usize, length: usize, write: impl FnMut(&mut [u8])) -> Result<()> {
+        self.buffer.resize(count * length, 0);
+        self.buffer.chunks_exact_mut(length).for_each(write);
+        for connection in &mut self.connections {
+            connection.file.write_all(&self.buffer).context("writing to a socket")?;
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, length: usize, write: impl FnMut(&mut [u8]), mut read: impl FnMut(&[u8])) -> Result<()> {
+        self.send(length, write)?;
+        self.receive(&mut read).map(drop)
+    }
+
+    fn answer(&mut self, length: usize, mut reply: impl FnMut(&[u8], &mut [u8])) -> Result<usize> {
+        let mut answer = std::mem::take(&mut self.answer);
+        answer.resize(length, 0);
+        let count = self.receive(|question| reply(question, &mut answer))?;
+        // An asker has one question at a time, so what was read from its connection was one.
+        let from = self.connections.get_mut(self.last).context("this end has no connection")?;
+        from.file.write_all(&answer).context("answering")?;
+        self.answer = answer;
+        Ok(count)
+    }
+
     fn receive(&mut self, mut read: impl FnMut(&[u8])) -> Result<usize> {
         loop {
             let index = self.readers.as_mut().map_or(Ok(0), Readers::next)?;
+            self.last = index;
             let Some(connection) = self.connections.get_mut(index) else { bail!("this end has no connection") };
             if self.packets {
                 let length = connection.file.read(&mut self.buffer).context("reading from a socket")?;
@@ -134,11 +210,30 @@ impl Peer for Unix {
 
     fn settings(&self, work: &Work, _manner: Manner) -> String {
         let many = if work.followers > 1 { "; the lead waits by epoll" } else { "" };
+        if work.kind == Kind::WorkQueue {
+            return "one socket that all read; a write and a read for each message".into();
+        }
+        if work.kind == Kind::Batch {
+            return "default buffers; a write for each batch, reads of up to 64 KiB".into();
+        }
+        let many =
+            if work.kind == Kind::Calls { "; a connection for each asker; the answerer waits by epoll" } else { many };
         if self.packets {
             format!("a write and a read for each message; send buffer of four messages above 64 KiB{many}")
         } else {
             format!("default buffers; a write for each message, reads of up to 64 KiB or one message{many}")
         }
+    }
+
+    fn refuses(&self, work: &Work, _manner: Manner) -> Option<String> {
+        let why = match (work.kind, self.packets) {
+            (Kind::WorkQueue, false) => "nothing keeps messages whole when several read from one stream",
+            (Kind::Batch, true) => {
+                "a packet for each message (sendmmsg would save the way into the kernel, not the packets)"
+            }
+            _ => return None,
+        };
+        Some(why.into())
     }
 
     fn lead(&self, trial: &Trial) -> Result<UnixEnd> {

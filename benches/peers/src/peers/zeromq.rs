@@ -47,6 +47,17 @@ impl ZeroMqEnd {
             }
             Ok(socket)
         };
+        if trial.kind == Kind::Calls {
+            let kind = if is_lead { SocketType::REP } else { SocketType::REQ };
+            let calls = socket(kind, "calls", trial.bytes)?;
+            return Ok(ZeroMqEnd {
+                out: None,
+                from: Some(calls),
+                awaited: 0,
+                message: Message::new(),
+                _context: context,
+            });
+        }
         let spreads = trial.kind == Kind::FanOut;
         let down_kind = match (is_lead, spreads) {
             (true, true) => SocketType::XPUB,
@@ -86,6 +97,25 @@ impl End for ZeroMqEnd {
         read(&self.message);
         Ok(1)
     }
+
+    fn call(&mut self, length: usize, mut write: impl FnMut(&mut [u8]), mut read: impl FnMut(&[u8])) -> Result<()> {
+        let calls = self.from.as_ref().context("this end has no socket for calls")?;
+        let mut question = Message::with_size(length);
+        write(&mut question);
+        calls.send(question, 0).context("asking")?;
+        calls.recv(&mut self.message, 0).context("waiting for an answer")?;
+        read(&self.message);
+        Ok(())
+    }
+
+    fn answer(&mut self, length: usize, mut reply: impl FnMut(&[u8], &mut [u8])) -> Result<usize> {
+        let calls = self.from.as_ref().context("this end has no socket for calls")?;
+        calls.recv(&mut self.message, 0).context("waiting for a question")?;
+        let mut answer = Message::with_size(length);
+        reply(&self.message, &mut answer);
+        calls.send(answer, 0).context("answering")?;
+        Ok(1)
+    }
 }
 
 impl Peer for ZeroMq {
@@ -105,11 +135,20 @@ impl Peer for ZeroMq {
     }
 
     fn settings(&self, work: &Work, _manner: Manner) -> String {
-        let pattern = if work.kind == Kind::FanOut { "XPUB/SUB and PUSH/PULL" } else { "PUSH/PULL" };
+        let pattern = match work.kind {
+            Kind::FanOut => "XPUB/SUB and PUSH/PULL",
+            Kind::Calls => "REQ/REP",
+            _ => "PUSH/PULL",
+        };
         format!(
             "{pattern}, ipc, high-water marks {}; written in the message; batches as libzmq makes them",
             high_water_mark(work.bytes)
         )
+    }
+
+    fn refuses(&self, work: &Work, _manner: Manner) -> Option<String> {
+        (work.kind == Kind::Batch)
+            .then(|| "no call for many messages; libzmq makes batches by itself: one-way-64 shows them".into())
     }
 
     fn is_alone(&self) -> bool {

@@ -5,6 +5,7 @@ mod plot;
 mod record;
 mod table;
 
+use crate::peers::is_ours;
 use crate::trial::{Kind, Manner, Outcome, Work};
 use anyhow::{Context, Result};
 use machine::Machine;
@@ -63,8 +64,10 @@ impl Series {
     /// The figure that its work is about: messages per second, or nanoseconds.
     pub fn main_figure(&self, kind: Kind) -> Option<f64> {
         match kind {
-            Kind::OneWay => self.median(|outcome| outcome.rate),
-            Kind::RoundTrip | Kind::FanOut => self.median(|outcome| outcome.latency.map(|latency| latency.p50)),
+            Kind::OneWay | Kind::Batch | Kind::WorkQueue => self.median(|outcome| outcome.rate),
+            Kind::RoundTrip | Kind::FanOut | Kind::Calls => {
+                self.median(|outcome| outcome.latency.map(|latency| latency.p50))
+            }
         }
     }
 
@@ -135,6 +138,11 @@ impl Results {
     /// The series of one rival at a work.
     pub fn of(&self, peer: &str, manner: Manner, work: &Work) -> Option<&Series> {
         self.series.iter().find(|one| one.peer == peer && one.manner == manner && one.work == work.name)
+    }
+
+    /// Our own series at a work.
+    pub fn ours(&self, manner: Manner, work: &Work) -> Option<&Series> {
+        self.series.iter().find(|one| is_ours(&one.peer) && one.manner == manner && one.work == work.name)
     }
 
     /// Rivals and manners in order of appearance, of those that have something to do with one of `works`.

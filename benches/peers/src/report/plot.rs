@@ -1,7 +1,7 @@
 //! The plot: a panel for each work, a bar for each rival, lengths on a logarithmic scale.
 
 use super::{Results, amount};
-use crate::peers::OURS;
+use crate::peers::is_ours;
 use crate::trial::{Kind, WORKS, Work};
 use anyhow::{Context, Result};
 use plotters::prelude::*;
@@ -26,17 +26,21 @@ impl Panel<'_> {
     }
 
     fn title(&self) -> String {
+        let face = super::table::face(self.work.face);
         match self.work.kind {
-            Kind::OneWay => format!("One way, {}: messages per second (longer is better)", self.work.title),
-            Kind::RoundTrip => format!("Round trip, {}: median, µs (shorter is better)", self.work.title),
+            Kind::OneWay => format!("{face}One way, {}: messages per second (longer is better)", self.work.title),
+            Kind::Batch => format!("In batches, {}: messages per second (longer is better)", self.work.title),
+            Kind::WorkQueue => format!("Work queue, {}: messages per second (longer is better)", self.work.title),
+            Kind::Calls => format!("Request and reply, {}: median, µs (shorter is better)", self.work.title),
+            Kind::RoundTrip => format!("{face}Round trip, {}: median, µs (shorter is better)", self.work.title),
             Kind::FanOut => format!("Fan-out of 64 KiB, {}: median, ms (shorter is better)", self.work.title),
         }
     }
 
     fn figure(&self, value: f64) -> String {
         match self.work.kind {
-            Kind::OneWay => amount(value),
-            Kind::RoundTrip => amount(value / 1e3),
+            Kind::OneWay | Kind::Batch | Kind::WorkQueue => amount(value),
+            Kind::RoundTrip | Kind::Calls => amount(value / 1e3),
             Kind::FanOut => amount(value / 1e6),
         }
     }
@@ -46,7 +50,7 @@ fn panels(results: &Results) -> Vec<Panel<'static>> {
     let panel = |work: &'static Work| {
         let bars = results.rows(&[work]).into_iter().filter_map(|(peer, manner)| {
             let value = results.of(&peer, manner, work)?.main_figure(work.kind)?;
-            Some((super::title(&peer, manner), peer == OURS, value))
+            Some((super::title(&peer, manner), is_ours(&peer), value))
         });
         Panel { work, bars: bars.collect() }
     };

@@ -1,8 +1,8 @@
 //! Tables, the same on a terminal and in a record.
 
 use super::{Results, Series, title};
-use crate::peers::OURS;
-use crate::trial::{Kind, Latency, Manner, WORKS, Work};
+use crate::peers::is_ours;
+use crate::trial::{Face, Kind, Latency, Manner, WORKS, Work};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// A number with three digits and a letter for its thousands.
@@ -34,6 +34,15 @@ fn time(ns: f64) -> String {
     }
 }
 
+/// What the heading of a face's table begins with.
+pub fn face(face: Face) -> &'static str {
+    match face {
+        Face::Native => "",
+        Face::Python => "Python: ",
+        Face::Bash => "bash, 64 B: ",
+    }
+}
+
 type Figure = fn(&Series, Option<f64>) -> Option<String>;
 
 fn with_ratio(text: &str, value: f64, ours: Option<f64>) -> String {
@@ -61,6 +70,19 @@ fn round_trip(series: &Series, ours: Option<f64>) -> Option<String> {
     Some(with_ratio(&text, latency.p50, ours))
 }
 
+fn calls(series: &Series, ours: Option<f64>) -> Option<String> {
+    let latency = median_latency(series)?;
+    let us = |ns: f64| digits(ns / 1e3);
+    let text = with_ratio(&format!("{} / {}", us(latency.p50), us(latency.p99)), latency.p50, ours);
+    Some(format!("{text} · {}", amount(series.median(|outcome| outcome.rate)?)))
+}
+
+fn work_queue(series: &Series, ours: Option<f64>) -> Option<String> {
+    let least = series.median(|outcome| outcome.shares.map(|shares| shares.0))?;
+    let most = series.median(|outcome| outcome.shares.map(|shares| shares.1))?;
+    Some(format!("{} · {} – {}", rate(series, ours)?, digits(least), digits(most)))
+}
+
 fn fan_out(series: &Series, ours: Option<f64>) -> Option<String> {
     let latency = median_latency(series)?;
     let ms = |ns: f64| digits(ns / 1e6);
@@ -81,15 +103,15 @@ fn table(results: &Results, works: &[&Work], figure: Figure) -> Option<String> {
     for (peer, manner) in results.rows(&works) {
         let cells = works.iter().map(|work| {
             let Some(series) = results.of(&peer, manner, work) else { return String::new() };
-            let ours = results.of(OURS, manner, work).and_then(|ours| ours.main_figure(work.kind));
-            match figure(series, ours.filter(|_| peer != OURS)) {
+            let ours = results.ours(manner, work).and_then(|ours| ours.main_figure(work.kind));
+            match figure(series, ours.filter(|_| !is_ours(&peer))) {
                 Some(text) => text,
                 None if series.refused.is_some() => "–".into(),
                 None => "failed".into(),
             }
         });
         let name = title(&peer, manner);
-        let name = if peer == OURS { format!("**{name}**") } else { name };
+        let name = if is_ours(&peer) { format!("**{name}**") } else { name };
         table.add_row(std::iter::once(name).chain(cells));
     }
     for column in table.column_iter_mut().skip(1) {
@@ -99,19 +121,27 @@ fn table(results: &Results, works: &[&Work], figure: Figure) -> Option<String> {
 }
 
 /// All tables, each with its heading.
-pub fn tables(results: &Results) -> Vec<(&'static str, String)> {
-    let of = |kind: Kind| WORKS.iter().filter(move |work| work.kind == kind).collect::<Vec<_>>();
-    let all: [(&str, Kind, Figure); 4] = [
-        (
-            "One way, messages per second (ratio to Swarmbus in the same manner: above 1 is faster than Swarmbus)",
-            Kind::OneWay,
-            rate,
-        ),
+pub fn tables(results: &Results) -> Vec<(String, String)> {
+    const ONE_WAY: &str =
+        "One way, messages per second (ratio to Swarmbus in the same manner: above 1 is faster than Swarmbus)";
+    const ROUND_TRIP: &str = "Round trip, µs: p50 / p99 / p99.9 (ratio of p50: above 1 is slower than Swarmbus)";
+    let of = |kind: Kind, face: Face| {
+        WORKS.iter().filter(move |work| work.kind == kind && work.face == face).collect::<Vec<_>>()
+    };
+    let native: [(&str, Kind, Figure); 7] = [
+        (ONE_WAY, Kind::OneWay, rate),
         ("One way, latency at that rate, from writing to reading: p50 / p99", Kind::OneWay, latency_at_rate),
+        ("One way in batches, messages per second (ratio: above 1 is faster than Swarmbus)", Kind::Batch, rate),
         (
-            "Round trip, µs: p50 / p99 / p99.9 (ratio of p50: above 1 is slower than Swarmbus)",
-            Kind::RoundTrip,
-            round_trip,
+            "Work queue, messages per second that all workers together took (ratio: above 1 is faster than Swarmbus) · least and most that a worker took, in even shares",
+            Kind::WorkQueue,
+            work_queue,
+        ),
+        (ROUND_TRIP, Kind::RoundTrip, round_trip),
+        (
+            "Request and reply of 64 B, µs: p50 / p99 (ratio of p50: above 1 is slower than Swarmbus) · answers per second",
+            Kind::Calls,
+            calls,
         ),
         (
             "Fan-out of 64 KiB to processes until all have answered, ms: p50 / p99 (ratio of p50: above 1 is slower than Swarmbus) · memory per process",
@@ -119,7 +149,16 @@ pub fn tables(results: &Results) -> Vec<(&'static str, String)> {
             fan_out,
         ),
     ];
-    all.into_iter().filter_map(|(heading, kind, figure)| Some((heading, table(results, &of(kind), figure)?))).collect()
+    let faces: [(Face, &str, Kind, Figure); 3] = [
+        (Face::Python, ONE_WAY, Kind::OneWay, rate),
+        (Face::Python, ROUND_TRIP, Kind::RoundTrip, round_trip),
+        (Face::Bash, ONE_WAY, Kind::OneWay, rate),
+    ];
+    let native = native.into_iter().map(|(heading, kind, figure)| (Face::Native, heading, kind, figure));
+    let all = native.chain(faces).filter_map(|(language, heading, kind, figure)| {
+        Some((format!("{}{heading}", face(language)), table(results, &of(kind, language), figure)?))
+    });
+    all.collect()
 }
 
 /// Rows that did not run, or not always: who, at what, why.

@@ -36,7 +36,7 @@ pub fn lead(end: &mut impl End, trial: &Trial) -> Result<Outcome> {
         latencies.record(ticks() - began);
     }
     round(end, trial, 0, mark::END)?;
-    Ok(Outcome { count: latencies.count(), rate: None, latency: latencies.summary(scale.ns_per_tick()), memory: None })
+    Ok(Outcome { count: latencies.count(), latency: latencies.summary(scale.ns_per_tick()), ..Outcome::default() })
 }
 
 /// Reads and answers.

@@ -1,4 +1,4 @@
-//! One way: every follower sends as fast as it can, the lead receives.
+//! One way: every follower sends as fast as it can, one by one or in batches; the lead receives.
 //!
 //! A message now and then carries the time of its writing, so that latency is measured at the very rate that is reached. The lead
 //! measures from the end of the warm-up to the first follower's end: all of them send all that time.
@@ -6,7 +6,7 @@
 use super::{Latencies, mark};
 use crate::clock::{self, Scale};
 use crate::peer::End;
-use crate::trial::{Outcome, Trial};
+use crate::trial::{Kind, Outcome, Trial};
 use anyhow::{Result, bail};
 
 /// Small messages would be slowed by a look at the clock each: one in so many has one.
@@ -81,7 +81,7 @@ pub fn lead(end: &mut impl End, trial: &Trial) -> Result<Outcome> {
         count,
         rate: Some(count as f64 * 1e9 / elapsed_ns.max(1) as f64),
         latency: tally.latencies.summary(scale.ns_per_tick()),
-        memory: None,
+        ..Outcome::default()
     })
 }
 
@@ -91,9 +91,19 @@ pub fn follower(end: &mut impl End, trial: &Trial) -> Result<Outcome> {
     let until = clock::now_ns() + clock::ns(trial.warm_up + trial.measured);
     let mut count = 0u64;
     loop {
-        let stamped = count.is_multiple_of(every);
+        let stamped = trial.kind == Kind::Batch || count.is_multiple_of(every);
         if stamped && clock::now_ns() >= until {
             break;
+        }
+        if trial.kind == Kind::Batch {
+            // A word of its own at the batch's beginning, as often as one by one: each batch is at least half that long.
+            let mut within = 0u64;
+            end.send_batch(trial.batch as usize, trial.bytes, |message| {
+                mark::write(message, (count + within) as u8, if within == 0 { clock::ticks() } else { 0 });
+                within += 1;
+            })?;
+            count += u64::from(trial.batch);
+            continue;
         }
         // The time is taken when the message is written: what the sender waits for room is not the message's latency.
         end.send(trial.bytes, |message| mark::write(message, count as u8, if stamped { clock::ticks() } else { 0 }))?;

@@ -40,7 +40,7 @@ pub fn lead(end: &mut impl End, trial: &Trial) -> Result<Outcome> {
     }
     end.send(trial.bytes, |message| mark::write(message, 0, mark::END))?;
     end.flush()?;
-    Ok(Outcome { count: latencies.count(), rate: None, latency: latencies.summary(scale.ns_per_tick()), memory: None })
+    Ok(Outcome { count: latencies.count(), latency: latencies.summary(scale.ns_per_tick()), ..Outcome::default() })
 }
 
 /// Answers.

@@ -8,7 +8,7 @@ mod shared;
 
 use crate::peer::{End, Peer};
 use crate::trial::{Kind, Manner, Trial, Work, depth};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use broadcast::Broadcast;
 use ring::Ring;
 use shared::Shared;
@@ -38,6 +38,15 @@ impl End for RawEnd {
             Way::Lead(broadcast) => broadcast.send(self.trial.followers, write),
             Way::Follower(broadcast) => broadcast.answer(),
         }
+        Ok(())
+    }
+
+    fn send_batch(&mut self, count: usize, _length: usize, mut write: impl FnMut(&mut [u8])) -> Result<()> {
+        let Way::Rings(Some(out), ..) = &mut self.way else { bail!("this end only receives") };
+        for _ in 0..count {
+            out.put(&mut write, || self.trial.idle());
+        }
+        out.show();
         Ok(())
     }
 
@@ -84,12 +93,15 @@ impl Peer for Raw {
     fn settings(&self, work: &Work, _manner: Manner) -> String {
         match work.kind {
             Kind::FanOut => "one payload for all, FUTEX_WAKE of all, answers counted down in one word".into(),
+            Kind::Batch => format!("a ring of {} slots, a batch shown by one store", depth(work.bytes)),
             _ => format!("a ring of {} slots for each sender, up to half of them taken at once", depth(work.bytes)),
         }
     }
 
     fn refuses(&self, work: &Work, manner: Manner) -> Option<String> {
         match (work.kind, manner) {
+            (Kind::WorkQueue, _) => Some("a bare ring has one receiver".into()),
+            (Kind::Calls, _) => Some("a pair of rings is all there is for it: round-trip-64 shows it".into()),
             (Kind::OneWay, Manner::Blocking) if work.followers > 1 => {
                 Some("a bare ring has one sender: nothing bare to sleep on for many".into())
             }
@@ -102,7 +114,8 @@ impl Peer for Raw {
 
     fn prepare(&self, trial: &Trial) -> Result<Box<dyn Any>> {
         let bytes = match trial.kind {
-            Kind::OneWay => Ring::bytes(trial.bytes) * trial.followers as usize,
+            Kind::OneWay | Kind::Batch => Ring::bytes(trial.bytes) * trial.followers as usize,
+            Kind::WorkQueue | Kind::Calls => bail!("rings are not made for this"),
             Kind::RoundTrip => 2 * Ring::bytes(trial.bytes),
             Kind::FanOut => Broadcast::bytes(trial.bytes),
         };
@@ -116,7 +129,8 @@ impl Peer for Raw {
         let ring =
             |number: u32| Ring::at(&shared, number as usize * Ring::bytes(trial.bytes), trial.bytes, !trial.polls());
         let way = match trial.kind {
-            Kind::OneWay => Way::Rings(None, (0..trial.followers).map(ring).collect::<Result<_>>()?, 0),
+            Kind::WorkQueue | Kind::Calls => bail!("rings are not made for this"),
+            Kind::OneWay | Kind::Batch => Way::Rings(None, (0..trial.followers).map(ring).collect::<Result<_>>()?, 0),
             Kind::RoundTrip => Way::Rings(Some(ring(0)?), vec![ring(1)?], 0),
             Kind::FanOut => Way::Lead(Broadcast::open(&shared, trial.bytes)?),
         };
@@ -128,7 +142,8 @@ impl Peer for Raw {
         let ring =
             |number: u32| Ring::at(&shared, number as usize * Ring::bytes(trial.bytes), trial.bytes, !trial.polls());
         let way = match trial.kind {
-            Kind::OneWay => Way::Rings(Some(ring(index)?), Vec::new(), 0),
+            Kind::WorkQueue | Kind::Calls => bail!("rings are not made for this"),
+            Kind::OneWay | Kind::Batch => Way::Rings(Some(ring(index)?), Vec::new(), 0),
             Kind::RoundTrip => Way::Rings(Some(ring(1)?), vec![ring(0)?], 0),
             Kind::FanOut => Way::Follower(Broadcast::open(&shared, trial.bytes)?),
         };

@@ -54,7 +54,18 @@ impl Ring {
 
     /// Writes a message in place, when there is room.
     #[inline]
-    pub fn send(&mut self, mut write: impl FnMut(&mut [u8]), idle: impl Fn()) {
+    pub fn send(&mut self, write: impl FnMut(&mut [u8]), idle: impl Fn()) {
+        self.put(write, idle);
+        self.show();
+    }
+
+    /// Writes a message in place, when there is room; the receiver sees it when it is shown.
+    #[inline]
+    pub fn put(&mut self, mut write: impl FnMut(&mut [u8]), idle: impl Fn()) {
+        if self.mine.wrapping_sub(self.theirs) == self.capacity {
+            // Room comes only of what is seen.
+            self.show();
+        }
         while self.mine.wrapping_sub(self.theirs) == self.capacity {
             let head = self.header.head.0.load(Acquire);
             if head != self.theirs {
@@ -68,6 +79,11 @@ impl Ring {
         // SAFETY: the slot has `length` bytes and is ours alone until the tail says that it is written.
         write(unsafe { std::slice::from_raw_parts_mut(self.slot(self.mine), self.length) });
         self.mine = self.mine.wrapping_add(1);
+    }
+
+    /// Shows the receiver all that was written.
+    #[inline]
+    pub fn show(&self) {
         self.header.tail.0.store(self.mine, Release);
         if self.blocks {
             wake_if(&self.header.tail.0, &self.header.receiver_sleeps.0);

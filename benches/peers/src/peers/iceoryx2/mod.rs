@@ -1,8 +1,11 @@
 //! iceoryx2: publish-subscribe in shared memory, with an event service beside it to sleep on.
 
+mod calls;
+
 use crate::peer::{End, Peer};
 use crate::trial::{Kind, Manner, Trial, Work, depth};
 use anyhow::{Context, Result, anyhow};
+use calls::Calls;
 use iceoryx2::config::Config;
 use iceoryx2::node::{Node, NodeBuilder};
 use iceoryx2::port::backpressure_strategy::BackpressureStrategy;
@@ -32,6 +35,7 @@ type EventPorts = (Option<Notifier<ipc::Service>>, Option<Listener<ipc::Service>
 
 /// An end: a node, and its ports.
 pub struct Iceoryx2End {
+    calls: Option<(Calls, Trial)>,
     publisher: Option<Publisher<ipc::Service, [u8], ()>>,
     subscriber: Option<Subscriber<ipc::Service, [u8], ()>>,
     notifier: Option<Notifier<ipc::Service>>,
@@ -134,7 +138,7 @@ impl<'a> Maker<'a> {
                 listener = listener.or(receiver);
             }
         }
-        Ok(Iceoryx2End { publisher, subscriber, notifier, listener, _node: self.node })
+        Ok(Iceoryx2End { calls: None, publisher, subscriber, notifier, listener, _node: self.node })
     }
 }
 
@@ -179,6 +183,15 @@ impl End for Iceoryx2End {
             }
         }
     }
+
+    fn call(&mut self, length: usize, write: impl FnMut(&mut [u8]), read: impl FnMut(&[u8])) -> Result<()> {
+        let (calls, trial) = self.calls.as_ref().context("this end has no calls")?;
+        calls.call(trial, length, write, read)
+    }
+
+    fn answer(&mut self, length: usize, reply: impl FnMut(&[u8], &mut [u8])) -> Result<usize> {
+        self.calls.as_ref().context("this end has no calls")?.0.answer(length, reply)
+    }
 }
 
 impl Peer for Iceoryx2 {
@@ -197,6 +210,17 @@ impl Peer for Iceoryx2 {
     }
 
     fn settings(&self, work: &Work, manner: Manner) -> String {
+        if work.kind == Kind::Calls {
+            let wait = if manner == Manner::Polling {
+                "polled"
+            } else {
+                "an event with every question and every answer, one service for each asker"
+            };
+            return format!(
+                "request-response, buffers for one question of each asker; loan, write in place, send; {wait}; no search for dead \
+                 nodes at start and end"
+            );
+        }
         let depth = if work.kind == Kind::FanOut { 2 } else { depth(work.bytes) };
         let wait = if manner == Manner::Polling { "polled" } else { "an event with every message" };
         let answers = if work.kind == Kind::FanOut { "; answers are events alone" } else { "" };
@@ -207,8 +231,13 @@ impl Peer for Iceoryx2 {
     }
 
     fn refuses(&self, work: &Work, manner: Manner) -> Option<String> {
-        (work.kind == Kind::FanOut && manner == Manner::Polling)
-            .then(|| "more processes than cores: nobody would be served by asking".into())
+        let why = match (work.kind, manner) {
+            (Kind::FanOut, Manner::Polling) => "more processes than cores: nobody would be served by asking",
+            (Kind::WorkQueue, _) => "no competing receivers: every subscriber gets every message",
+            (Kind::Batch, _) => "no batches: samples are sent one by one",
+            _ => return None,
+        };
+        Some(why.into())
     }
 
     fn prepare(&self, trial: &Trial) -> Result<Box<dyn Any>> {
@@ -218,10 +247,12 @@ impl Peer for Iceoryx2 {
     }
 
     fn lead(&self, trial: &Trial) -> Result<Iceoryx2End> {
-        Maker::new(trial)?.end(true, 0)
+        let maker = Maker::new(trial)?;
+        if trial.kind == Kind::Calls { calls::make(trial, maker.node, None) } else { maker.end(true, 0) }
     }
 
     fn follower(&self, trial: &Trial, index: u32) -> Result<Iceoryx2End> {
-        Maker::new(trial)?.end(false, index)
+        let maker = Maker::new(trial)?;
+        if trial.kind == Kind::Calls { calls::make(trial, maker.node, Some(index)) } else { maker.end(false, index) }
     }
 }
