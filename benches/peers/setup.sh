@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the rivals need and is missing: Debian's packages, and a cmake that is new enough for Aeron.
-# Without root it only says what to install.
+# Installs what the rivals need and is missing: Debian's packages, a cmake that is new enough for Aeron, Python's rivals in an environment of
+# their own; and builds ourselves for Python and bash. Without root it only says what to install.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -14,6 +14,7 @@ need() {
 
 need nats-server command -v nats-server
 need redis-server command -v redis-server
+need redis-tools command -v redis-cli
 need clang command -v clang
 need default-jre-headless command -v java
 need pkg-config command -v pkg-config
@@ -46,3 +47,17 @@ if ! [[ -x $tools/bin/cmake ]]; then
     python3 -m venv "$tools"
     "$tools/bin/pip" install --quiet 'cmake>=3.30,<4'
 fi
+
+# An environment of its own: the rivals are nobody else's packages.
+python=target/peers-python
+requirements=benches/peers/python/requirements.txt
+if ! cmp --quiet "$requirements" "$python/requirements.txt"; then
+    echo "installing Python's rivals into $python"
+    python3 -m venv "$python"
+    "$python/bin/pip" install --quiet -r "$requirements"
+    cp "$requirements" "$python/requirements.txt"
+fi
+# Anew each time: what is measured is this tree. A target folder of its own, because another interpreter means building anew.
+VIRTUAL_ENV=$PWD/$python PIP_QUIET=1 "$python/bin/maturin" develop --quiet --release \
+    -m bindings/python/Cargo.toml --target-dir "$python/build"
+cargo build --quiet --release -p swarmbus-cli --target-dir target

@@ -63,7 +63,7 @@ fn means(said: &str, name: &str) -> bool {
 }
 
 /// The project's root.
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here).to_owned()
 }

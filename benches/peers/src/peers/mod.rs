@@ -9,6 +9,7 @@ mod net;
 mod pipe;
 mod raw;
 mod redis;
+mod script;
 mod swarmbus;
 mod unix;
 mod zeromq;
@@ -16,6 +17,7 @@ mod zeromq;
 pub use net::become_program;
 
 use crate::peer::Rival;
+use script::Script;
 
 /// Whether a name is one of ours: each face has one.
 pub fn is_ours(name: &str) -> bool {
@@ -36,6 +38,17 @@ pub static ALL: &[&dyn Rival] = &[
     &zeromq::ZeroMq,
     &nats::Nats,
     &redis::Redis,
+    &Script::PYTHON[0],
+    &Script::PYTHON[1],
+    &Script::PYTHON[2],
+    &Script::PYTHON[3],
+    &Script::PYTHON[4],
+    &Script::PYTHON[5],
+    &Script::PYTHON[6],
+    &Script::BASH[0],
+    &Script::BASH[1],
+    &Script::BASH[2],
+    &Script::BASH[3],
 ];
 
 /// Rivals that this program was built without, and why.

@@ -6,7 +6,7 @@ mod record;
 mod table;
 
 use crate::peers::is_ours;
-use crate::trial::{Kind, Manner, Outcome, Work};
+use crate::trial::{Face, Kind, Manner, Outcome, Work};
 use anyhow::{Context, Result};
 use machine::Machine;
 use serde::Serialize;
@@ -140,9 +140,11 @@ impl Results {
         self.series.iter().find(|one| one.peer == peer && one.manner == manner && one.work == work.name)
     }
 
-    /// Our own series at a work.
+    /// Our own series at a work: in that manner, or the one there is where a face has only one.
     pub fn ours(&self, manner: Manner, work: &Work) -> Option<&Series> {
-        self.series.iter().find(|one| is_ours(&one.peer) && one.manner == manner && one.work == work.name)
+        let mut ours = self.series.iter().filter(|one| is_ours(&one.peer) && one.work == work.name);
+        let same = ours.clone().find(|one| one.manner == manner);
+        same.or_else(|| ours.next().filter(|_| work.face == Face::Bash))
     }
 
     /// Rivals and manners in order of appearance, of those that have something to do with one of `works`.

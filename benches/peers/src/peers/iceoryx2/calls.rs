@@ -2,7 +2,7 @@
 
 use super::{Iceoryx2End, failed};
 use crate::trial::Trial;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use iceoryx2::node::Node;
 use iceoryx2::port::backpressure_strategy::BackpressureStrategy;
 use iceoryx2::port::client::Client;
@@ -13,23 +13,31 @@ use iceoryx2::prelude::ServiceName;
 use iceoryx2::service::ipc;
 
 /// A question's header: the asker's number, so that its answer can wake it.
-type Asker = u64;
+type Number = u64;
+type AskingPort = Client<ipc::Service, [u8], Number, [u8], ()>;
+type AnsweringPort = Server<ipc::Service, [u8], Number, [u8], ()>;
 
-/// An asker's or the answerer's part; without events where the trial polls.
+/// An asker's or the answerer's part.
 pub enum Calls {
     /// Who asks.
-    Asks {
-        client: Client<ipc::Service, [u8], Asker, [u8], ()>,
-        index: Asker,
-        wakes: Option<Notifier<ipc::Service>>,
-        sleeps: Option<Listener<ipc::Service>>,
-    },
+    Asks(Box<Asker>),
     /// Who answers.
-    Answers {
-        server: Server<ipc::Service, [u8], Asker, [u8], ()>,
-        wakes: Vec<Notifier<ipc::Service>>,
-        sleeps: Option<Listener<ipc::Service>>,
-    },
+    Answers(Box<Answerer>),
+}
+
+/// Who asks; without events where the trial polls.
+pub struct Asker {
+    client: AskingPort,
+    number: Number,
+    wakes: Option<Notifier<ipc::Service>>,
+    sleeps: Option<Listener<ipc::Service>>,
+}
+
+/// Who answers; without events where the trial polls.
+pub struct Answerer {
+    server: AnsweringPort,
+    wakes: Vec<Notifier<ipc::Service>>,
+    sleeps: Option<Listener<ipc::Service>>,
 }
 
 fn event(
@@ -49,8 +57,8 @@ fn listener(node: &Node<ipc::Service>, name: &str) -> Result<Listener<ipc::Servi
     event(node, name)?.listener_builder().create().map_err(failed("making a listener"))
 }
 
-fn answers_event(index: Asker) -> String {
-    format!("answers-{index}")
+fn answers_event(number: Number) -> String {
+    format!("answers-{number}")
 }
 
 /// Makes one's part.
@@ -59,7 +67,7 @@ pub fn make(trial: &Trial, node: Node<ipc::Service>, asker: Option<u32>) -> Resu
     let service = node
         .service_builder(&name)
         .request_response::<[u8], [u8]>()
-        .request_user_header::<Asker>()
+        .request_user_header::<Number>()
         .enable_safe_overflow_for_requests(false)
         .enable_safe_overflow_for_responses(false)
         .max_active_requests_per_client(1)
@@ -70,28 +78,28 @@ pub fn make(trial: &Trial, node: Node<ipc::Service>, asker: Option<u32>) -> Resu
         .open_or_create()
         .map_err(failed("opening a request-response service"))?;
     let sleeps = !trial.polls();
-    let calls = if let Some(index) = asker.map(Asker::from) {
+    let calls = if let Some(number) = asker.map(Number::from) {
         let client = service.client_builder().initial_max_slice_len(trial.bytes);
-        Calls::Asks {
+        Calls::Asks(Box::new(Asker {
             client: client
                 .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered)
                 .create()
                 .map_err(failed("making a client"))?,
-            index,
+            number,
             wakes: sleeps.then(|| notifier(&node, "questions")).transpose()?,
-            sleeps: sleeps.then(|| listener(&node, &answers_event(index))).transpose()?,
-        }
+            sleeps: sleeps.then(|| listener(&node, &answers_event(number))).transpose()?,
+        }))
     } else {
         let server = service.server_builder().initial_max_slice_len(trial.bytes);
-        let askers = if sleeps { Asker::from(trial.followers) } else { 0 };
-        Calls::Answers {
+        let askers = if sleeps { Number::from(trial.followers) } else { 0 };
+        Calls::Answers(Box::new(Answerer {
             server: server
                 .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered)
                 .create()
                 .map_err(failed("making a server"))?,
             wakes: (0..askers).map(|index| notifier(&node, &answers_event(index))).collect::<Result<_>>()?,
             sleeps: sleeps.then(|| listener(&node, "questions")).transpose()?,
-        }
+        }))
     };
     Ok(Iceoryx2End {
         calls: Some((calls, trial.clone())),
@@ -112,9 +120,10 @@ impl Calls {
         mut write: impl FnMut(&mut [u8]),
         mut read: impl FnMut(&[u8]),
     ) -> Result<()> {
-        let Calls::Asks { client, index, wakes, sleeps } = self else { anyhow::bail!("this end answers") };
+        let Calls::Asks(asker) = self else { bail!("this end answers") };
+        let Asker { client, number, wakes, sleeps } = &**asker;
         let mut question = client.loan_slice_uninit(length).map_err(failed("loaning a question"))?;
-        *question.user_header_mut() = *index;
+        *question.user_header_mut() = *number;
         let payload = question.payload_mut();
         // SAFETY: bytes of any value are a payload, and `write` writes all of them before they are sent.
         write(unsafe { std::slice::from_raw_parts_mut(payload.as_mut_ptr().cast::<u8>(), payload.len()) });
@@ -138,7 +147,8 @@ impl Calls {
 
     /// Answers all that is there; waits for a question unless the trial polls.
     pub fn answer(&self, length: usize, mut reply: impl FnMut(&[u8], &mut [u8])) -> Result<usize> {
-        let Calls::Answers { server, wakes, sleeps } = self else { anyhow::bail!("this end asks") };
+        let Calls::Answers(answerer) = self else { bail!("this end asks") };
+        let Answerer { server, wakes, sleeps } = &**answerer;
         loop {
             let mut count = 0;
             while let Some(question) = server.receive().map_err(failed("receiving a question"))? {

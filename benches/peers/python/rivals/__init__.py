@@ -1,0 +1,1 @@
+"""The rivals of Python's face, a module each."""
