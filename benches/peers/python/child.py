@@ -1,7 +1,8 @@
 """A process of a trial, written in Python: `child.py RIVAL TRIAL SEAT`.
 
-It speaks with the harness as its own processes do, a line of JSON each way, and does the works of Python's face. A rival is a module in `rivals/`
-with a class `End`, or with a function `pair` if its two ends must come from one process: the lead forks the follower then.
+It speaks with the harness as its own processes do, in lines of JSON, and does the works of Python's face. A rival is a
+module in `rivals/` with a class `End`, or with a function `pair` if its two ends must come from one process: the lead
+forks the follower then.
 """
 
 import ctypes
@@ -16,7 +17,8 @@ import time
 # The first eight bytes of a message are zero but in the last one; all others are alike.
 WORD = 8
 END = b"\xff" * WORD
-KEEPS_RUNNING = 64
+# Short messages would be slowed by a look at the clock each: one in so many has one.
+LOOKS_EVERY = 64
 LONG = 4096
 
 
@@ -43,7 +45,7 @@ def seconds(duration):
 
 
 def messages(trial):
-    """A few messages to choose from: what is measured is their way, a copy of each byte included, and not their making."""
+    """A few messages to choose from: what is measured is their way, with a copy of each byte, not their making."""
     return [bytes(WORD) + bytes([byte]) * (trial.bytes - WORD) for byte in range(1, 5)]
 
 
@@ -53,7 +55,7 @@ def last_message(trial):
 
 def one_way_lead(end, trial):
     """Receives, and measures from the end of the warm-up to the last message."""
-    every = KEEPS_RUNNING if trial.bytes < LONG else 1
+    every = LOOKS_EVERY if trial.bytes < LONG else 1
     clock = time.perf_counter
     count = torn = base = 0
     first = began = None
@@ -78,7 +80,7 @@ def one_way_lead(end, trial):
 
 def one_way_follower(end, trial):
     """Sends as fast as it can."""
-    every = KEEPS_RUNNING if trial.bytes < LONG else 1
+    every = LOOKS_EVERY if trial.bytes < LONG else 1
     choice = messages(trial)
     until = time.perf_counter() + trial.warm_up + trial.measured
     count = 0
@@ -116,7 +118,10 @@ def round_trip_lead(end, trial):
     end.send(last_message(trial))
     end.flush()
     taken.sort()
-    at = {name: float(taken[int(part * (len(taken) - 1))]) for name, part in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))}
+    at = {
+        name: float(taken[int(part * (len(taken) - 1))])
+        for name, part in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))
+    }
     return {"count": len(taken), "latency": at}
 
 

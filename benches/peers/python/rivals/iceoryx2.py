@@ -1,4 +1,4 @@
-"""iceoryx2's own package: samples written by memmove, looked at in place; an event with every message if it is to sleep."""
+"""iceoryx2's package: samples written by memmove and looked at in place; with an event for each if it is to sleep."""
 
 import ctypes
 

@@ -1,14 +1,13 @@
 """Pipes of 1 MiB by os.read and os.write; short messages are read many at once."""
 
+import contextlib
 import fcntl
 import os
 
 
 def opened(path):
-    try:
+    with contextlib.suppress(FileExistsError):
         os.mkfifo(path)
-    except FileExistsError:
-        pass
     pipe = os.open(path, os.O_RDWR)
     fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
     return pipe

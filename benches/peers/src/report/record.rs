@@ -4,6 +4,35 @@ use super::Results;
 use super::table::{settings, tables, troubles};
 use std::fmt::Write;
 
+/// What is to be known before the figures of a work are compared: the beginning of the work's name, and that.
+const LIKE_FOR_LIKE: &[(&str, &str)] = &[
+    (
+        "batch",
+        "Batches: Swarmbus' goes into the queue whole or not at all, and to one receiver; a pipe's or stream's is one write of bytes that only \
+         their known length separates; NATS' is a flush, Redis' a pipeline. ZeroMQ makes batches by itself: its one-way-64 is what to look at.",
+    ),
+    (
+        "work-queue",
+        "Work queue: what a Swarmbus worker holds goes to another when it dies; what a worker of the others holds dies with it, or what was sent \
+         ahead to it (ZeroMQ and NATS choose the worker when a message is sent). Every message arrived exactly once, or the round failed.",
+    ),
+    (
+        "request-reply",
+        "Request and reply: Unix sockets have a connection for each asker, made by hand. With one asker, rivals without threads or servers have a \
+         core for each process, so that blocking ones wake another core; ZeroMQ and NATS may share one.",
+    ),
+    (
+        "python",
+        "Python: messages are bytes objects at hand, copied into shared memory where there is any and read there in place; zenoh's package shows \
+         what came through shared memory as a copy. multiprocessing forks one side.",
+    ),
+    (
+        "bash",
+        "bash: files and fifo know one reader, and a message is a line; a Swarmbus message is there until somebody has taken it. Each round of \
+         bash-stream includes the starting of its commands.",
+    ),
+];
+
 /// Its text, with a plot beside it.
 pub fn text(results: &Results, drawing: &str) -> String {
     let mut text = String::new();
@@ -43,6 +72,9 @@ pub fn text(results: &Results, drawing: &str) -> String {
             items.iter().for_each(|item| line(&format!("- {item}")));
         }
     };
+    let is_there = |work: &str| results.series.iter().any(|one| one.work.starts_with(work));
+    let known = LIKE_FOR_LIKE.iter().filter(|(work, _)| is_there(work));
+    list("What is like for like, and what is not", known.map(|(_, text)| (*text).to_owned()).collect());
     list("Did not run, or not always", troubles(results));
     list("Versions", results.versions.iter().map(|(peer, version)| format!("{peer}: {version}")).collect());
     list("Settings", settings(results));
