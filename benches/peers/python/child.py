@@ -182,6 +182,8 @@ def live(rival, trial, seat):
         say({"Done": works[not is_lead](end, trial)})
     # Others may still need what this process holds: the harness says when all is over.
     sys.stdin.readline()
+    if hasattr(end, "close"):
+        end.close()
     # Nothing that a rival's library does at its end is part of the work.
     os._exit(0)
 
