@@ -4,6 +4,7 @@ use crate::heap;
 use crate::keys::KeyNotes;
 use crate::layout::{MemberEntry, SPAN_BYTES, SPAN_CHUNKS, WAITS_ANYWHERE, class_spans};
 use crate::memory::Memory;
+use crate::platform::clock;
 use crate::queue::Queue;
 use crate::recover::{Decision, Evidence, Reaped, Reaper, classify};
 use crate::registry;
@@ -11,15 +12,18 @@ use crate::segment::Segment;
 use crate::span;
 use crate::sync::{S6, S8, S9, S10, window};
 use crate::tap;
-use crate::word::{ChunkWord, ClaimState, ClaimWord, Name, RecordWord};
+use crate::word::{ChunkWord, ClaimState, ClaimWord, Name, RecordState, RecordWord};
 use std::sync::atomic::Ordering::Relaxed;
+
+/// Queues whose rings one pass looks at.
+const MENDED_AT_A_TIME: usize = 64;
 
 /// The dead members of a pass.
 struct Dead<'s> {
     segment: &'s Segment,
     /// Their claims, exactly as marked: a later member with the same index and incarnation is another.
     claims: Vec<(Name, ClaimWord)>,
-    /// The same by index; zero: not dead.
+    /// The same by index, as far as the last of them; zero: not dead.
     by_index: Vec<u64>,
 }
 
@@ -29,13 +33,17 @@ impl Dead<'_> {
     fn has(&self, member: Name) -> bool {
         let index = member.index() as usize;
         // A name out of range is nobody's: it counts as dead. So do all who had the reserve before (I15 does not hold for it).
-        let Some(marked) = self.by_index.get(index) else { return true };
+        if index >= self.segment.roster().len() {
+            return true;
+        }
         if index == registry::reserve_of(self.segment) as usize && !is_current(self.segment, member) {
             return true;
         }
-        ClaimWord(*marked).incarnation() == member.incarnation()
-            && *marked != 0
-            && self.still_has(member.index(), *marked)
+        self.by_index.get(index).is_some_and(|marked| {
+            ClaimWord(*marked).incarnation() == member.incarnation()
+                && *marked != 0
+                && self.still_has(member.index(), *marked)
+        })
     }
 
     fn still_has(&self, index: u16, marked: u64) -> bool {
@@ -70,7 +78,7 @@ pub fn reap(segment: &Segment, me: Name, only: Option<u32>) -> Reaped {
     reaper.reaped
 }
 
-/// Puts rings and topics right that somebody has scribbled over.
+/// Puts topics and the rings of some queues right that somebody has scribbled over.
 fn mend_rings(segment: &Segment) {
     for topic in segment.living_topics() {
         if topic.mend(|member| registry::is_past(segment, member)) {
@@ -79,7 +87,14 @@ fn mend_rings(segment: &Segment) {
             topic.wake_all();
         }
     }
-    for queue in segment.queues() {
+    // Other queues in the next pass: whoever has looked at all of them pays for page tables as large as the bus.
+    let roster = segment.roster();
+    let first = clock::monotonic_ms() as usize / 1000 * MENDED_AT_A_TIME % roster.len();
+    let named = (first..roster.len()).chain(0..first).filter_map(|index| {
+        let record = RecordWord(roster[index].queue.load(S6.acquire()));
+        (record.state() == RecordState::Live).then(|| Name::new(index as u16, (record.counter() & 1023) as u16))
+    });
+    for queue in named.take(MENDED_AT_A_TIME).filter_map(|name| segment.queue(name)) {
         for (_, ring) in queue.active() {
             if ring.mend() {
                 // Relaxed: a counter for people.
@@ -105,7 +120,7 @@ pub fn unshelve(segment: &Segment, me: Name, queue: &Queue<'_>) -> bool {
 fn find_dead(segment: &Segment, me: Name, only: Option<u32>) -> Dead<'_> {
     registry::forget_buried(segment);
     let roster = segment.roster();
-    let mut dead = Dead { segment, claims: Vec::new(), by_index: vec![0; roster.len()] };
+    let mut dead = Dead { segment, claims: Vec::new(), by_index: Vec::new() };
     for (index, row) in roster.iter().enumerate() {
         let claim = ClaimWord(row.claim.load(S9.acquire()));
         let asked = only.is_none_or(|pid| pid == claim.pid());
@@ -125,6 +140,8 @@ fn find_dead(segment: &Segment, me: Name, only: Option<u32>) -> Dead<'_> {
         if is_dead {
             window(39);
             let marked = claim.with_state(ClaimState::Dead);
+            // No longer than need be: thousands of idle members look in their turn, and mostly nobody is dead.
+            dead.by_index.resize(index + 1, 0);
             dead.by_index[index] = marked.0;
             dead.claims.push((Name::new(index as u16, claim.incarnation()), marked));
         }
@@ -240,8 +257,8 @@ fn give_back_records(segment: &Segment, member: Name, entry: &MemberEntry, is_st
         if seen.member() == member {
             let named = registry::is_named(segment, index as u16, seen.counter());
             let state = match classify(Evidence::Record { state: seen.state(), named }) {
-                Decision::Finish => Some(crate::word::RecordState::Live),
-                Decision::Free => Some(crate::word::RecordState::Free),
+                Decision::Finish => Some(RecordState::Live),
+                Decision::Free => Some(RecordState::Free),
                 Decision::Keep | Decision::Redeliver | Decision::Undo => None,
             };
             if let Some(state) = state
@@ -265,7 +282,6 @@ fn give_back_records(segment: &Segment, member: Name, entry: &MemberEntry, is_st
 mod tests {
     use super::*;
     use crate::bus::{Bus, QueueOptions, Removed};
-    use crate::word::RecordState;
 
     /// The name of a member comes round after 1024 lives of its index.
     #[test]

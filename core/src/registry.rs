@@ -11,17 +11,20 @@
 use crate::binding;
 use crate::bus::{QueueOptions, TopicOptions};
 use crate::error::{Error, Result};
-use crate::layout::{FIRST_TOPIC, MemberEntry, QUEUE_MAKES_ROOM, QueueControl, TOPICS};
+use crate::layout::{FIRST_TOPIC, MEMBER_IN_CELL, MemberEntry, QUEUE_MAKES_ROOM, QueueControl, TOPICS};
 use crate::memory::Memory;
 use crate::message::Lane;
 use crate::name;
 use crate::owner;
-use crate::platform::{own, process};
+use crate::platform::own;
+use crate::platform::process::{self, Life};
+use crate::platform::sign::Sign;
 use crate::queue::Queue;
 use crate::segment::Segment;
 use crate::sync::{S6, S8, S9, Word, window};
 use crate::topic::Policy;
 use crate::word::{ClaimState, ClaimWord, Name, RecordState, RecordWord, ThreadWord};
+use std::mem::offset_of;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// How often, a millisecond apart, the reserve is tried while another process reaps from it.
@@ -32,6 +35,11 @@ const TOPIC_CAPACITY: u32 = 64;
 fn own_stamp(segment: &Segment) -> Result<u64> {
     process::own_stamp(segment.stamp_is_inode())
         .ok_or_else(|| Error::System { what: "cannot open a pidfd of this process".into(), errno: libc::ENOSYS })
+}
+
+/// What tells others that the program that claimed an index still runs.
+fn sign_of(segment: &Segment, index: u16) -> Sign {
+    Sign::of(segment.birth(), index, segment.stamp_is_inode())
 }
 
 /// What a handle knows of its claim on an index.
@@ -99,7 +107,7 @@ fn try_claim(segment: &Segment, index: u16, seen: ClaimWord, claim: ClaimWord) -
     let shared = &segment.roster()[index as usize].claim;
     let serial = own::enter(segment.birth(), index, |known| shared.load(S9.acquire()) == known)?;
     let seat = Seat { member: Name::new(index, claim.incarnation()), claim, serial };
-    segment.file().lock_member(index);
+    sign_of(segment, index).give(segment.file());
     if shared.compare_exchange(seen.0, claim.0, S9.acquire()).is_err() {
         forget_claim(segment, &seat);
         return None;
@@ -111,7 +119,7 @@ fn try_claim(segment: &Segment, index: u16, seen: ClaimWord, claim: ClaimWord) -
 /// Forgets in this process a claim that is given up, or another's by now.
 pub fn forget_claim(segment: &Segment, seat: &Seat) {
     let index = seat.member.index();
-    own::leave(segment.birth(), index, seat.serial, || segment.file().unlock_member(index));
+    own::leave(segment.birth(), index, seat.serial, || sign_of(segment, index).withdraw(segment.file()));
 }
 
 /// Forgets in this process the claims that others have buried.
@@ -119,7 +127,7 @@ pub fn forget_buried(segment: &Segment) {
     let is_current = |index: u16, claim: u64| {
         segment.roster().get(index as usize).is_some_and(|row| row.claim.load(S9.acquire()) == claim)
     };
-    own::forget_buried(segment.birth(), is_current, |index| segment.file().unlock_member(index));
+    own::forget_buried(segment.birth(), is_current, |index| sign_of(segment, index).withdraw(segment.file()));
 }
 
 /// Ends a member's own claim: `last` makes its next word.
@@ -150,22 +158,35 @@ pub fn has_died(segment: &Segment, index: u16, claim: ClaimWord) -> bool {
     if has_process_died(segment, index, claim) {
         return true;
     }
+    if !may_be_bound(segment, index) {
+        return false;
+    }
     let has_ended = |thread: ThreadWord| process::has_thread_ended(claim.pid(), thread.tid(), thread.stamp());
     segment.member(index).is_some_and(|entry| binding::condemn(&entry.thread, claim, has_ended))
 }
 
-/// A process knows its own members. Of another's, a lock that ends with `execve` is a quick sign of life; without it (it is a hint, and programs
+/// Whether a handle is bound to a thread, or that cannot be told. Read without touching the cell: who looks at thousands pays for page tables as
+/// large as the bus. Who misses a word that is just being bound finds it the next time.
+fn may_be_bound(segment: &Segment, index: u16) -> bool {
+    let geometry = segment.geometry();
+    let cell = geometry.cells_at + u64::from(index) * geometry.cell_bytes;
+    let mut thread = [0; 8];
+    let read = segment.probe().read_at(&mut thread, cell + MEMBER_IN_CELL + offset_of!(MemberEntry, thread) as u64);
+    read.is_err() || thread != [0; 8]
+}
+
+/// A process knows its own members. Of another's, a sign that ends with `execve` is a quick one; without it (it is a hint, and programs
 /// exist that close every descriptor) the process is alive as a member while it has the segment mapped, which ends with `execve`, too.
 fn has_process_died(segment: &Segment, index: u16, claim: ClaimWord) -> bool {
     let own = claim.pid() == std::process::id();
     if own && own::has(segment.birth(), index, claim.0) {
         return false;
     }
-    if process::is_dead(claim.pid(), claim.stamp(), segment.stamp_is_inode()) {
-        return true;
-    }
-    if segment.probe().is_member_locked(index) {
-        return false;
+    let has_signed = |process: Option<&_>| sign_of(segment, index).is_given(process, segment.probe());
+    match process::look(claim.pid(), claim.stamp(), segment.stamp_is_inode(), has_signed) {
+        Life::Dead => return true,
+        Life::Signed => return false,
+        Life::Alive => {}
     }
     own || !process::has_mapped(claim.pid(), segment.inode())
 }

@@ -7,13 +7,13 @@
 use crate::error::{Error, Result};
 use crate::layout::PAGE;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, FallocateFlags, FcntlArg, Flock, FlockArg, OFlag, fallocate, fcntl, open};
+use nix::fcntl::{AT_FDCWD, FallocateFlags, Flock, FlockArg, OFlag, fallocate, open};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::stat::{Mode, fchmod, fstat, stat};
 use nix::unistd::{Gid, LinkatFlags, fchown, ftruncate, linkat, unlink};
 use shared_memory::{Shmem, ShmemConf};
 use std::num::NonZeroUsize;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
@@ -24,8 +24,6 @@ pub const DIRECTORY: &str = "/dev/shm";
 pub const PREFIX: &str = "swarmbus.";
 /// Commits go in steps of this many bytes, so that a signal interrupts little.
 const COMMIT_STEP: u64 = 256 * 1024;
-/// Where the bytes lie that members lock.
-const MEMBER_LOCKS_AT: libc::off_t = 1 << 48;
 
 /// The file of a bus.
 pub fn path_of(bus: &str) -> PathBuf {
@@ -115,23 +113,6 @@ impl File {
         Ok(File(open(own.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?.into()))
     }
 
-    /// Locks the byte that stands for member `index`, far behind the end of the file. The lock belongs to this open file, so it ends with
-    /// the process and also with its `execve`, which closes the descriptor. A hint: it may fail, and a forked child keeps it.
-    pub fn lock_member(&self, index: u16) {
-        let _ = fcntl(&self.0, FcntlArg::F_OFD_SETLK(&member_lock(index, libc::F_WRLCK)));
-    }
-
-    /// Gives the byte up.
-    pub fn unlock_member(&self, index: u16) {
-        let _ = fcntl(&self.0, FcntlArg::F_OFD_SETLK(&member_lock(index, libc::F_UNLCK)));
-    }
-
-    /// Whether another open file has the byte.
-    pub fn is_member_locked(&self, index: u16) -> bool {
-        let mut lock = member_lock(index, libc::F_WRLCK);
-        fcntl(&self.0, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok() && lock.l_type != libc::F_UNLCK as libc::c_short
-    }
-
     /// Writes bytes without a mapping.
     pub fn write_at(&self, bytes: &[u8], offset: u64) -> std::io::Result<()> {
         self.0.write_all_at(bytes, offset)
@@ -155,13 +136,9 @@ impl File {
     }
 }
 
-fn member_lock(index: u16, kind: libc::c_int) -> libc::flock {
-    libc::flock {
-        l_type: kind as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: MEMBER_LOCKS_AT + index as libc::off_t,
-        l_len: 1,
-        l_pid: 0,
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

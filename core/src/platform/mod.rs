@@ -16,3 +16,5 @@ pub mod lifeline;
 pub mod own;
 #[cfg(not(loom))]
 pub mod process;
+#[cfg(not(loom))]
+pub mod sign;

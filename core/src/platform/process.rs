@@ -6,6 +6,7 @@
 //! `kill(pid, 0)` and the letter in `/proc/PID/stat` are not asked: the first takes a zombie for alive, the second takes a process
 //! whose first thread has ended for a zombie. Of a thread of a living process they are all there is, and enough.
 
+use super::sign;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -51,17 +52,28 @@ fn start_time(pid: u32) -> Option<u64> {
 
 /// The stamp of this process.
 pub fn own_stamp(is_inode: bool) -> Option<u64> {
-    let pid = std::process::id();
-    if is_inode { stamp_of(&pidfd(pid)?, pid, true) } else { Some(start_time(pid)? & STAMP_MASK) }
+    let stamp = if is_inode { sign::own_inode()? } else { start_time(std::process::id())? };
+    Some(stamp & STAMP_MASK)
 }
 
-/// Whether the process that claimed with this pid and stamp is dead. When the kernel does not tell, it is taken for alive.
-pub fn is_dead(pid: u32, stamp: u64, is_inode: bool) -> bool {
-    if pid == 0 {
-        return true;
-    }
-    let Some(fd) = pidfd(pid) else {
-        return match nix::errno::Errno::last() {
+/// What the kernel says of a process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Life {
+    /// Nobody has that pid, or another has it.
+    Dead,
+    /// It lives, or the kernel does not tell.
+    Alive,
+    /// It lives, and still is the program that gave a sign.
+    Signed,
+}
+
+/// Looks at the process that claimed with this pid and stamp. `has_signed` is asked about one that lives, by its descriptor if there is one.
+pub fn look(pid: u32, stamp: u64, is_inode: bool, has_signed: impl FnOnce(Option<&OwnedFd>) -> bool) -> Life {
+    let fd = pidfd(pid);
+    let is_dead = match &fd {
+        _ if pid == 0 => true,
+        Some(fd) => has_ended(fd, pid, stamp, is_inode),
+        None => match nix::errno::Errno::last() {
             // None with that pid; or the number is a thread's by now, which is no process.
             Errno::ESRCH | Errno::ENOENT | Errno::EINVAL => true,
             // No pidfds here (an old kernel, a filter, an emulator): a zombie counts as alive until it is waited for.
@@ -69,13 +81,22 @@ pub fn is_dead(pid: u32, stamp: u64, is_inode: bool) -> bool {
                 !is_inode && start_time(pid).is_none_or(|start| start & STAMP_MASK != stamp)
             }
             _ => false,
-        };
+        },
     };
+    match is_dead {
+        true => Life::Dead,
+        false if has_signed(fd.as_ref()) => Life::Signed,
+        false => Life::Alive,
+    }
+}
+
+/// Whether the process of this descriptor has ended, or is not the one with this stamp.
+fn has_ended(fd: &OwnedFd, pid: u32, stamp: u64, is_inode: bool) -> bool {
     let mut exited = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
     if poll(&mut exited, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
         return true;
     }
-    match stamp_of(&fd, pid, is_inode) {
+    match stamp_of(fd, pid, is_inode) {
         Some(found) => found != stamp,
         // No start time although the descriptor was open: it ended in between, or /proc is not mounted. Ask the descriptor again.
         None => poll(&mut exited, PollTimeout::ZERO).is_ok_and(|ready| ready > 0),
@@ -130,6 +151,10 @@ pub fn has_mapped(pid: u32, inode: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn is_dead(pid: u32, stamp: u64, is_inode: bool) -> bool {
+        look(pid, stamp, is_inode, |_| false) == Life::Dead
+    }
 
     #[test]
     fn this_process_lives_and_others_are_told_from_it() {
