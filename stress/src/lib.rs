@@ -18,6 +18,7 @@ pub mod kills;
 pub mod ledger;
 pub mod peer;
 pub mod referee;
+pub mod scale;
 pub mod scene;
 pub mod space;
 pub mod sweep;

@@ -4,9 +4,10 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Duration;
 use swarmbus_stress::crash::Point;
+use swarmbus_stress::scale::Measurement;
 use swarmbus_stress::victim::{Operation, Orders};
 use swarmbus_stress::{
-    Result, boards, contention, flow, handover, kills, peer, space, topics, victim, wakes, workload,
+    Result, boards, contention, flow, handover, kills, peer, scale, space, topics, victim, wakes, workload,
 };
 
 #[derive(Parser)]
@@ -191,6 +192,17 @@ enum Verb {
     /// Run out of memory on a small /dev/shm of this process' own.
     #[command(hide = true)]
     SmallTmpfs,
+    /// Measure what many attached processes cost.
+    Scale {
+        #[command(subcommand)]
+        measurement: Measurement,
+    },
+    /// Attach, and stop before and after, for who counts system calls.
+    #[command(hide = true)]
+    Counted {
+        #[arg(long)]
+        bus: String,
+    },
     /// Open a bus from a pid namespace of this process' own.
     #[command(hide = true)]
     OpenElsewhere {
@@ -200,7 +212,10 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let result = run(Arguments::parse().verb);
+    let result = match scale::orders() {
+        Some(orders) => scale::obey(orders),
+        None => run(Arguments::parse().verb),
+    };
     if let Err(error) = &result {
         eprintln!("swarmbus-stress: {error}");
     }
@@ -240,6 +255,8 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Proclaim { bus, number } => topics::proclaim(&bus, number),
         Verb::Rejoin { bus, number } => topics::rejoin(&bus, number),
         Verb::SmallTmpfs => space::run_out(),
+        Verb::Scale { measurement } => scale::measure(&std::env::current_exe()?, &measurement),
+        Verb::Counted { bus } => scale::counted(&bus),
         Verb::OpenElsewhere { bus } => space::open_elsewhere(&bus),
     }
 }
