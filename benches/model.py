@@ -65,10 +65,15 @@ def rate(machine: Machine, senders: int, messages: int = 20_000) -> float:
             at = max(at, taken[number - machine.limit])  # no room before that
         line = slots[number // SLOTS_IN_A_LINE % len(slots)]
         sent = line.write(who, tail.write(who, at))
+        tail.free_at = sent  # who comes before that finds the slot used, and is no further
         heapq.heappush(ready, (sent + machine.send * dice.uniform(0.8, 1.2), who))
-        # The slot's line comes to the receiver once for as many messages as are there by then, the chunk's each time.
-        seen = line.write(receiver, max(receiver_free, sent))
-        receiver_free = seen + machine.take + machine.transfer
+        if receiver_free <= sent:
+            # It waits for this very slot: the line goes to it and back.
+            seen = line.write(receiver, sent)
+        else:
+            # It is behind, and senders are elsewhere: one transfer brings it a line of slots.
+            seen = receiver_free + (machine.transfer if number % SLOTS_IN_A_LINE == 0 else LOCAL_NS)
+        receiver_free = seen + machine.take + machine.transfer  # that of the chunk
         taken.append(receiver_free)
     return messages / taken[-1] * 1e9
 
