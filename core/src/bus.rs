@@ -223,7 +223,7 @@ impl Bus {
     /// When all indices are taken: reaps the dead from the index that is kept for this. `true` if that buried somebody.
     pub(crate) fn reap_from_reserve(&self) -> Result<bool> {
         let seat = registry::claim_reserve(self.segment())?;
-        Ok(Member::new(self, seat).reap()?.members > 0)
+        Ok(Member::new(self, seat)?.reap()?.members > 0)
     }
 }
 

@@ -16,9 +16,9 @@ use crate::layout::{
     pages,
 };
 use crate::memory::Memory;
-use crate::platform::clock;
+use crate::platform::{cache, clock};
 use crate::queue::{claim_free, release};
-use crate::segment::Segment;
+use crate::segment::{Chunk, Segment};
 use crate::span::{self, Claim};
 use crate::sync::{S7, S9, Word, window};
 use crate::word::{ChunkState, ChunkWord, Name, SpanState, SpanWord};
@@ -49,8 +49,9 @@ struct Class {
     kept: Vec<(u32, ChunkWord)>,
     /// Spans that were of this class, lowest first.
     spans: Vec<u32>,
-    /// The one that served last.
+    /// The one that served last, and where the next claim there begins.
     last: Option<u32>,
+    next: usize,
 }
 
 /// A member's private part of the heap.
@@ -71,55 +72,61 @@ impl Heap {
     ///
     /// # Errors
     /// `TooLarge`; `OutOfMemory`, and then nothing has changed.
-    pub fn allocate(&mut self, segment: &Segment, length: u64) -> Result<(u32, ChunkWord)> {
+    pub fn allocate<'s>(&mut self, segment: &'s Segment, length: u64) -> Result<(Chunk<'s>, ChunkWord)> {
         let Some(class) = class_of(length) else { return Err(Error::TooLarge { length, limit: PAYLOAD_MAX }) };
-        if let Some(chunk) = self.pop(class) {
+        if let Some(chunk) = self.pop(segment, class) {
             return Ok(chunk);
         }
+        self.allocate_patiently(segment, class).ok_or(Error::OutOfMemory { wanted: length })
+    }
+
+    #[cold]
+    fn allocate_patiently<'s>(&mut self, segment: &'s Segment, class: usize) -> Option<(Chunk<'s>, ChunkWord)> {
         for _ in 0..TRIES_IN_MOTION {
             if let Some(chunk) = self.allocate_anew(segment, class) {
-                return Ok(chunk);
+                return Some(chunk);
             }
             if !is_in_motion(segment) {
                 break;
             }
             std::thread::sleep(PAUSE_IN_MOTION);
         }
-        Err(Error::OutOfMemory { wanted: length })
+        None
     }
 
     /// The same without waiting for anybody.
-    pub fn allocate_at_once(&mut self, segment: &Segment, length: u64) -> Option<(u32, ChunkWord)> {
+    pub fn allocate_at_once<'s>(&mut self, segment: &'s Segment, length: u64) -> Option<(Chunk<'s>, ChunkWord)> {
         let class = class_of(length)?;
-        self.pop(class).or_else(|| self.allocate_anew(segment, class))
+        self.pop(segment, class).or_else(|| self.allocate_anew(segment, class))
     }
 
-    fn allocate_anew(&mut self, segment: &Segment, class: usize) -> Option<(u32, ChunkWord)> {
+    fn allocate_anew<'s>(&mut self, segment: &'s Segment, class: usize) -> Option<(Chunk<'s>, ChunkWord)> {
         if self.refill(segment, class) {
-            return self.pop(class);
+            return self.pop(segment, class);
         }
         if let Some(larger) = self.pop_larger(segment, class + 1..class + 2) {
             return Some(larger);
         }
         if self.take_from_others(segment, class) {
-            return self.pop(class);
+            return self.pop(segment, class);
         }
         self.pop_larger(segment, class + 2..class + 1 + LARGER_CLASSES)
     }
 
-    fn pop_larger(&mut self, segment: &Segment, classes: Range<usize>) -> Option<(u32, ChunkWord)> {
+    fn pop_larger<'s>(&mut self, segment: &'s Segment, classes: Range<usize>) -> Option<(Chunk<'s>, ChunkWord)> {
         for larger in classes.start..classes.end.min(CLASSES) {
             if !self.classes[larger].kept.is_empty() || self.claim_somewhere(segment, larger, 1) {
-                return self.pop(larger);
+                return self.pop(segment, larger);
             }
         }
         None
     }
 
-    fn pop(&mut self, class: usize) -> Option<(u32, ChunkWord)> {
-        let chunk = self.classes[class].kept.pop()?;
+    #[inline]
+    fn pop<'s>(&mut self, segment: &'s Segment, class: usize) -> Option<(Chunk<'s>, ChunkWord)> {
+        let (chunk, word) = self.classes[class].kept.pop()?;
         self.kept_bytes -= class_stride(class);
-        Some(chunk)
+        Some((segment.chunk_of_class(chunk, class), word))
     }
 
     fn push(&mut self, class: usize, chunk: (u32, ChunkWord)) {
@@ -141,19 +148,19 @@ impl Heap {
     pub fn keep(&mut self, segment: &Segment, chunk: u32, word: ChunkWord) {
         match segment.chunk_class(chunk) {
             Some(class) => self.push(class, (chunk, word)),
-            None => drop(release(segment, chunk, word, None)),
+            None => free(segment, chunk, word),
         }
     }
 
     /// Gives up a chunk of this member's: into its cache, or to everybody. One store, see [`release`].
-    pub fn give_back(&mut self, segment: &Segment, chunk: u32, word: ChunkWord) {
-        let class = segment.chunk_class(chunk);
-        let keep = class.filter(|class| self.has_room_for(*class));
-        let word = release(segment, chunk, word, keep.map(|_| self.me));
-        if let Some(class) = keep {
-            self.push(class, (chunk, word));
+    #[inline]
+    pub fn give_back(&mut self, segment: &Segment, chunk: Chunk<'_>, word: ChunkWord) {
+        let keep = self.has_room_for(chunk.class);
+        let word = release(segment, (chunk.number, chunk.word), word, keep.then_some(self.me));
+        if keep {
+            self.push(chunk.class, (chunk.number, word));
         }
-        self.released_bytes += RELEASE_COUNTS + class.map_or(0, class_stride);
+        self.released_bytes += RELEASE_COUNTS + class_stride(chunk.class);
         if self.released_bytes >= SWEEP_BYTES {
             self.released_bytes = 0;
             sweep_if_due(segment, self.me);
@@ -211,19 +218,27 @@ impl Heap {
         };
         let row = &run.rows[0];
         let first = span * SPAN_CHUNKS as u32;
+        // On from where the last claim ended: chunks are mostly given back in the order in which they were claimed, so it is there that some are free.
+        let start = if self.classes[class].last == Some(span) { self.classes[class].next } else { 0 };
+        let groups = run.chunks.len().div_ceil(64);
         let mut claimed = 0;
-        // Relaxed: a hint.
-        let mut groups = row.summary.load(Relaxed) & groups_of(class);
-        while groups != 0 && claimed < want {
-            let group = groups.trailing_zeros();
-            groups &= groups - 1;
-            let range = group as usize * 64..run.chunks.len().min(group as usize * 64 + 64);
+        for step in 0..groups {
+            let group = (start / 64 + step) % groups;
+            // Relaxed: a hint.
+            if row.summary.load(Relaxed) & 1 << group == 0 {
+                continue;
+            }
+            let (begin, end) = (group * 64, run.chunks.len().min(group * 64 + 64));
+            let from = if step == 0 { start.clamp(begin, end) } else { begin };
             segment.touch(self.me, first);
             window(17);
-            for slot in range {
+            for slot in (from..end).chain(begin..from) {
                 match span::claim(row, seen, &run.chunks[slot], self.me) {
                     Claim::Mine(word) => {
-                        self.push(class, (first + slot as u32, word));
+                        let chunk = segment.chunk_of_class(first + slot as u32, class);
+                        cache::expect_write(chunk.header);
+                        cache::expect_write(chunk.data);
+                        self.push(class, (chunk.number, word));
                         claimed += 1;
                     }
                     Claim::Busy => {}
@@ -231,6 +246,7 @@ impl Heap {
                 }
                 if claimed == want {
                     self.classes[class].last = Some(span);
+                    self.classes[class].next = slot + 1;
                     return true;
                 }
             }
@@ -355,12 +371,18 @@ impl Heap {
                 if which(class, chunk) {
                     self.classes[class].kept.swap_remove(at);
                     self.kept_bytes -= class_stride(class);
-                    release(segment, chunk, word, None);
+                    free(segment, chunk, word);
                 } else {
                     at += 1;
                 }
             }
         }
+    }
+}
+
+fn free(segment: &Segment, chunk: u32, word: ChunkWord) {
+    if let Some(shared) = segment.chunk(chunk) {
+        release(segment, (chunk, shared), word, None);
     }
 }
 
@@ -457,6 +479,7 @@ fn is_in_motion(segment: &Segment) -> bool {
 }
 
 /// Gives back the spans that nobody used since the last sweep, unless there was one just now.
+#[cold]
 pub fn sweep_if_due(segment: &Segment, me: Name) {
     let swept = &segment.header().swept_ns;
     // Relaxed: only keeps sweeps apart.

@@ -77,22 +77,22 @@ pub const fn class_stride(class: usize) -> u64 {
 
 /// Spans that one chunk of a class needs: 1 up to 2 MiB.
 pub const fn class_spans(class: usize) -> u64 {
-    SPANS_AND_CHUNKS[class].0
+    SPANS_AND_CHUNKS[class].0 as u64
 }
 
-/// Chunks in a span (or run of spans) of a class.
+/// Chunks in a span (or run of spans) of a class; none of a class that does not exist.
 pub const fn class_chunks(class: usize) -> u64 {
-    SPANS_AND_CHUNKS[class].1
+    SPANS_AND_CHUNKS[class].1 as u64
 }
 
-/// Of each class, as a table: it is asked several times with every message.
-static SPANS_AND_CHUNKS: [(u64, u64); CLASSES] = {
-    let mut table = [(0, 0); CLASSES];
+/// Of each class, as a table: it is asked several times with every message. As long as what a span word can say of its class.
+static SPANS_AND_CHUNKS: [(u32, u32); 32] = {
+    let mut table = [(0, 0); 32];
     let mut class = 0;
     while class < CLASSES {
         let spans = class_stride(class).div_ceil(SPAN_BYTES);
         let fit = spans * SPAN_BYTES / class_stride(class);
-        table[class] = (spans, if fit > SPAN_CHUNKS { SPAN_CHUNKS } else { fit });
+        table[class] = (spans as u32, if fit > SPAN_CHUNKS { SPAN_CHUNKS } else { fit } as u32);
         class += 1;
     }
     table

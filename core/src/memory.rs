@@ -7,6 +7,17 @@ use crate::sync::{S8, Word};
 use crate::topic::Topic;
 use crate::word::Name;
 
+/// A chunk, for who owns it.
+#[derive(Clone, Copy)]
+pub struct Owned<'a> {
+    /// Whose it is.
+    pub word: &'a Word,
+    /// Of the header: names its home queue (26 bits at the bottom).
+    pub home: &'a Word,
+    /// Of the header: what hangs on it ([`crate::word::Link`]).
+    pub rest: &'a Word,
+}
+
 /// A segment as the algorithms see it. Every index is checked: `None` is "there is no such thing", also when a scribbled word
 /// names it (**I5**: what is read from the segment is checked before it is used).
 pub trait Memory {
@@ -18,21 +29,18 @@ pub trait Memory {
         self.chunk(chunk)
     }
 
-    /// The word of a chunk's header that names its home queue (26 bits at the bottom).
-    fn home(&self, chunk: u32) -> Option<&Word>;
+    /// The words of a chunk that is the caller's.
+    fn owned(&self, chunk: u32) -> Option<Owned<'_>>;
 
     /// The home of a chunk that may be another's: it may be released meanwhile and its memory given back to the system, so it is not
     /// read in place (I20). What is read is worth what the chunk's word, compared afterwards, says.
     fn home_of_another(&self, chunk: u32) -> Option<u64> {
-        Some(self.home(chunk)?.load(S8.acquire()))
+        Some(self.owned(chunk)?.home.load(S8.acquire()))
     }
 
-    /// The word of a chunk's header that says what hangs on it ([`crate::word::Link`]), for its owner.
-    fn rest(&self, chunk: u32) -> Option<&Word>;
-
-    /// The same of a chunk that may be another's, with the caveat of [`Memory::home_of_another`].
+    /// The `rest` of a chunk that may be another's, with the caveat of [`Memory::home_of_another`].
     fn rest_of_another(&self, chunk: u32) -> Option<u64> {
-        Some(self.rest(chunk)?.load(S8.acquire()))
+        Some(self.owned(chunk)?.rest.load(S8.acquire()))
     }
 
     /// A living queue.
@@ -50,6 +58,10 @@ pub trait Memory {
 
     /// Commits an area of a queue (a ring, the parking lot, the keys), so that it may be read. Idempotent.
     fn commit_area(&self, queue: Name, area: usize) -> Result<()>;
+
+    /// Says that the caller is about to claim a chunk, and to read it (a hint).
+    #[inline(always)]
+    fn expect(&self, _chunk: u32) {}
 
     /// Says that a chunk may be free (a hint).
     fn hint_free(&self, chunk: u32);

@@ -115,6 +115,7 @@ struct Parked<'a> {
 
 /// Takes the parked message that is due first at `now_ms` (`None`: any), which is asked only if something is parked. The commit point is the
 /// compare-exchange of the chunk word.
+#[cold]
 pub fn take_due(
     memory: &impl Memory,
     queue: &Queue<'_>,

@@ -10,8 +10,8 @@
 //! - **I7** Only its owner changes a chunk that is `HELD` or `INFLIGHT`, and its header and payload; a dead owner's reaper is the owner.
 
 use crate::error::{Error, Result};
-use crate::layout::{Notes, PARKING, QUEUE_CLOSED, QUEUE_EPOCH, QUEUE_SEALED, REDELIVERY, REPLY, RINGS, RingControl};
-use crate::memory::Memory;
+use crate::layout::{Notes, PARKING, QUEUE_CLOSED, QUEUE_EPOCH, QUEUE_SEALED, REDELIVERY, REPLY, RINGS};
+use crate::memory::{Memory, Owned};
 use crate::parking::{self, Lot};
 use crate::ring::{Front, Pushed, Ring};
 use crate::sync::{S2, S3, S7, S8, S10, WakeWord, Word, mutated, window};
@@ -25,16 +25,16 @@ use std::sync::atomic::Ordering::Relaxed;
 pub struct Queue<'a> {
     /// Index and incarnation.
     pub name: Name,
-    /// Controls of the rings; index 0 is redelivery.
-    pub rings: &'a [RingControl],
-    /// Slots of all rings, one ring after the other, then the places of the parking lot.
-    pub slots: &'a [Word],
-    /// log₂ of the slots of a ring.
-    pub shift: u32,
+    /// Its rings, those that are not committed among them; index 0 is redelivery.
+    pub rings: [Ring<'a>; RINGS],
+    /// The places of the parking lot.
+    pub places: &'a [Word],
     /// Bit r: ring r is committed; bit [`PARKING`]: the parking lot.
     pub lanes: &'a Word,
     /// Most messages in a lane.
     pub limit: u64,
+    /// How often a message is delivered at most; 0: without end.
+    pub max_deliveries: u64,
     /// Whether intake is stopped.
     pub flags: &'a Word,
     /// When the next parked message is due.
@@ -72,7 +72,7 @@ pub struct Claimed {
 impl<'a> Queue<'a> {
     /// A ring, once it is committed (nothing can be in it before).
     pub fn ring(&self, ring: usize) -> Option<Ring<'a>> {
-        (ring < RINGS && self.lanes.load(S7.acquire()) & 1 << ring != 0).then(|| self.ring_unchecked(ring))
+        self.rings.get(ring).copied().filter(|_| self.lanes.load(S7.acquire()) & 1 << ring != 0)
     }
 
     /// The parking lot, once it is committed.
@@ -81,8 +81,7 @@ impl<'a> Queue<'a> {
     }
 
     fn lot_unchecked(&self) -> Lot<'a> {
-        let places = &self.slots[self.rings.len() << self.shift..(self.rings.len() + 1) << self.shift];
-        Lot { places, due: self.due }
+        Lot { places: self.places, due: self.due }
     }
 
     /// Whether senders may put messages in.
@@ -132,17 +131,10 @@ impl<'a> Queue<'a> {
         }
     }
 
-    fn ring_unchecked(&self, ring: usize) -> Ring<'a> {
-        let slots = &self.slots[ring << self.shift..(ring + 1) << self.shift];
-        Ring::new(&self.rings[ring], slots, self.shift)
-    }
-
     /// The committed rings with their numbers, in the order in which takers read them.
     pub fn active(&self) -> impl Iterator<Item = (usize, Ring<'a>)> + use<'a> {
-        let (queue, lanes) = (*self, self.lanes.load(S7.acquire()));
-        (0..RINGS.min(self.rings.len()))
-            .filter(move |ring| lanes & 1 << ring != 0)
-            .map(move |ring| (ring, queue.ring_unchecked(ring)))
+        let lanes = self.lanes.load(S7.acquire());
+        self.rings.into_iter().enumerate().filter(move |(ring, _)| lanes & 1 << ring != 0)
     }
 
     /// Wakes up to `count` who wait for this queue's messages, and all who wait for those of many queues.
@@ -187,7 +179,7 @@ impl<'a> Queue<'a> {
     /// A ring to write to, committed if it was not.
     pub fn ring_for_sending(&self, memory: &impl Memory, ring: usize) -> Result<Ring<'a>> {
         self.commit(memory, ring)?;
-        Ok(self.ring_unchecked(ring))
+        Ok(self.rings[ring])
     }
 
     /// The parking lot to write to, committed if it was not.
@@ -197,14 +189,18 @@ impl<'a> Queue<'a> {
     }
 
     /// Commits an area (a ring or the parking lot) unless it is.
+    #[inline]
     pub fn commit(&self, memory: &impl Memory, area: usize) -> Result<()> {
-        if self.lanes.load(S7.acquire()) & 1 << area == 0 {
-            memory.commit_area(self.name, area)?;
-            window(10);
-            // Who seals the queue either sees this area, or has touched the word before us: then we see, and so does everybody who sees the
-            // area, that the queue is closed.
-            self.lanes.fetch_or(1 << area, S7.acquire_then(S7));
-        }
+        if self.lanes.load(S7.acquire()) & 1 << area != 0 { Ok(()) } else { self.commit_anew(memory, area) }
+    }
+
+    #[cold]
+    fn commit_anew(&self, memory: &impl Memory, area: usize) -> Result<()> {
+        memory.commit_area(self.name, area)?;
+        window(10);
+        // Who seals the queue either sees this area, or has touched the word before us: then we see, and so does everybody who sees the
+        // area, that the queue is closed.
+        self.lanes.fetch_or(1 << area, S7.acquire_then(S7));
         Ok(())
     }
 }
@@ -291,15 +287,17 @@ pub fn publish(
 ) -> std::result::Result<(), NotPublished> {
     let failed = |error| NotPublished { word, why: Refusal::Failed(error) };
     queue.commit(memory, route.ring).map_err(failed)?;
-    let (Some(shared), Some(home)) = (memory.chunk(chunk), memory.home(chunk)) else {
-        return Err(failed(Error::corrupt(format!("chunk {chunk}"), "I5")));
+    let Some(Owned { word: shared, home, .. }) = memory.owned(chunk) else {
+        return Err(failed(no_such_chunk(chunk)));
     };
     // Relaxed: the owner's own header (I7), published by S1. A forward has emptied its slot in the old queue; from here on the
     // message is at home in the new one.
     let old_home = home.load(Relaxed);
     home.store(old_home & !0xffff_ffff | queue.name.bits(), Relaxed);
     let kind = if rest.is_empty() { route.kind } else { IntentKind::Batch };
-    link(memory, queue.name, chunk, rest);
+    if !rest.is_empty() {
+        link(memory, queue.name, chunk, rest);
+    }
     window(1);
     note_wake(&notes.sends_to, queue.name);
     window(2);
@@ -325,8 +323,19 @@ pub fn publish(
         Ok(Pushed::Closed) => Refusal::Closed,
         Err(error) => Refusal::Failed(error),
     };
-    // Nobody was told: take it back, under a new generation so that no word of this attempt can ever match again. The last one first: a
-    // reaper finds the rest as far as it hangs together.
+    Err(NotPublished { word: take_back(memory, (shared, word), rest, home, old_home), why })
+}
+
+/// Takes back what nobody was told of, under a new generation so that no word of this attempt can ever match again. The last one first: a reaper finds the rest as
+/// far as it hangs together.
+#[cold]
+fn take_back(
+    memory: &impl Memory,
+    (shared, word): (&Word, ChunkWord),
+    rest: &mut [(u32, ChunkWord)],
+    home: &Word,
+    old_home: u64,
+) -> ChunkWord {
     let back = |word: ChunkWord| ChunkWord::new(word.generation() + 1, word.name(), word.state());
     for (chunk, word) in rest.iter_mut().rev() {
         *word = back(*word);
@@ -339,27 +348,38 @@ pub fn publish(
     window(7);
     shared.store(back(word).0, S3.release());
     window(8);
-    Err(NotPublished { word: back(word), why })
+    back(word)
 }
 
+#[cold]
+fn no_such_chunk(chunk: u32) -> Error {
+    Error::corrupt(format!("chunk {chunk}"), "I5")
+}
+
+#[inline]
 fn push(memory: &impl Memory, queue: &Queue<'_>, route: Route, chunk: u32, known_head: &Cell<u64>) -> Result<Pushed> {
     if route.ring == PARKING {
-        let lot = queue.lot_for_parking(memory)?;
-        let parked = lot.park(chunk, route.due_ms, queue.limit) || {
-            // Some places may belong to messages that were taken by somebody who has been paused before emptying them.
-            lot.empty_stale(queue.name, |chunk| memory.chunk(chunk));
-            lot.park(chunk, route.due_ms, queue.limit)
-        };
-        return Ok(if parked { Pushed::Sent } else { Pushed::Full });
+        return park(memory, queue, route, chunk);
     }
     let limit = match route.ring {
         REDELIVERY => u64::MAX,
         _ if route.is_part => queue.limit.div_ceil(2),
         _ => queue.limit,
     };
-    let ring = queue.ring_for_sending(memory, route.ring)?;
+    let ring = &queue.rings[route.ring];
     let is_open = || route.past_closing || queue.is_open();
     ring.push(chunk, limit, queue.name, known_head, is_open, |chunk| memory.chunk_in_slot(chunk))
+}
+
+#[cold]
+fn park(memory: &impl Memory, queue: &Queue<'_>, route: Route, chunk: u32) -> Result<Pushed> {
+    let lot = queue.lot_for_parking(memory)?;
+    let parked = lot.park(chunk, route.due_ms, queue.limit) || {
+        // Some places may belong to messages that were taken by somebody who has been paused before emptying them.
+        lot.empty_stale(queue.name, |chunk| memory.chunk(chunk));
+        lot.park(chunk, route.due_ms, queue.limit)
+    };
+    Ok(if parked { Pushed::Sent } else { Pushed::Full })
 }
 
 fn set_word(memory: &impl Memory, chunk: u32, word: ChunkWord) {
@@ -370,27 +390,29 @@ fn set_word(memory: &impl Memory, chunk: u32, word: ChunkWord) {
 
 /// Writes into the headers of a batch, all of them the caller's, what hangs on what.
 fn link(memory: &impl Memory, queue: Name, first: u32, rest: &[(u32, ChunkWord)]) {
-    let mut before = first;
+    let mut before = memory.owned(first);
     // Relaxed: our own headers (I7).
     for (chunk, word) in rest {
-        if let (Some(link), Some(home)) = (memory.rest(before), memory.home(*chunk)) {
-            link.store(Link::new(word.generation(), *chunk).0, Relaxed);
-            home.store(home.load(Relaxed) & !0xffff_ffff | queue.bits(), Relaxed);
+        let own = memory.owned(*chunk);
+        if let (Some(before), Some(own)) = (before, own) {
+            before.rest.store(Link::new(word.generation(), *chunk).0, Relaxed);
+            own.home.store(own.home.load(Relaxed) & !0xffff_ffff | queue.bits(), Relaxed);
         }
-        before = *chunk;
+        before = own;
     }
-    if !rest.is_empty()
-        && let Some(link) = memory.rest(before)
-    {
-        link.store(0, Relaxed);
+    if let Some(last) = before {
+        last.rest.store(0, Relaxed);
     }
 }
 
-/// Claims the message that hangs on `claimed`, which is the caller's, if it is one of a batch. To be done before anything else is done with
-/// it: what hangs on a chunk that is free is lost (I26).
-pub fn unlink(memory: &impl Memory, me: Name, claimed: Claimed) -> Option<Claimed> {
-    // Relaxed: our own header (I7).
-    let link = Link(memory.rest(claimed.chunk)?.load(Relaxed));
+/// Claims the message that hangs on `claimed`, which is the caller's, by the `link` in its header, if it is one of a batch. To be done before anything else is
+/// done with it: what hangs on a chunk that is free is lost (I26).
+#[inline]
+pub fn unlink(memory: &impl Memory, me: Name, claimed: Claimed, link: Link) -> Option<Claimed> {
+    if link.chunk().is_some() { claim_linked(memory, me, claimed, link) } else { None }
+}
+
+fn claim_linked(memory: &impl Memory, me: Name, claimed: Claimed, link: Link) -> Option<Claimed> {
     let chunk = link.chunk()?;
     let shared = memory.chunk(chunk)?;
     let word = ChunkWord(shared.load(S3.acquire()));
@@ -414,26 +436,36 @@ pub fn note_wake(note: &Word, queue: Name) {
     }
 }
 
+/// How many messages behind the one that is taken the processor is told which comes.
+const AHEAD: u64 = 4;
+
 /// Takes the oldest message of one ring. The commit point is the compare-exchange of the chunk word.
+#[inline]
 pub fn take_from(
     memory: &impl Memory,
     queue: &Queue<'_>,
     number: usize,
-    ring: Ring<'_>,
+    ring: &Ring<'_>,
     me: Name,
 ) -> Result<Option<Claimed>> {
     loop {
-        let (position, slot, word) = match ring.front(queue.name, |chunk| memory.chunk_in_slot(chunk))? {
-            Front::Empty { .. } => return Ok(None),
-            Front::Message { position, slot, word } => (position, slot, word),
+        let to_take = |chunk| {
+            memory.expect(chunk);
+            memory.chunk_in_slot(chunk)
+        };
+        let Front::Message { position, slot, word, shared } = ring.front(queue.name, to_take)?
+        else {
+            return Ok(None);
         };
         let claimed = word.next(me, ChunkState::InFlight);
-        let Some(shared) = memory.chunk(slot.chunk()) else { continue };
         memory.touch(me, slot.chunk());
         window(11);
         let seen = if mutated("claim-not-compared") { shared.load(S3.acquire()) } else { word.0 };
         if shared.compare_exchange(seen, claimed.0, S3.acquire_then(S3)).is_ok() {
             window(12);
+            if let Some(chunk) = ring.peek(position.wrapping_add(AHEAD)) {
+                memory.expect(chunk);
+            }
             if !mutated("claimer-does-not-empty") {
                 ring.empty(position, slot);
             }
@@ -443,31 +475,58 @@ pub fn take_from(
     }
 }
 
-/// The rings, and the parking lot, in the order in which takers read them.
-pub const BY_PRIORITY: [usize; RINGS + 1] = [REDELIVERY, PARKING, REPLY, 2, 3, 4, 5];
-/// The same with the least urgent lane first: what a taker does now and then, so that no lane starves.
-pub const BY_PATIENCE: [usize; RINGS + 1] = [REPLY, 5, 4, 3, 2, PARKING, REDELIVERY];
+/// In what order a taker reads the rings and the parking lot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// What comes back, answers, then the lanes, the most urgent one first.
+    Priority,
+    /// The least urgent lane first: what a taker does now and then, so that no lane starves.
+    Patience,
+}
+
+impl Order {
+    /// The next one of `left`, a bit for each, which is not empty.
+    #[inline]
+    fn next(self, left: u64) -> usize {
+        let lanes = left & LANES;
+        let has = |number: usize| left & 1 << number != 0;
+        match self {
+            Order::Priority if !has(REDELIVERY) && has(PARKING) => PARKING,
+            Order::Patience if has(REPLY) => REPLY,
+            Order::Patience if lanes != 0 => 63 - lanes.leading_zeros() as usize,
+            Order::Patience if has(PARKING) => PARKING,
+            // They are numbered in the order of their priority.
+            _ => left.trailing_zeros() as usize,
+        }
+    }
+}
+
+/// The bits of the lanes: the rings after those of redelivery and of answers.
+const LANES: u64 = (1 << RINGS) - 1 & !(1 << REDELIVERY | 1 << REPLY);
 
 /// Takes the first message of a queue's rings in the given order. `rest`: what the caller has claimed of a batch from a ring already, which stands
 /// at that ring's front. `now_ms` is asked only if a parked message may be due.
+#[inline]
 pub fn take(
     memory: &impl Memory,
     notes: &Notes,
     queue: &Queue<'_>,
     me: Name,
-    order: &[usize],
+    order: Order,
     rest: impl Fn(usize) -> Option<Claimed>,
     now_ms: impl Fn() -> u64,
 ) -> Result<Option<Claimed>> {
     note_wake(&notes.takes_from, queue.name);
-    for number in order {
-        if let Some(claimed) = rest(*number) {
+    let mut left = queue.lanes.load(S7.acquire()) & (LANES | 1 << REDELIVERY | 1 << REPLY | 1 << PARKING);
+    while left != 0 {
+        let number = order.next(left);
+        left &= !(1 << number);
+        if let Some(claimed) = rest(number) {
             return Ok(Some(claimed));
         }
-        let claimed = match queue.ring(*number) {
-            Some(ring) => take_from(memory, queue, *number, ring, me)?,
-            None if *number == PARKING => parking::take_due(memory, queue, me, || Some(now_ms())),
-            None => None,
+        let claimed = match queue.rings.get(number) {
+            Some(ring) => take_from(memory, queue, number, ring, me)?,
+            None => parking::take_due(memory, queue, me, || Some(now_ms())),
         };
         if claimed.is_some() {
             return Ok(claimed);
@@ -478,14 +537,18 @@ pub fn take(
 
 /// Gives up a chunk of the caller's: to the caller's own next send (`HELD`) or to everybody (`FREE`). This one store is the
 /// acknowledgement of a message. Returns the word written.
-pub fn release(memory: &impl Memory, chunk: u32, word: ChunkWord, keep_for: Option<Name>) -> ChunkWord {
+#[inline]
+pub fn release(
+    memory: &impl Memory,
+    (chunk, shared): (u32, &Word),
+    word: ChunkWord,
+    keep_for: Option<Name>,
+) -> ChunkWord {
     let next = match keep_for {
         Some(me) => word.next(me, ChunkState::Held),
         None => word.freed(),
     };
-    if let Some(shared) = memory.chunk(chunk) {
-        shared.store(next.0, S2.release());
-    }
+    shared.store(next.0, S2.release());
     window(16);
     if keep_for.is_none() {
         memory.hint_free(chunk);

@@ -106,6 +106,7 @@ fn mend_rings(segment: &Segment) {
 }
 
 /// Fetches the messages of a queue from limbo, as far as there is room. `true` if some came.
+#[cold]
 pub fn unshelve(segment: &Segment, me: Name, queue: &Queue<'_>) -> bool {
     let deferred = queue.deferred.load(S10.acquire());
     let Some(entry) = segment.member(me.index()).filter(|_| deferred & 1 != 0) else { return false };

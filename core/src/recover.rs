@@ -291,7 +291,7 @@ impl<'a, M: Memory> Reaper<'a, M> {
     }
 
     fn publish_adopted(&mut self, chunk: u32, word: ChunkWord) {
-        let home = self.memory.home(chunk).map_or(0, |home| home.load(S8.acquire()));
+        let home = self.memory.owned(chunk).map_or(0, |own| own.home.load(S8.acquire()));
         let Some(queue) = self.memory.queue(Name::from_bits(home)) else { return self.free(chunk, word) };
         let route = Route::put_back(REDELIVERY);
         match publish(self.memory, self.notes, &queue, route, (chunk, word), &mut [], &Cell::new(0)) {
@@ -360,7 +360,7 @@ fn judged(shared: &Word, word: ChunkWord) -> u64 {
 fn has_room(queue: &Queue<'_>) -> bool {
     queue.ring(REDELIVERY).is_none_or(|ring| {
         let (tail, head) = ring.positions();
-        (tail.wrapping_sub(head) as i64) < 1 << queue.shift
+        (tail.wrapping_sub(head) as i64) < queue.rings[REDELIVERY].slots() as i64
     })
 }
 

@@ -48,8 +48,8 @@ pub enum Pushed {
 }
 
 /// What stands at the front of a ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Front {
+#[derive(Clone, Copy, Debug)]
+pub enum Front<'m> {
     /// Nothing.
     Empty {
         /// Where the next message will be.
@@ -63,6 +63,8 @@ pub enum Front {
         slot: SlotWord,
         /// Its chunk word, as seen: `QUEUED` in this queue.
         word: ChunkWord,
+        /// Where that is.
+        shared: &'m Word,
     },
 }
 
@@ -73,6 +75,12 @@ impl<'a> Ring<'a> {
         Ring { control, slots, shift }
     }
 
+    /// How many slots it has.
+    pub fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    #[inline]
     fn slot(&self, position: u64) -> &'a Word {
         &self.slots[position as usize & (self.slots.len() - 1)]
     }
@@ -81,6 +89,7 @@ impl<'a> Ring<'a> {
     ///
     /// `known_head` is the caller's memory of `head`: it is read anew only when the ring looks full, so senders and takers
     /// do not share a cache line. `chunk_word` finds a chunk's word (to see past stale slots).
+    #[inline]
     pub fn push<'m>(
         &self,
         chunk: u32,
@@ -99,7 +108,7 @@ impl<'a> Ring<'a> {
             }
             let check = attempt == 0 || !mutated("limit-checked-once");
             if check && tail.wrapping_sub(known_head.get()) >= limit {
-                let (Front::Empty { position } | Front::Message { position, .. }) = self.front(queue, chunk_word)?;
+                let position = self.oldest(queue, known_head.get(), chunk_word)?;
                 known_head.set(position);
                 if tail.wrapping_sub(position) as i64 >= limit as i64 {
                     if self.control.tail.load(S5.acquire()) == tail {
@@ -130,6 +139,21 @@ impl<'a> Ring<'a> {
         Err(Error::corrupt("ring", "I2"))
     }
 
+    /// Where the oldest message is. If `head` is where it was at the last look, whoever moves it on may have died: then as for who takes.
+    fn oldest<'m>(
+        &self,
+        queue: Name,
+        known_head: u64,
+        chunk_word: impl Fn(u32) -> Option<&'m Word>,
+    ) -> Result<u64> {
+        let head = self.control.front.head.load(S5.acquire());
+        if head != known_head {
+            return Ok(head);
+        }
+        let (Front::Empty { position } | Front::Message { position, .. }) = self.front(queue, chunk_word)?;
+        Ok(position)
+    }
+
     /// Uses up the place of the next message without one, so that whoever is about to fill it finds it used (I23). `false`: the ring is full.
     pub fn burn(&self) -> Result<bool> {
         for _ in 0..TRIES {
@@ -153,7 +177,8 @@ impl<'a> Ring<'a> {
     }
 
     /// Looks at the front, emptying what is stale there (I4): the second half of somebody's take, done by whoever comes by.
-    pub fn front<'m>(&self, queue: Name, chunk_word: impl Fn(u32) -> Option<&'m Word>) -> Result<Front> {
+    #[inline]
+    pub fn front<'m>(&self, queue: Name, chunk_word: impl Fn(u32) -> Option<&'m Word>) -> Result<Front<'m>> {
         for _ in 0..TRIES {
             let position = self.control.front.head.load(S5.acquire());
             let lap = position >> self.shift;
@@ -168,15 +193,15 @@ impl<'a> Ring<'a> {
                     continue;
                 }
             }
-            if let Some(word) = chunk_word(seen.chunk()) {
-                let word = ChunkWord(word.load(S3.acquire()));
+            if let Some(shared) = chunk_word(seen.chunk()) {
+                let word = ChunkWord(shared.load(S3.acquire()));
                 if !mutated("no-second-look-at-slot") && slot.load(S1.acquire()) != seen.0 {
                     continue;
                 }
                 let here =
                     word.state() == ChunkState::Queued && (word.name() == queue || mutated("queue-not-compared"));
                 if here {
-                    return Ok(Front::Message { position, slot: seen, word });
+                    return Ok(Front::Message { position, slot: seen, word, shared });
                 }
                 if mutated("stale-slot-not-emptied") {
                     let _ = self.control.front.head.compare_exchange(position, position.wrapping_add(1), S5.release());
@@ -188,7 +213,16 @@ impl<'a> Ring<'a> {
         Err(Error::corrupt("ring", "I2"))
     }
 
+    /// The chunk that probably is at `position`: a guess.
+    #[inline]
+    pub fn peek(&self, position: u64) -> Option<u32> {
+        // Relaxed: nothing is done by it but a hint.
+        let slot = SlotWord(self.slot(position).load(Relaxed));
+        (!cfg!(loom) && slot.is_ready()).then(|| slot.chunk())
+    }
+
     /// Empties the slot at `position` that was seen as `seen`, and moves `head` past it. Idempotent.
+    #[inline]
     pub fn empty(&self, position: u64, seen: SlotWord) {
         let emptied = SlotWord::empty(seen.lap() + 1);
         if mutated("head-moves-first") {

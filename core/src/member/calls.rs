@@ -232,13 +232,14 @@ impl Agent {
             if let Some(kept) = self.member.asked(question, |question| question.kept.pop_front()).flatten() {
                 return self.member.answer_again(kept).map(Some);
             }
-            self.member.check_not_deposed_from(&queue)?;
+            self.member.check_not_deposed_from(queue)?;
             let Some(ring) = queue.ring(REPLY) else { return Ok(None) };
-            while let Some(claimed) = take_from(self.member.segment(), &queue, REPLY, ring, self.member.name())? {
-                self.member.check_claim(&queue, claimed)?;
-                match self.member.open(&queue, claimed)? {
+            while let Some(claimed) = take_from(self.member.segment(), queue, REPLY, &ring, self.member.name())? {
+                self.member.check_claim(queue, claimed)?;
+                let chunk = self.member.segment().chunk_of_mine(claimed.chunk);
+                match self.member.open(queue, claimed, chunk)? {
                     Some(answer) if answer.correlation() == question.0 => return Ok(Some(answer)),
-                    Some(other) => self.member.keep(&queue, other, claimed),
+                    Some(other) => self.member.keep(queue, other, claimed),
                     None => {}
                 }
             }
@@ -268,6 +269,7 @@ impl Member {
     }
 
     /// Keeps an answer for the question that is open still, or drops it as late.
+    #[cold]
     pub(super) fn keep(&self, queue: &Queue<'_>, answer: Message<'_>, claimed: Claimed) {
         let id = MessageId(answer.correlation());
         let room = |question: &mut Question| {

@@ -2,17 +2,16 @@
 //!
 //! A dead letter is moved like any message, so a crash leaves it in exactly one place; its header keeps the queue it was sent to.
 
-use super::Member;
+use super::{Known, Member};
 use crate::error::{Error, Result};
 use crate::layout::{QUEUE_MAKES_ROOM, REPLY};
-use crate::memory::Memory;
 use crate::message::{Lane, Message, Meta};
 use crate::parking::take_due;
 use crate::queue::{Claimed, NotPublished, Queue, Refusal, Route, note_wake, publish, take_from, unlink};
 use crate::reap::unshelve;
 use crate::sync::S10;
 use crate::wait;
-use crate::word::{ChunkState, ChunkWord, Name};
+use crate::word::{ChunkState, ChunkWord, Link, Name};
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -21,12 +20,13 @@ pub(super) const ROUNDS: u32 = 1000;
 
 impl Member {
     /// Makes room in a full ring if its queue wants that; `false`: the sender has to wait.
+    #[cold]
     pub(super) fn make_room(&self, queue: &Queue<'_>, ring: usize) -> Result<bool> {
         if ring != REPLY && queue.flags.load(S10.acquire()) & QUEUE_MAKES_ROOM == 0 {
             return Ok(false);
         }
         let Some(lane) = queue.ring(ring) else { return Ok(false) };
-        match take_from(self.segment(), queue, ring, lane, self.name)? {
+        match take_from(self.segment(), queue, ring, &lane, self.name)? {
             Some(oldest) if ring == REPLY => self.drop_letter(queue.name, oldest),
             Some(oldest) => self.each_of(oldest, |one| self.dead_letter(queue.name, one.chunk, one.word))?,
             // Somebody else took it: there is room now.
@@ -39,7 +39,9 @@ impl Member {
     fn each_of(&self, first: Claimed, what: impl Fn(Claimed) -> Result<()>) -> Result<()> {
         let mut next = Some(first);
         while let Some(one) = next {
-            next = unlink(self.segment(), self.name, one);
+            // Relaxed: our own header (I7).
+            let link = self.segment().chunk_of_mine(one.chunk).map_or(0, |chunk| chunk.header.next.load(Relaxed));
+            next = unlink(self.segment(), self.name, one, Link(link));
             if let Err(error) = what(one) {
                 // The rest hangs on it.
                 next.map_or(Ok(()), |next| self.redeliver(next.chunk, next.word))?;
@@ -62,15 +64,17 @@ impl Member {
     ///
     /// # Errors
     /// If the dead letters cannot take it (an insane ring, no memory): it is queued again as it was.
+    #[cold]
     pub(super) fn dead_letter(&self, queue: Name, chunk: u32, word: ChunkWord) -> Result<()> {
         let segment = self.segment();
         let mut letter = Claimed { chunk, word, ring: Lane::Normal.ring() };
-        let found = segment.queue_control(queue.index()).zip(segment.chunk_header(chunk));
-        let Some((control, header)) = found else { return Err(Error::corrupt(format!("chunk {chunk}"), "I5")) };
+        let found = segment.queue_control(queue.index()).zip(segment.chunk_of_mine(chunk));
+        let Some((control, its_chunk)) = found else { return Err(Error::corrupt(format!("chunk {chunk}"), "I5")) };
+        let header = its_chunk.header;
         // Relaxed: counters for people, our own header (I7), and an option that was set before the queue was named (S6).
         control.losses.undelivered.fetch_add(1, Relaxed);
         let target = control.dead_letters.load(Relaxed).checked_sub(1).map(Name::from_bits);
-        let Some(target) = target.and_then(|name| segment.queue(name)) else {
+        let Some(target) = target.and_then(|name| self.queue(name).ok()) else {
             self.drop_letter(queue, letter);
             return Ok(());
         };
@@ -83,7 +87,7 @@ impl Member {
         header.expires_ns.store(0, Relaxed);
         // Sent again from there, its answer begins anew.
         header.meta.store(meta.anew().0, Relaxed);
-        self.bury(&target, &mut letter).or_else(|error| {
+        self.bury(target, &mut letter).or_else(|error| {
             header.deliveries.store(deliveries, Relaxed);
             header.expires_ns.store(expires_ns, Relaxed);
             self.redeliver(chunk, letter.word)?;
@@ -91,12 +95,12 @@ impl Member {
         })
     }
 
-    fn bury(&self, target: &Queue<'_>, letter: &mut Claimed) -> Result<()> {
+    fn bury(&self, target: &Known<'_>, letter: &mut Claimed) -> Result<()> {
         let route = Route::put_back(letter.ring);
-        let notes = &self.entry()?.notes;
+        let notes = &self.entry().notes;
         for _ in 0..ROUNDS {
-            let known_head = self.known_head(target.name, route.ring);
-            match publish(self.segment(), notes, target, route, (letter.chunk, letter.word), &mut [], known_head) {
+            let head = target.head(route.ring);
+            match publish(self.segment(), notes, target, route, (letter.chunk, letter.word), &mut [], head) {
                 Ok(()) => {
                     target.ring_items(1);
                     return Ok(());
@@ -109,7 +113,7 @@ impl Member {
                 }
             }
             let Some(ring) = target.ring(route.ring) else { continue };
-            if let Some(oldest) = take_from(self.segment(), target, route.ring, ring, self.name)? {
+            if let Some(oldest) = take_from(self.segment(), target, route.ring, &ring, self.name)? {
                 self.each_of(oldest, |one| {
                     self.drop_letter(target.name, one);
                     Ok(())
@@ -167,24 +171,24 @@ impl Member {
             purged.set(purged.get() + 1);
             Ok(())
         };
-        note_wake(&self.entry()?.notes.takes_from, name);
+        note_wake(&self.entry().notes.takes_from, name);
         for begun in self.take_rests(|of| of == name) {
             self.each_of(begun, purge)?;
         }
         loop {
             for (number, ring) in queue.active() {
-                while let Some(claimed) = take_from(self.segment(), &queue, number, ring, self.name)? {
-                    self.check_claim(&queue, claimed)?;
+                while let Some(claimed) = take_from(self.segment(), queue, number, &ring, self.name)? {
+                    self.check_claim(queue, claimed)?;
                     wait::ring(ring.room(), 1);
                     self.each_of(claimed, purge)?;
                 }
             }
-            if !unshelve(self.segment(), self.name, &queue) {
+            if !unshelve(self.segment(), self.name, queue) {
                 break;
             }
         }
-        while let Some(parked) = take_due(self.segment(), &queue, self.name, || None) {
-            self.check_claim(&queue, parked)?;
+        while let Some(parked) = take_due(self.segment(), queue, self.name, || None) {
+            self.check_claim(queue, parked)?;
             self.each_of(parked, purge)?;
         }
         Ok(purged.get())

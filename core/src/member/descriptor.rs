@@ -56,7 +56,7 @@ impl Member {
         self.check()?;
         // S8: noted before the watcher announces itself: it may swallow a wake of any queue. It stays so, since the watcher may be at work
         // after the descriptor has gone.
-        self.entry()?.notes.waits_on.store(WAITS_ANYWHERE, S8.release());
+        self.entry().notes.waits_on.store(WAITS_ANYWHERE, S8.release());
         window(75);
         let watched = Arc::new(watch(self.bus(), self.name, self.owned.get(), queues)?);
         let mut known = self.watched.borrow_mut();

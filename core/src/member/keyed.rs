@@ -37,13 +37,12 @@ impl Member {
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<bool> {
-        let (queue, key, segment, entry) = (self.queue(to)?, key_word(key), self.segment(), self.entry()?);
+        let (queue, key, segment, entry) = (self.queue(to)?, key_word(key), self.segment(), self.entry());
         queue.commit(segment, KEYED)?;
         let Some(keys) = segment.keys(to) else { return Err(Error::corrupt(format!("queue {}", to.index()), "I12")) };
         let ring = queue.ring_for_sending(segment, route.ring)?;
         let notes: &Notes = &entry.notes;
         let me = (self.name, notes, KeyNotes { key: &entry.key, keyed_in: &entry.keyed_in });
-        let known_head = self.known_head(to, route.ring);
         let deadline = timeout.map(from_now_ns);
         let left = || match (timeout, deadline) {
             // Once more without waiting, however late it is.
@@ -53,7 +52,7 @@ impl Member {
         let (mut copies, mut rounds, mut again) = (None, 0, false);
         while rounds < ROUNDS {
             if copies.is_none() {
-                copies = self.copy_for_tap(&queue, chunk, rest);
+                copies = self.copy_for_tap(queue, chunk, rest);
             }
             let stripe = Source { word: keys.given_up, queue: to, by_time: false };
             let (word_now, rest_now) = (&mut *word, &mut *rest);
@@ -63,7 +62,7 @@ impl Member {
                 }
                 let mut attempt = || {
                     let chunk = (chunk, *word_now);
-                    publish_keyed(segment, me, &queue, (keys, key), route, chunk, rest_now, known_head)
+                    publish_keyed(segment, me, queue, (keys, key), route, chunk, rest_now, queue.head(route.ring))
                 };
                 let mut result = attempt();
                 if let Keyed::Taken(holder) = result
@@ -80,7 +79,7 @@ impl Member {
             })?;
             let why = match result {
                 Keyed::Sent => {
-                    self.sent(&queue, copies);
+                    self.sent(queue, copies);
                     return Ok(true);
                 }
                 Keyed::Duplicate | Keyed::Taken(_) => return Ok(false),
@@ -94,7 +93,7 @@ impl Member {
                 Refusal::Closed => return Err(self.closed(to)),
                 Refusal::Failed(error) => return Err(error),
             }
-            if self.make_room(&queue, route.ring)? {
+            if self.make_room(queue, route.ring)? {
                 rounds += 1;
                 continue;
             }
@@ -102,9 +101,9 @@ impl Member {
             let room = Source { word: ring.room(), queue: to, by_time: false };
             self.wait_on(&[room], left(), interrupted, || {
                 self.check_before_retry(route)?;
-                self.may_have_room(&queue, route.ring)
+                self.may_have_room(queue, route.ring)
             })
-            .map_err(|error| self.full_if_at_once(error, &queue, timeout))?;
+            .map_err(|error| self.full_if_at_once(error, queue, timeout))?;
         }
         Err(Error::corrupt(format!("queue '{}'", self.spoken_name(to)), "I3"))
     }

@@ -102,7 +102,7 @@ impl Member {
     }
 
     fn claim_place(&self, mode: LockMode) -> Result<Place<'_>> {
-        let (segment, noted) = (self.segment(), &self.entry()?.locks);
+        let (segment, noted) = (self.segment(), &self.entry().locks);
         // Relaxed: our own note.
         if noted.load(Relaxed) == 0 {
             noted.store(1, S8.release());
@@ -129,7 +129,7 @@ impl Member {
     ) -> Result<()> {
         let (segment, nap) = (self.segment(), self.nap());
         // Relaxed: a counter for people, ours alone.
-        let sleeps = &self.entry()?.counters.sleeps;
+        let sleeps = &self.entry().counters.sleeps;
         sleeps.store(sleeps.load(Relaxed) + 1, Relaxed);
         let time = left_ns.map_or(nap, |left| nap.min(Duration::from_nanos(left)));
         let woken = place.sleep_behind(nearest, time, || segment.check_open().is_ok());

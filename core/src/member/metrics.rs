@@ -8,11 +8,9 @@ use crate::latency::{Latency, bucket_of};
 use crate::layout::Counters;
 use crate::message::MessageId;
 use crate::platform::clock;
-use crate::segment::Segment;
 use crate::sync::{Word, aside};
-use crate::word::{ChunkWord, Name};
+use crate::word::ChunkWord;
 use std::cell::Cell;
-use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Every so many messages that a member sends one is measured. A power of two.
@@ -23,49 +21,14 @@ const IN_HAND: usize = 4;
 /// A message in hand: its chunk, the chunk's word, and when it was taken.
 type InHand = Option<(u32, ChunkWord, u64)>;
 
-/// What a member needs to count and to measure.
+/// What a member needs to measure.
+#[derive(Default)]
 pub(super) struct Metrics {
-    counters: Place,
     /// When the message that is measured now began to be sent.
     sending_since_ns: Cell<u64>,
     in_hand: [Cell<InHand>; IN_HAND],
     /// The place after that of the last one; 0 if there is none.
     measured: Cell<usize>,
-}
-
-/// The member's counters.
-struct Place(NonNull<Counters>);
-
-// SAFETY: what it points to is made of atomics, in shared memory or static.
-unsafe impl Send for Place {}
-
-/// Where a member counts whose entry cannot be had: nobody reads it.
-static NOWHERE: Counters = {
-    const fn zero() -> Word {
-        Word::new(0)
-    }
-    Counters {
-        sent: zero(),
-        sent_bytes: zero(),
-        received: zero(),
-        received_bytes: zero(),
-        released: zero(),
-        given_back: zero(),
-        refused: zero(),
-        sleeps: zero(),
-    }
-};
-
-impl Metrics {
-    pub(super) fn of(segment: &Segment, member: Name) -> Metrics {
-        let counters = segment.member(member.index()).map_or(&NOWHERE, |entry| &entry.counters);
-        Metrics {
-            counters: Place(NonNull::from(counters)),
-            sending_since_ns: Cell::new(0),
-            in_hand: Default::default(),
-            measured: Cell::new(0),
-        }
-    }
 }
 
 /// Adds to a counter of the caller's own.
@@ -78,8 +41,7 @@ fn add(counter: &Word, by: u64) {
 impl Member {
     #[inline(always)]
     fn counters(&self) -> &Counters {
-        // SAFETY: committed when the index was claimed, and mapped as long as the member has the bus (I11); or static.
-        unsafe { self.metrics.counters.0.as_ref() }
+        &self.entry().counters
     }
 
     /// Adds to one of this member's counters.

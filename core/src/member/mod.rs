@@ -2,6 +2,7 @@
 //! `sending`, `receiving` and `waiting`.
 
 mod agent;
+mod at_hand;
 mod calls;
 mod dead_letters;
 mod descriptor;
@@ -36,12 +37,11 @@ use crate::error::{Error, Result};
 use crate::heap::Heap;
 use crate::keys::KeyNotes;
 use crate::layout::MemberEntry;
-use crate::memory::Memory;
 use crate::message::Lengths;
 use crate::name::check_queue_name;
 use crate::platform::file::random;
 use crate::platform::fork;
-use crate::queue::{Claimed, Queue};
+use crate::queue::Claimed;
 use crate::reap::{end_subscriptions, give_back_chunks, reap};
 use crate::recover::{Reaped, Reaper};
 use crate::registry::{self, Seat};
@@ -49,12 +49,10 @@ use crate::segment::Segment;
 use crate::sync::window;
 use crate::watcher::Watched;
 use crate::word::{ClaimState, ClaimWord, Name, RecordWord, ThreadWord};
+use at_hand::{AtHand, Known};
 use std::cell::{Cell, RefCell};
 use std::sync::Weak;
 use std::sync::atomic::Ordering::Relaxed;
-
-/// Recently used rings whose heads a member remembers.
-const KNOWN_HEADS: usize = 16;
 
 /// One handle of one process: `Send`, not `Sync`. Cheap to make; a thread that wants to talk takes its own.
 ///
@@ -62,6 +60,8 @@ const KNOWN_HEADS: usize = 16;
 /// everything back itself; messages in flight are queued again. After `fork`, the child's use of it is [`Error::Forked`].
 pub struct Member {
     bus: Bus,
+    /// What it has found there.
+    at_hand: Box<AtHand>,
     name: Name,
     seat: Seat,
     /// The thread to which it is bound.
@@ -78,7 +78,6 @@ pub struct Member {
     rests: RefCell<Vec<(Name, Claimed)>>,
     /// What it asked and waits for, see `calls`.
     questions: RefCell<Vec<calls::Question>>,
-    known_heads: [(Cell<u64>, Cell<u64>); KNOWN_HEADS],
     /// How long the archives were that it wrote.
     lengths: Lengths,
     /// The entry of the lock table that it used last.
@@ -99,16 +98,18 @@ impl Member {
             Err(Error::TooManyAgents { .. }) if bus.reap_from_reserve()? => registry::claim_member(segment, preferred)?,
             result => result?,
         };
-        let member = Member::new(bus, seat);
+        let member = Member::new(bus, seat)?;
         // Whoever destroys the bus after this look finds the claim.
         segment.check_open()?;
         Ok(member)
     }
 
     /// The handle of an index that was just claimed.
-    pub(crate) fn new(bus: &Bus, seat: Seat) -> Member {
+    pub(crate) fn new(bus: &Bus, seat: Seat) -> Result<Member> {
         let name = seat.member;
-        Member {
+        Ok(Member {
+            // SAFETY: it is kept beside it.
+            at_hand: unsafe { AtHand::of(bus, name) }?,
             bus: bus.clone(),
             name,
             seat,
@@ -122,13 +123,12 @@ impl Member {
             room_ns: Cell::new(0),
             rests: RefCell::default(),
             questions: RefCell::default(),
-            metrics: metrics::Metrics::of(bus.segment(), name),
-            known_heads: std::array::from_fn(|_| (Cell::new(u64::MAX), Cell::new(0))),
+            metrics: metrics::Metrics::default(),
             lengths: Lengths::default(),
             last_lock: Cell::new(0),
             asked_ns: Cell::new(0),
             watched: RefCell::default(),
-        }
+        })
     }
 
     pub(crate) fn segment(&self) -> &Segment {
@@ -158,8 +158,9 @@ impl Member {
         self.segment().check_open()
     }
 
-    fn entry(&self) -> Result<&MemberEntry> {
-        self.segment().member(self.name.index()).ok_or_else(|| Error::corrupt("the roster", "I12"))
+    #[inline(always)]
+    fn entry(&self) -> &MemberEntry {
+        self.at_hand.entry()
     }
 
     pub(crate) fn find(&self, name: &str) -> Result<Name> {
@@ -168,15 +169,19 @@ impl Member {
 
     /// The queue, or the topic, of this name.
     fn find_kind(&self, name: &str, topic: bool) -> Result<Name> {
+        if let Some(found) = self.at_hand.name(name) {
+            return registry::check_kind(name, found, topic);
+        }
         if let Some(found) = registry::look_up(self.segment(), name) {
+            self.at_hand.keep_name(name, found);
             return registry::check_kind(name, found, topic);
         }
         check_queue_name(name)?;
         Err(Error::UnknownAgent { name: name.into(), bus: self.bus.name().into() })
     }
 
-    fn queue(&self, name: Name) -> Result<Queue<'_>> {
-        self.segment().queue(name).ok_or_else(|| Error::corrupt(format!("queue {}", name.index()), "I17"))
+    fn queue(&self, name: Name) -> Result<&Known<'_>> {
+        self.at_hand.queue(&self.bus, name).ok_or_else(|| Error::corrupt(format!("queue {}", name.index()), "I17"))
     }
 
     fn spoken_name(&self, queue: Name) -> String {
@@ -251,7 +256,7 @@ impl Member {
             watched.end();
             watched.remind();
         }
-        let Ok(entry) = self.entry() else { return };
+        let entry = self.entry();
         let mut reaper = Reaper::new(segment, self.name, &entry.notes);
         // What is ours is given back as a reaper would, by a reaper who is us: chunks kept are freed, messages in flight queued again. (A stripe
         // only after a panic in the midst of a send.)

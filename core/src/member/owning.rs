@@ -4,7 +4,7 @@
 //! word tells whether the mailbox still is its own, whatever became of those who took it over.
 
 use super::waiting::Source;
-use super::{Agent, Member};
+use super::{Agent, Known, Member};
 use crate::bus::QueueOptions;
 use crate::error::{Error, Result};
 use crate::layout::REPLY;
@@ -65,7 +65,7 @@ impl Member {
         let mailbox = self.mailbox_to_own(name)?;
         let segment = self.segment();
         let before = registry::owner_of(segment, mailbox);
-        let taken = registry::take_mailbox(segment, self.name, &self.queue(mailbox)?);
+        let taken = registry::take_mailbox(segment, self.name, self.queue(mailbox)?);
         let word = taken.map_err(|_| owns_another(name))?;
         if before.is_some_and(|before| registry::is_gone(segment, before)) {
             // What it had in flight is to come back now.
@@ -175,7 +175,7 @@ impl Member {
 
     fn now_owns(&self, mailbox: Name, word: RecordWord) -> Result<Name> {
         self.owned.set(Some((mailbox, word)));
-        self.entry()?.sender.store(mailbox.bits() + 1, Relaxed);
+        self.entry().sender.store(mailbox.bits() + 1, Relaxed);
         // Others may wait for its messages while nobody owned it: they are to find out.
         self.queue(mailbox)?.ring_items(u32::MAX);
         Ok(mailbox)
@@ -204,8 +204,7 @@ impl Member {
     #[inline]
     pub(super) fn is_deposed(&self) -> bool {
         let Some((mailbox, word)) = self.owned.get() else { return false };
-        let control = self.segment().queue_control(mailbox.index());
-        !control.is_some_and(|control| owner::is_still(&control.owner, word))
+        !self.at_hand.queue(&self.bus, mailbox).is_some_and(|queue| owner::is_still(queue.owner, word))
     }
 
     /// To be called when something was done with a message: a deposed member gives up what it has begun to take of batches. Whoever is there now need not
@@ -250,14 +249,25 @@ impl Member {
     }
 
     pub(super) fn check_owner(&self, queue: Name) -> Result<()> {
-        let Some(owner) = self.other_owner(&self.queue(queue)?) else { return Ok(()) };
+        let Some(owner) = self.other_owner(self.queue(queue)?) else { return Ok(()) };
         self.give_up_rests(|of| of == queue);
         Err(owner)
     }
 
     /// A message was claimed of a queue: unless that still is this member's to take from, it goes back as if it had not been touched (I39).
-    pub(super) fn check_claim(&self, queue: &Queue<'_>, claimed: Claimed) -> Result<()> {
-        let Some(owner) = self.other_owner(queue) else { return Ok(()) };
+    #[inline]
+    pub(super) fn check_claim(&self, queue: &Known<'_>, claimed: Claimed) -> Result<()> {
+        match self.other_owner(queue) {
+            None => Ok(()),
+            Some(owner) => {
+                self.put_back_claim(queue, claimed);
+                Err(owner)
+            }
+        }
+    }
+
+    #[cold]
+    fn put_back_claim(&self, queue: &Known<'_>, claimed: Claimed) {
         if let Some(ring) = queue.ring(claimed.ring) {
             wait::ring(ring.room(), 1);
         }
@@ -270,9 +280,9 @@ impl Member {
             let _ = self.redeliver(claimed.chunk, claimed.word);
         }
         self.give_up_rests(|of| of == queue.name);
-        Err(owner)
     }
 
+    #[cold]
     pub(super) fn give_up_rests(&self, of: impl Fn(Name) -> bool) {
         for rest in self.take_rests(of) {
             window(128);
@@ -280,7 +290,7 @@ impl Member {
         }
     }
 
-    fn put_back_answer(&self, queue: &Queue<'_>, claimed: Claimed) {
+    fn put_back_answer(&self, queue: &Known<'_>, claimed: Claimed) {
         let Claimed { chunk, word, .. } = claimed;
         if let Err(refused) = self.put_back(queue, Route::put_back(REPLY), chunk, word) {
             // It is the oldest there, which gives way to newer ones in a full lane. (Put back, it stands behind them: a stream of which it is a part breaks.)

@@ -73,12 +73,12 @@ impl Member {
     /// `UnknownAgent` (no such topic), `WrongKind`, `Closed`, `Corrupt`.
     pub fn trim(&self, topic: &str) -> Result<u64> {
         self.check()?;
-        self.topic(topic)?.trim(self.segment(), &self.entry()?.notes)
+        self.topic(topic)?.trim(self.segment(), &self.entry().notes)
     }
 
     /// The same of all topics. `true` if there was something.
     pub(super) fn trim_topics(&self) -> Result<bool> {
-        let (segment, notes) = (self.segment(), &self.entry()?.notes);
+        let (segment, notes) = (self.segment(), &self.entry().notes);
         // A topic that makes no sense keeps what it has; who uses it is told.
         Ok(segment.living_topics().filter_map(|topic| topic.trim(segment, notes).ok()).sum::<u64>() > 0)
     }
@@ -120,7 +120,7 @@ impl Member {
         self.check_mine(chunk, *word, ChunkState::Held)?;
         let topic = self.topic(to)?;
         let id = self.write_fields(chunk, length, (Lane::Normal, options.content), options.correlation, 0)?;
-        let notes = &self.entry()?.notes;
+        let notes = &self.entry().notes;
         let once = |word: &mut ChunkWord| {
             self.check_not_deposed()?;
             let keep = |chunk| self.heap.borrow().would_keep(self.segment(), chunk);

@@ -1,17 +1,18 @@
 //! What a member receives: taken, opened, released or given back.
 
-use super::Member;
 use super::waiting::Source;
+use super::{Known, Member};
 use crate::error::{Error, Result};
 use crate::layout::REDELIVERY;
 use crate::memory::Memory;
 use crate::message::{Lane, Message, Meta, RawMessage};
 use crate::platform::clock;
-use crate::queue::{self, BY_PATIENCE, BY_PRIORITY, Claimed, NotPublished, Queue, Refusal, Route, unlink};
+use crate::queue::{self, Claimed, NotPublished, Order, Queue, Refusal, Route, unlink};
 use crate::reap::unshelve;
+use crate::segment::Chunk;
 use crate::sync::window;
 use crate::wait;
-use crate::word::{ChunkState, ChunkWord, DELAY_MS_MAX, Name};
+use crate::word::{ChunkState, ChunkWord, DELAY_MS_MAX, Link, Name};
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -71,7 +72,7 @@ impl Member {
 
     pub(super) fn take_among(
         &self,
-        queues: &[Queue<'_>],
+        queues: &[&Known<'_>],
         sources: &[Source<'_>],
         next: &Cell<usize>,
         timeout: Option<Duration>,
@@ -81,7 +82,7 @@ impl Member {
     }
 
     /// Takes a message of any of the queues. Where the search begins moves on with every message, so that no queue hides another.
-    pub(super) fn take_any(&self, queues: &[Queue<'_>], next: &Cell<usize>) -> Result<Option<Message<'_>>> {
+    pub(super) fn take_any(&self, queues: &[&Known<'_>], next: &Cell<usize>) -> Result<Option<Message<'_>>> {
         self.give_back_rests(|queue| !queues.iter().any(|other| other.name == queue));
         if queues.len() > 1 && self.owned.get().is_some_and(|(mailbox, _)| queues.iter().any(|of| of.name == mailbox)) {
             // Whichever queue's turn it is: who has lost its mailbox takes nothing beside it either.
@@ -90,7 +91,7 @@ impl Member {
         let mut closed = 0;
         for at in 0..queues.len() {
             let at = next.get().wrapping_add(at) % queues.len();
-            let queue = &queues[at];
+            let queue = queues[at];
             if let Some(message) = self.take_one(queue)? {
                 next.set(at + 1);
                 return Ok(Some(message));
@@ -112,11 +113,12 @@ impl Member {
     }
 
     /// The first message of a queue that is one to hand out.
-    fn take_one(&self, queue: &Queue<'_>) -> Result<Option<Message<'_>>> {
+    #[inline]
+    fn take_one(&self, queue: &Known<'_>) -> Result<Option<Message<'_>>> {
         self.check_not_deposed_from(queue).inspect_err(|_| self.give_up_rests(|of| of == queue.name))?;
-        while let Some(claimed) = self.claim_one(queue)? {
+        while let Some((claimed, chunk)) = self.claim_one(queue)? {
             self.check_claim(queue, claimed)?;
-            let Some(message) = self.open(queue, claimed)? else { continue };
+            let Some(message) = self.open(queue, claimed, chunk)? else { continue };
             if message.lane() == Lane::Reply {
                 // This member may have asked, and look for it later.
                 self.keep(queue, message, claimed);
@@ -134,32 +136,55 @@ impl Member {
 
     /// Claims the first message of a queue, and with it the one that hangs on it, if it is one of a batch: that one stands at the front of its ring
     /// for this member, which alone gets the rest of the batch.
-    fn claim_one(&self, queue: &Queue<'_>) -> Result<Option<Claimed>> {
-        let (segment, notes) = (self.segment(), &self.entry()?.notes);
-        let rest = |ring| {
-            let mut rests = self.rests.borrow_mut();
-            let at = rests.iter().position(|(of, next)| *of == queue.name && next.ring == ring)?;
-            Some(rests.swap_remove(at).1)
-        };
-        if queue.has_in_limbo() && queue.is_empty(segment, REDELIVERY)? {
-            // They come before the lanes, as they would have without the delay.
-            unshelve(segment, self.name, queue);
+    #[inline]
+    fn claim_one(&self, queue: &Queue<'_>) -> Result<Option<(Claimed, Option<Chunk<'_>>)>> {
+        let (segment, notes) = (self.segment(), &self.entry().notes);
+        let has_rests = !self.rests.borrow().is_empty();
+        let rest = |ring| if has_rests { self.rest_from(queue.name, ring) } else { None };
+        if queue.has_in_limbo() {
+            self.fetch_from_limbo(queue)?;
         }
-        let claimed = queue::take(segment, notes, queue, self.name, self.order(), rest, clock::monotonic_ms)?;
-        if let Some(next) = claimed.and_then(|claimed| unlink(segment, self.name, claimed)) {
+        let taken = queue::take(segment, notes, queue, self.name, self.order(), rest, clock::monotonic_ms)?;
+        let Some(claimed) = taken else { return Ok(None) };
+        let chunk = segment.chunk_of_mine(claimed.chunk);
+        // Relaxed: our own header (I7).
+        let link = chunk.map_or(Link(0), |chunk| Link(chunk.header.next.load(Relaxed)));
+        if let Some(next) = unlink(segment, self.name, claimed, link) {
             self.rests.borrow_mut().push((queue.name, next));
         }
-        Ok(claimed)
+        Ok(Some((claimed, chunk)))
+    }
+
+    /// What this member has claimed of a batch in that ring.
+    #[cold]
+    fn rest_from(&self, queue: Name, ring: usize) -> Option<Claimed> {
+        let mut rests = self.rests.borrow_mut();
+        let at = rests.iter().position(|(of, next)| *of == queue && next.ring == ring)?;
+        Some(rests.swap_remove(at).1)
+    }
+
+    /// They come before the lanes, as they would have without the delay.
+    #[cold]
+    fn fetch_from_limbo(&self, queue: &Queue<'_>) -> Result<()> {
+        if queue.is_empty(self.segment(), REDELIVERY)? {
+            unshelve(self.segment(), self.name, queue);
+        }
+        Ok(())
     }
 
     /// Gives what this member has begun to take of batches to whoever takes from their queues.
+    #[inline]
     pub(super) fn give_back_rests(&self, of: impl Fn(Name) -> bool) {
+        if self.rests.borrow().is_empty() {
+            return;
+        }
         for rest in self.take_rests(of) {
             // What cannot be put back stays in flight with this member, and is given back when it leaves.
             let _ = self.redeliver(rest.chunk, rest.word);
         }
     }
 
+    #[cold]
     pub(super) fn take_rests(&self, of: impl Fn(Name) -> bool) -> Vec<Claimed> {
         let mut rests = self.rests.borrow_mut();
         rests.extract_if(.., |(queue, _)| of(*queue)).map(|(_, rest)| rest).collect()
@@ -191,7 +216,7 @@ impl Member {
         let queue = self.queue(self.find(queue)?)?;
         while messages.len() < most
             // What is wrong with the next one is for the next call to say: these are the caller's.
-            && let Ok(Some(message)) = self.take_one(&queue)
+            && let Ok(Some(message)) = self.take_one(queue)
         {
             messages.push(message);
         }
@@ -199,8 +224,9 @@ impl Member {
     }
 
     /// Strict priority, but for every so many messages: then the least urgent lane comes first.
-    fn order(&self) -> &'static [usize] {
-        if self.taken.get() % PATIENCE == PATIENCE - 1 { &BY_PATIENCE } else { &BY_PRIORITY }
+    #[inline]
+    fn order(&self) -> Order {
+        if self.taken.get() % PATIENCE == PATIENCE - 1 { Order::Patience } else { Order::Priority }
     }
 
     /// Makes a message of a claimed chunk. One that has expired or was delivered too often becomes a dead letter; one whose header
@@ -208,34 +234,37 @@ impl Member {
     ///
     /// # Errors
     /// If a dead letter cannot be moved; it is queued for redelivery then.
-    pub(super) fn open(&self, queue: &Queue<'_>, claimed: Claimed) -> Result<Option<Message<'_>>> {
-        let segment = self.segment();
+    #[inline]
+    pub(super) fn open(
+        &self,
+        queue: &Queue<'_>,
+        claimed: Claimed,
+        chunk: Option<Chunk<'_>>,
+    ) -> Result<Option<Message<'_>>> {
         if let Some(ring) = queue.ring(claimed.ring) {
             wait::ring_if(ring.room(), 1, || ring.is_time_for_senders(queue.limit) || self.is_unhurried());
         }
-        let (chunk, word) = (claimed.chunk, claimed.word);
-        let found =
-            segment.chunk_header(chunk).zip(segment.payload(chunk)).zip(segment.queue_control(queue.name.index()));
-        let Some(((header, (data, capacity)), control)) = found else {
-            segment.header().corrupt.fetch_add(1, Relaxed);
+        let Some(chunk) = chunk else {
+            self.count_corrupt();
             return Ok(None);
         };
+        let (Chunk { number, header, data, .. }, capacity, word) = (chunk, chunk.capacity(), claimed.word);
         // Relaxed, all of it: our chunk now (I7), seen by S1.
         let meta = Meta(header.meta.load(Relaxed));
         let length = meta.length();
         if length > capacity {
-            segment.header().corrupt.fetch_add(1, Relaxed);
-            self.give_back(chunk, word, ChunkState::InFlight);
+            self.count_corrupt();
+            self.give_back(number, word, ChunkState::InFlight);
             return Ok(None);
         }
-        let (deliveries, most) = (header.deliveries.load(Relaxed), control.max_deliveries.load(Relaxed));
+        let (deliveries, most) = (header.deliveries.load(Relaxed), queue.max_deliveries);
         let expires_ns = header.expires_ns.load(Relaxed);
         let worn_out = most != 0 && deliveries & 0xffff_ffff >= most;
         if worn_out || expires_ns != 0 && expires_ns <= clock::monotonic_ns() {
-            self.dead_letter(queue.name, chunk, word)?;
+            self.dead_letter(queue.name, number, word)?;
             return Ok(None);
         }
-        if meta.flags() != meta.anew().flags() && claimed.ring != meta.lane().ring() {
+        if meta.flags() != 0 && meta.flags() != meta.anew().flags() && claimed.ring != meta.lane().ring() {
             // It came back: whoever answered it in part is gone, and the answer begins anew.
             header.meta.store(meta.anew().0, Relaxed);
         }
@@ -243,21 +272,29 @@ impl Member {
         header.deliveries.store(counted, Relaxed);
         let sent_ns = header.sent_ns.load(Relaxed);
         if sent_ns != 0 {
-            self.measured_taken(chunk, word, sent_ns, deliveries & 0xffff_ffff == 0);
+            self.measured_taken(number, word, sent_ns, deliveries & 0xffff_ffff == 0);
         }
         window(15);
-        Ok(Some(Message::new(self, RawMessage { data, length, chunk, word })))
+        Ok(Some(Message::new(self, RawMessage { data, length, chunk: number, word })))
+    }
+
+    #[cold]
+    fn count_corrupt(&self) {
+        // Relaxed: a counter for people.
+        self.segment().header().corrupt.fetch_add(1, Relaxed);
     }
 
     /// Whether its last take, of those that left senders asleep, is so long ago that the next may be, too: they are not to wait for half a queue then.
+    #[cold]
     fn is_unhurried(&self) -> bool {
         let now = clock::monotonic_ns();
         now.saturating_sub(self.room_ns.replace(now)) > UNHURRIED_NS
     }
 
     /// Gives up a chunk that is this member's in `state`; does nothing if it is not (recovered, or after a fork).
+    #[inline]
     pub(crate) fn give_back(&self, chunk: u32, word: ChunkWord, state: ChunkState) {
-        if self.check_mine(chunk, word, state).is_ok() {
+        if let Ok(chunk) = self.check_mine(chunk, word, state) {
             self.heap.borrow_mut().give_back(self.segment(), chunk, word);
         }
     }
@@ -269,10 +306,10 @@ impl Member {
     pub(crate) fn redeliver(&self, chunk: u32, word: ChunkWord) -> Result<()> {
         self.check_mine(chunk, word, ChunkState::InFlight)?;
         let queue = self.home_of(chunk)?;
-        match self.put_back(&queue, Route::put_back(REDELIVERY), chunk, word) {
+        match self.put_back(queue, Route::put_back(REDELIVERY), chunk, word) {
             Ok(()) => Ok(()),
             Err(NotPublished { word, .. }) => {
-                queue::shelve(self.segment(), &queue, chunk, word);
+                queue::shelve(self.segment(), queue, chunk, word);
                 Ok(())
             }
         }
@@ -289,7 +326,7 @@ impl Member {
         let queue = self.home_of(chunk)?;
         // Never early: what is left of this millisecond counts.
         let due_ms = clock::monotonic_ms() + 1 + delay.as_millis() as u64;
-        self.put_back(&queue, Route::put_back(REDELIVERY).parked(due_ms), chunk, *word).map_err(|refused| {
+        self.put_back(queue, Route::put_back(REDELIVERY).parked(due_ms), chunk, *word).map_err(|refused| {
             *word = refused.word;
             match refused.why {
                 Refusal::Failed(error) => error,
@@ -298,21 +335,27 @@ impl Member {
         })
     }
 
-    fn home_of(&self, chunk: u32) -> Result<Queue<'_>> {
+    fn home_of(&self, chunk: u32) -> Result<&Known<'_>> {
         // Relaxed: our chunk's header (I7).
-        self.queue(Name::from_bits(self.segment().home(chunk).map_or(0, |home| home.load(Relaxed))))
+        self.queue(Name::from_bits(self.segment().owned(chunk).map_or(0, |own| own.home.load(Relaxed))))
     }
 
     pub(super) fn put_back(
         &self,
-        queue: &Queue<'_>,
+        queue: &Known<'_>,
         route: Route,
         chunk: u32,
         word: ChunkWord,
     ) -> std::result::Result<(), NotPublished> {
-        let entry = self.entry().map_err(|error| NotPublished { word, why: Refusal::Failed(error) })?;
-        let known_head = self.known_head(queue.name, route.ring);
-        queue::publish(self.segment(), &entry.notes, queue, route, (chunk, word), &mut [], known_head)?;
+        queue::publish(
+            self.segment(),
+            &self.entry().notes,
+            queue,
+            route,
+            (chunk, word),
+            &mut [],
+            queue.head(route.ring),
+        )?;
         queue.ring_items(1);
         Ok(())
     }

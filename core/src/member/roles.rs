@@ -9,7 +9,6 @@ use crate::bus::QueueOptions;
 use crate::error::Result;
 use crate::message::Message;
 use crate::name::{check_name, queue_of_role};
-use crate::queue::Queue;
 use crate::registry;
 use crate::word::Name;
 use std::time::Duration;
@@ -97,7 +96,7 @@ impl Agent {
     ) -> Result<Message<'_>> {
         let member = &self.member;
         member.check()?;
-        let queues = self.queues().into_iter().map(|name| member.queue(name)).collect::<Result<Vec<Queue<'_>>>>()?;
+        let queues = self.queues().into_iter().map(|name| member.queue(name)).collect::<Result<Vec<_>>>()?;
         let sources: Vec<_> =
             queues.iter().map(|queue| Source { word: queue.items, queue: queue.name, by_time: true }).collect();
         member.wait_on(&sources, timeout, interrupted, || {

@@ -3,17 +3,17 @@
 use super::dead_letters::ROUNDS;
 use super::taps::Copies;
 use super::waiting::Source;
-use super::{KNOWN_HEADS, Member};
+use super::{Known, Member};
 use crate::bus::QueueOptions;
 use crate::error::{Error, Result};
 use crate::message::{BatchError, ContentType, Lane, Loan, MessageId, Meta, RawLoan};
 use crate::name::check_name;
 use crate::platform::clock;
-use crate::queue::{self, BATCH_MAX, NotPublished, Queue, Refusal, Route};
+use crate::queue::{self, BATCH_MAX, Queue, Refusal, Route};
 use crate::registry;
+use crate::segment::Chunk;
 use crate::sync::window;
 use crate::word::{ChunkState, ChunkWord, Name};
-use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 /// How a message is sent.
@@ -79,13 +79,7 @@ impl Member {
             Err(Error::OutOfMemory { .. }) if self.look_for_dead() | self.trim_topics()? => allocate()?,
             result => result?,
         };
-        let Some((data, capacity)) = segment.payload(chunk) else {
-            return Err(Error::corrupt(format!("chunk {chunk}"), "I14"));
-        };
-        if capacity < length {
-            return Err(Error::corrupt(format!("chunk {chunk}"), "I14"));
-        }
-        Ok(Loan::new(self, RawLoan { data, capacity: length, chunk, word }))
+        Ok(Loan::new(self, RawLoan { data: chunk.data, capacity: length, chunk: chunk.number, word }))
     }
 
     /// Copies `payloads` into messages and queues them for `to` as one batch: all of them or none, one after the other. A batch counts as one message
@@ -179,6 +173,7 @@ impl Member {
         Ok(vec![MessageId::DUPLICATE; ids.len()])
     }
 
+    #[inline]
     fn check_sending(&self, options: &SendOptions) -> Result<()> {
         self.check()?;
         self.check_not_deposed()?;
@@ -232,42 +227,64 @@ impl Member {
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
         let queue = self.queue(to)?;
+        let mut copies = None;
+        if self.try_enqueue(queue, route, (chunk, word), rest, &mut copies)? {
+            self.sent(queue, copies);
+            return Ok(());
+        }
+        if timeout == Some(Duration::ZERO) {
+            return Err(self.full(queue));
+        }
         let room = queue.ring_for_sending(self.segment(), route.ring)?.room();
-        let notes = &self.entry()?.notes;
-        let (mut copies, mut again) = (None, false);
-        let sent =
-            self.wait_on(&[Source { word: room, queue: queue.name, by_time: false }], timeout, interrupted, || {
-                if std::mem::replace(&mut again, true) {
-                    self.check_before_retry(route)?;
+        let source = Source { word: room, queue: queue.name, by_time: false };
+        self.wait_on(&[source], timeout, interrupted, || {
+            self.check_before_retry(route)?;
+            Ok(self.try_enqueue(queue, route, (chunk, word), rest, &mut copies)?.then_some(()))
+        })?;
+        self.sent(queue, copies);
+        Ok(())
+    }
+
+    /// Queues a chunk of this member's; `false`: there is no room.
+    #[inline]
+    fn try_enqueue<'a>(
+        &'a self,
+        queue: &Known<'_>,
+        route: Route,
+        (chunk, word): (u32, &mut ChunkWord),
+        rest: &mut [(u32, ChunkWord)],
+        copies: &mut Option<Copies<'a>>,
+    ) -> Result<bool> {
+        let (segment, notes, head) = (self.segment(), &self.entry().notes, queue.head(route.ring));
+        for _ in 0..ROUNDS {
+            if copies.is_none() {
+                *copies = self.copy_for_tap(queue, chunk, rest);
+            }
+            match queue::publish(segment, notes, queue, route, (chunk, *word), rest, head) {
+                Ok(()) => return Ok(true),
+                Err(refused) => {
+                    *word = refused.word;
+                    if !self.has_made_room(queue, route, refused.why)? {
+                        return Ok(false);
+                    }
                 }
-                for _ in 0..ROUNDS {
-                    let known_head = self.known_head(queue.name, route.ring);
-                    if copies.is_none() {
-                        copies = self.copy_for_tap(&queue, chunk, rest);
-                    }
-                    let why =
-                        match queue::publish(self.segment(), notes, &queue, route, (chunk, *word), rest, known_head) {
-                            Ok(()) => return Ok(Some(())),
-                            Err(NotPublished { word: back, why }) => {
-                                *word = back;
-                                why
-                            }
-                        };
-                    match why {
-                        Refusal::Full => {}
-                        Refusal::Closed => return Err(self.closed(to)),
-                        Refusal::Failed(error) => return Err(error),
-                    }
-                    if route.is_part {
-                        return self.check_asker(to).map(|()| None);
-                    }
-                    if !self.make_room(&queue, route.ring)? {
-                        return Ok(None);
-                    }
-                }
-                Err(Error::corrupt(format!("queue '{}'", self.spoken_name(to)), "I3"))
-            });
-        sent.map(|()| self.sent(&queue, copies)).map_err(|error| self.full_if_at_once(error, &queue, timeout))
+            }
+        }
+        Err(Error::corrupt(format!("queue '{}'", self.spoken_name(queue.name)), "I3"))
+    }
+
+    /// Whether it is worth another attempt at once, after `why` came of one.
+    #[cold]
+    fn has_made_room(&self, queue: &Known<'_>, route: Route, why: Refusal) -> Result<bool> {
+        match why {
+            Refusal::Full => {}
+            Refusal::Closed => return Err(self.closed(queue.name)),
+            Refusal::Failed(error) => return Err(error),
+        }
+        if route.is_part {
+            return self.check_asker(queue.name).map(|()| false);
+        }
+        self.make_room(queue, route.ring)
     }
 
     /// It may have slept for room: what it sends by then it sends as who it is by then. What finishes a message that is in flight is not refused.
@@ -280,6 +297,7 @@ impl Member {
     }
 
     /// A message was published: wakes who waits for it, and sees to its copies.
+    #[inline]
     pub(super) fn sent(&self, queue: &Queue<'_>, copies: Option<Copies<'_>>) {
         queue.ring_items(1);
         if let Some(copies) = copies {
@@ -292,21 +310,26 @@ impl Member {
         Error::Closed { what: format!("queue '{}'", self.spoken_name(queue)) }
     }
 
+    #[cold]
+    pub(super) fn full(&self, queue: &Queue<'_>) -> Error {
+        Error::Full { queue: self.spoken_name(queue.name), limit: queue.limit as u32 }
+    }
+
     /// For who did not want to wait it is not time that has run out.
     pub(super) fn full_if_at_once(&self, error: Error, queue: &Queue<'_>, timeout: Option<Duration>) -> Error {
         match error {
-            Error::Timeout if timeout == Some(Duration::ZERO) => {
-                Error::Full { queue: self.spoken_name(queue.name), limit: queue.limit as u32 }
-            }
+            Error::Timeout if timeout == Some(Duration::ZERO) => self.full(queue),
             error => error,
         }
     }
 
+    #[inline]
     pub(super) fn write_header(&self, chunk: u32, length: usize, options: &SendOptions) -> Result<MessageId> {
         let expires_ns = options.time_to_live.map_or(0, from_now_ns);
         self.write_fields(chunk, length, (options.lane, options.content), options.correlation, expires_ns)
     }
 
+    #[inline]
     pub(super) fn write_fields(
         &self,
         chunk: u32,
@@ -315,14 +338,14 @@ impl Member {
         correlation: u64,
         expires_ns: u64,
     ) -> Result<MessageId> {
-        let Some(header) = self.segment().chunk_header(chunk) else {
+        let Some(Chunk { header, .. }) = self.segment().chunk_of_mine(chunk) else {
             return Err(Error::corrupt(format!("chunk {chunk}"), "I14"));
         };
         self.sent.set(self.sent.get().wrapping_add(1));
         // The count is never 0, nor is the id.
         let id = MessageId(self.name.bits() << 38 | (self.sent.get() & ((1 << 38) - 1)).max(1));
         // Relaxed, all of it: our own chunk (I7), published by S1. `sender` is written by this member alone.
-        let sender = self.entry()?.sender.load(Relaxed);
+        let sender = self.entry().sender.load(Relaxed);
         header.meta.store(Meta::new(length, lane, content).0, Relaxed);
         header.home.store(sender << 32, Relaxed);
         header.id.store(id.0, Relaxed);
@@ -336,20 +359,10 @@ impl Member {
 
     /// Says in an answer that was just written which part it is.
     pub(super) fn flag(&self, chunk: u32, flags: u16) {
-        if let Some(header) = self.segment().chunk_header(chunk) {
+        if let Some(Chunk { header, .. }) = self.segment().chunk_of_mine(chunk) {
             // Relaxed: our own chunk (I7).
             header.meta.store(Meta(header.meta.load(Relaxed)).with_flags(flags).0, Relaxed);
         }
-    }
-
-    pub(super) fn known_head(&self, queue: Name, ring: usize) -> &Cell<u64> {
-        let key = queue.bits() << 3 | ring as u64;
-        let (known, head) = &self.known_heads[(queue.index() as usize + ring) % KNOWN_HEADS];
-        if known.replace(key) != key {
-            // Of another ring: begin with a head that cannot be too large.
-            head.set(0);
-        }
-        head
     }
 
     /// Whom its messages say they are from; declares that mailbox if need be.
@@ -361,7 +374,7 @@ impl Member {
         check_name(name)?;
         let mailbox = registry::declare(self.segment(), self.name, name, &QueueOptions::default())?;
         // Relaxed: only this member reads it; others read the copy in its messages.
-        self.entry()?.sender.store(mailbox.bits() + 1, Relaxed);
+        self.entry().sender.store(mailbox.bits() + 1, Relaxed);
         Ok(())
     }
 }

@@ -1,10 +1,9 @@
 //! Receiving from any number of queues with one sleep.
 
-use super::Member;
 use super::waiting::Source;
+use super::{Known, Member};
 use crate::error::{Error, Result};
 use crate::message::Message;
-use crate::queue::Queue;
 use crate::word::Name;
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -13,7 +12,7 @@ use std::time::Duration;
 /// Queues from any of which a member receives: looked up and checked once, for many receives.
 pub struct Sources<'m> {
     member: &'m Member,
-    queues: Vec<Queue<'m>>,
+    queues: Vec<&'m Known<'m>>,
     words: Vec<Source<'m>>,
     next: Cell<usize>,
 }

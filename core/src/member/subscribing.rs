@@ -4,7 +4,7 @@ use super::Member;
 use super::waiting::Source;
 use crate::error::{Error, Result};
 use crate::latency::Latency;
-use crate::layout::{CHUNK_HEADER, ChunkHeader, CursorEntry};
+use crate::layout::{CHUNK_HEADER, ChunkHeader, CursorEntry, class_payload};
 use crate::message::{ContentType, MessageId, Meta};
 use crate::platform::clock;
 use crate::sync::window;
@@ -59,7 +59,7 @@ impl Member {
     pub fn subscribe(&self, topic: &str, from: StartAt) -> Result<Subscription<'_>> {
         self.check()?;
         let topic = self.topic_of(self.find_kind(topic, true)?)?;
-        let (segment, entry) = (self.segment(), self.entry()?);
+        let (segment, entry) = (self.segment(), self.entry());
         segment.commit_cursor(topic.name, self.index())?;
         let (Some(number), Some(cursor)) = (topic.name.topic(), topic.cursor(self.index())) else {
             return Err(Error::corrupt("a topic's cursors", "I12"));
@@ -205,7 +205,8 @@ impl<'m> Subscription<'m> {
     /// The message in place: nobody pushes it out before the cursor moves on (I31).
     fn view(&self, position: u64, chunk: u32) -> Option<Read> {
         let segment = self.member.segment();
-        let (header, (data, capacity)) = segment.chunk_header(chunk).zip(segment.payload(chunk))?;
+        let chunk = segment.chunk_of_mine(chunk)?;
+        let header = chunk.header;
         // Relaxed, all of it: with the slot we have seen all that its publisher wrote (S1).
         let about = About {
             meta: header.meta.load(Relaxed),
@@ -214,8 +215,8 @@ impl<'m> Subscription<'m> {
             correlation: header.correlation.load(Relaxed),
             sent_ns: header.sent_ns.load(Relaxed),
         };
-        let length = Some(Meta(about.meta).length()).filter(|length| *length <= capacity)?;
-        Some(Read { data, length, about, position, missed: 0 })
+        let length = Some(Meta(about.meta).length()).filter(|length| *length <= chunk.capacity())?;
+        Some(Read { data: chunk.data, length, about, position, missed: 0 })
     }
 
     /// A copy of the message. `None`: it was pushed out meanwhile.
@@ -232,7 +233,7 @@ impl<'m> Subscription<'m> {
             correlation: field(offset_of!(ChunkHeader, correlation)),
             sent_ns: field(offset_of!(ChunkHeader, sent_ns)),
         };
-        let (_, capacity) = segment.payload(slot.chunk())?;
+        let capacity = class_payload(segment.chunk_class(slot.chunk())?) as usize;
         let length = Some(Meta(about.meta).length()).filter(|length| *length <= capacity);
         let mut buffer = self.buffer.borrow_mut();
         let copied = length.and_then(|length| {
@@ -254,7 +255,10 @@ impl<'m> Subscription<'m> {
 
 impl Drop for Subscription<'_> {
     fn drop(&mut self) {
-        let (Ok(()), Ok(entry)) = (self.member.check_fork(), self.member.entry()) else { return };
+        if self.member.check_fork().is_err() {
+            return;
+        }
+        let entry = self.member.entry();
         self.topic.leave(self.member.name(), || true);
         window(105);
         if let Some(number) = self.topic.name.topic() {

@@ -6,7 +6,6 @@
 
 use super::{Agent, Member};
 use crate::error::{Error, Result};
-use crate::memory::Memory;
 use crate::message::{Lane, Loan, Meta, RawLoan};
 use crate::queue::{NotPublished, Queue, Route, publish};
 use crate::registry;
@@ -75,17 +74,20 @@ impl Member {
         if let Some(queue) = tap::noted(self.segment(), self.name) {
             tap::give_up(self.segment(), self.name, queue, || true);
             // Relaxed: our own note, needless from here on.
-            self.entry()?.taps.store(0, Relaxed);
+            self.entry().taps.store(0, Relaxed);
         }
         Ok(())
     }
 
     /// Copies messages of this member's that are about to be sent to `queue`, if somebody taps it.
+    #[inline]
     pub(super) fn copy_for_tap(&self, queue: &Queue<'_>, first: u32, rest: &[(u32, ChunkWord)]) -> Option<Copies<'_>> {
         // Relaxed: who began to tap a moment ago may miss what is on its way. The rest is looked at when there is something to look at.
-        if queue.tap.load(Relaxed) == 0 {
-            return None;
-        }
+        if queue.tap.load(Relaxed) == 0 { None } else { self.copy_all(queue, first, rest) }
+    }
+
+    #[cold]
+    fn copy_all(&self, queue: &Queue<'_>, first: u32, rest: &[(u32, ChunkWord)]) -> Option<Copies<'_>> {
         let mailbox = tap::mailbox(self.segment(), queue.tap).filter(|mailbox| *mailbox != queue.name)?;
         let mut copies = Copies { mailbox, loans: Vec::new(), missed: 0 };
         for chunk in std::iter::once(first).chain(rest.iter().map(|(chunk, _)| *chunk)) {
@@ -99,18 +101,19 @@ impl Member {
 
     fn copy(&self, sent_to: Name, chunk: u32) -> Option<Loan<'_>> {
         let segment = self.segment();
-        let (header, (data, capacity)) = segment.chunk_header(chunk).zip(segment.payload(chunk))?;
+        let original = segment.chunk_of_mine(chunk)?;
+        let header = original.header;
         // Relaxed, all of it: headers of our own chunks (I7); the copy's is published by S1.
         let meta = Meta(header.meta.load(Relaxed));
-        let length = meta.length().min(capacity);
+        let length = meta.length().min(original.capacity());
         let (copy, word) = self.heap.borrow_mut().allocate_at_once(segment, length as u64)?;
-        let (to, (room, capacity)) = segment.chunk_header(copy).zip(segment.payload(copy))?;
-        let loan = Loan::new(self, RawLoan { data: room, capacity, chunk: copy, word });
+        let (to, capacity) = (copy.header, copy.capacity());
+        let loan = Loan::new(self, RawLoan { data: copy.data, capacity, chunk: copy.number, word });
         if capacity < length {
             return None;
         }
         // SAFETY: both chunks are this member's (I7) and hold `length` bytes, by the comparisons above.
-        unsafe { std::ptr::copy_nonoverlapping(data, room, length) };
+        unsafe { std::ptr::copy_nonoverlapping(original.data, copy.data, length) };
         // An answer is none to the agent that taps: in the lane of answers it would be late.
         let lane = Some(meta.lane()).filter(|lane| *lane != Lane::Reply).unwrap_or_default();
         to.meta.store(Meta::new(length, lane, meta.content()).as_copy().0, Relaxed);
@@ -125,17 +128,25 @@ impl Member {
     }
 
     /// Publishes copies of messages that have been sent, as far as there is room.
+    #[cold]
     pub(super) fn publish_copies(&self, copies: Copies<'_>) {
         let Copies { mailbox, loans, mut missed } = copies;
         let segment = self.segment();
-        let found = segment.queue(mailbox).zip(segment.queue_control(mailbox.index())).zip(self.entry().ok());
-        let Some(((queue, control), entry)) = found else { return };
+        let found = self.queue(mailbox).ok().zip(segment.queue_control(mailbox.index()));
+        let Some((queue, control)) = found else { return };
         // All in one lane, whatever theirs: in the order of sending.
         let route = Route::send(Lane::Normal.ring());
-        let known_head = self.known_head(mailbox, route.ring);
         for loan in loans {
             let mut raw = loan.into_raw();
-            match publish(segment, &entry.notes, &queue, route, (raw.chunk, raw.word), &mut [], known_head) {
+            match publish(
+                segment,
+                &self.entry().notes,
+                queue,
+                route,
+                (raw.chunk, raw.word),
+                &mut [],
+                queue.head(route.ring),
+            ) {
                 Ok(()) => {}
                 Err(NotPublished { word, .. }) => {
                     raw.word = word;

@@ -16,7 +16,7 @@ impl Member {
     /// From now on only the calling thread uses the handle, and whatever it takes or borrows by it. Any thread may drop it.
     pub unsafe fn bind_to_thread(&self) -> Result<()> {
         self.check()?;
-        let entry = self.entry()?;
+        let entry = self.entry();
         if self.thread.get().is_none() {
             let thread = registry::this_thread(&self.seat);
             self.thread.set(Some(thread));
@@ -27,8 +27,8 @@ impl Member {
 
     /// Unbinds a handle for the time in which other threads look at what it has: views of a message. Its thread calls this while it lives.
     pub fn unbind_from_thread(&self) {
-        if let (Some(thread), Ok(entry)) = (self.thread.get(), self.entry()) {
-            binding::unbind(&entry.thread, thread);
+        if let Some(thread) = self.thread.get() {
+            binding::unbind(&self.entry().thread, thread);
         }
     }
 
@@ -37,8 +37,8 @@ impl Member {
     /// # Safety
     /// As for [`Member::bind_to_thread`]: nobody looks any more.
     pub unsafe fn bind_again(&self) {
-        if let (Some(thread), Ok(entry)) = (self.thread.get(), self.entry()) {
-            binding::bind(&entry.thread, thread);
+        if let Some(thread) = self.thread.get() {
+            binding::bind(&self.entry().thread, thread);
         }
     }
 

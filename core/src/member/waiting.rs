@@ -62,7 +62,7 @@ impl Member {
         if timeout == Some(Duration::ZERO) {
             return Err(Error::Timeout);
         }
-        let waits_on = &self.entry()?.notes.waits_on;
+        let waits_on = &self.entry().notes.waits_on;
         // S8: noted before the announcement, so a reaper knows whose wake we may have swallowed. A signal handler may wait inside
         // a wait, and a descriptor waits all the time, hence the note before is put back.
         let before = waits_on.load(Relaxed);

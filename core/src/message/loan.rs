@@ -76,8 +76,8 @@ impl<'a> Loan<'a> {
 
     /// As long as its chunk.
     pub(super) fn widen(&mut self) {
-        if let Some((_, capacity)) = self.member.segment().payload(self.raw.chunk) {
-            self.raw.capacity = capacity;
+        if let Some(chunk) = self.member.segment().chunk_of_mine(self.raw.chunk) {
+            self.raw.capacity = chunk.capacity();
         }
     }
 
@@ -196,9 +196,9 @@ impl<'a> Loan<'a> {
     /// # Safety
     /// At most one `Loan` of a raw loan may exist at a time: two would be two mutable views of the same bytes.
     pub unsafe fn from_raw(member: &'a Member, raw: RawLoan) -> Result<Loan<'a>> {
-        member.check_mine(raw.chunk, raw.word, ChunkState::Held)?;
-        let Some((data, capacity)) = member.segment().payload(raw.chunk) else { return Err(Error::Released) };
-        Ok(Loan { member, raw: RawLoan { data, capacity: raw.capacity.min(capacity), ..raw } })
+        let chunk = member.check_mine(raw.chunk, raw.word, ChunkState::Held)?;
+        let capacity = raw.capacity.min(chunk.capacity());
+        Ok(Loan { member, raw: RawLoan { data: chunk.data, capacity, ..raw } })
     }
 }
 

@@ -19,8 +19,8 @@ pub(crate) use writing::json;
 
 use crate::error::{Error, Result};
 use crate::member::Member;
-use crate::memory::Memory;
 use crate::queue::{Route, release};
+use crate::segment::Chunk;
 use crate::sync::S3;
 use crate::word::{ChunkState, ChunkWord, Name};
 use std::fmt;
@@ -81,7 +81,7 @@ impl<'a> Message<'a> {
 
     fn header_word(&self, word: impl Fn(&crate::layout::ChunkHeader) -> &crate::sync::Word) -> u64 {
         // Relaxed: our chunk's header (I7), seen by S1.
-        self.member.segment().chunk_header(self.raw.chunk).map_or(0, |header| word(header).load(Relaxed))
+        self.member.segment().chunk_of_mine(self.raw.chunk).map_or(0, |chunk| word(chunk.header).load(Relaxed))
     }
 
     /// The payload, in place, 64-byte aligned.
@@ -310,8 +310,8 @@ impl<'a> Message<'a> {
         interrupted: &mut dyn FnMut() -> bool,
         part: impl FnOnce(&'a Member) -> Result<Loan<'a>>,
     ) -> Result<MessageId> {
-        let (asker, header) = (self.asker()?, self.member.segment().chunk_header(self.raw.chunk));
-        let Some(header) = header.filter(|_| self.lane() != Lane::Reply) else {
+        let (asker, chunk) = (self.asker()?, self.member.segment().chunk_of_mine(self.raw.chunk));
+        let Some(Chunk { header, .. }) = chunk.filter(|_| self.lane() != Lane::Reply) else {
             return Err(Error::InvalidArgument { what: "an answer cannot be answered in parts".into() });
         };
         let number = self.part();
@@ -349,10 +349,10 @@ impl<'a> Message<'a> {
     /// [`Error::Forked`] in a child of the process that took it.
     pub fn detach(self) -> Result<Loan<'a>> {
         let (member, RawMessage { data, length, chunk, word }) = (self.member, self.raw);
-        member.check_mine(chunk, word, ChunkState::InFlight)?;
+        let shared = member.check_mine(chunk, word, ChunkState::InFlight)?.word;
         std::mem::forget(self);
         member.counted_released(chunk, word);
-        let word = release(member.segment(), chunk, word, Some(member.name()));
+        let word = release(member.segment(), (chunk, shared), word, Some(member.name()));
         member.give_up_rests_if_deposed();
         Ok(Loan::new(member, RawLoan { data: data.cast_mut(), capacity: length, chunk, word }))
     }
@@ -396,8 +396,7 @@ impl<'a> Message<'a> {
     fn move_to(&mut self, queue: Name, timeout: Option<Duration>) -> Result<()> {
         let RawMessage { chunk, word, .. } = self.raw;
         let member = self.member;
-        member.check_mine(chunk, word, ChunkState::InFlight)?;
-        let Some(header) = member.segment().chunk_header(chunk) else { return Err(Error::Released) };
+        let header = member.check_mine(chunk, word, ChunkState::InFlight)?.header;
         // Relaxed: our own header (I7), published by S1. A dead letter's origin stays in it.
         let deliveries = header.deliveries.load(Relaxed);
         header.deliveries.store(deliveries & !0xffff_ffff, Relaxed);
@@ -428,14 +427,10 @@ impl<'a> Message<'a> {
     /// # Safety
     /// At most one `Message` of a raw message may exist at a time: releasing the one would leave the other with a view of freed bytes.
     pub unsafe fn from_raw(member: &'a Member, raw: RawMessage) -> Result<Message<'a>> {
-        member.check_mine(raw.chunk, raw.word, ChunkState::InFlight)?;
-        let segment = member.segment();
-        let Some((header, (data, capacity))) = segment.chunk_header(raw.chunk).zip(segment.payload(raw.chunk)) else {
-            return Err(Error::Released);
-        };
+        let chunk = member.check_mine(raw.chunk, raw.word, ChunkState::InFlight)?;
         // Relaxed: our chunk's header (I7). The length was checked when the message was taken; a scribbled one is cut.
-        let length = Meta(header.meta.load(Relaxed)).length().min(capacity);
-        Ok(Message { member, raw: RawMessage { data, length, ..raw } })
+        let length = Meta(chunk.header.meta.load(Relaxed)).length().min(chunk.capacity());
+        Ok(Message { member, raw: RawMessage { data: chunk.data, length, ..raw } })
     }
 }
 
@@ -459,10 +454,10 @@ impl Drop for Message<'_> {
 
 impl Member {
     /// The handle's own check that a chunk is what a raw handle says.
-    pub(crate) fn check_mine(&self, chunk: u32, word: ChunkWord, state: ChunkState) -> Result<()> {
+    #[inline]
+    pub(crate) fn check_mine(&self, chunk: u32, word: ChunkWord, state: ChunkState) -> Result<Chunk<'_>> {
         self.check_fork()?;
-        let mine = word.is(state, self.name())
-            && self.segment().chunk(chunk).is_some_and(|shared| shared.load(S3.acquire()) == word.0);
-        if mine { Ok(()) } else { Err(Error::Released) }
+        let found = self.segment().chunk_of_mine(chunk).filter(|chunk| chunk.word.load(S3.acquire()) == word.0);
+        found.filter(|_| word.is(state, self.name())).ok_or(Error::Released)
     }
 }

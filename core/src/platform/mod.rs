@@ -1,6 +1,7 @@
 //! The only door to the operating system.
 
 #[cfg(not(loom))]
+pub mod cache;
 pub mod clock;
 #[cfg(not(loom))]
 pub mod event;

@@ -5,24 +5,28 @@
 //!   set, spans that are `ACTIVE` or `RETIRING`, as many chunk words as their row says.
 
 mod birth;
+mod chunks;
 mod shared;
 
 pub use birth::{CreateOptions, unlink};
+pub use chunks::Chunk;
 
 use crate::error::{Error, Result};
 use crate::keys::Keys;
 use crate::layout::*;
-use crate::memory::Memory;
+use crate::memory::{Memory, Owned};
 use crate::name;
+use crate::platform::cache;
 use crate::platform::file::{File, Mapping};
 use crate::queue::Queue;
-use crate::span::Run;
+use crate::ring::Ring;
 use crate::sync::{S6, S7, S8, S10, Word, window};
 use crate::topic::Topic;
-use crate::word::{Name, RecordState, RecordWord, SpanState, SpanWord};
+use crate::word::{Name, RecordState, RecordWord};
 use birth::{check_header, check_host, no_memory, open_error, open_file};
 use std::mem::size_of;
 use std::path::Path;
+use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A mapped segment.
@@ -35,7 +39,16 @@ pub struct Segment {
     bytes: usize,
     _mapping: Mapping,
     geometry: Geometry,
+    sections: Sections,
     stamp_is_inode: bool,
+}
+
+/// The sections that are asked for with every message, found once.
+struct Sections {
+    header: NonNull<Header>,
+    roster: NonNull<[RosterEntry]>,
+    spans: NonNull<[SpanControl]>,
+    chunk_words: NonNull<[Word]>,
 }
 
 // SAFETY: the mapping is shared memory by nature: all access goes through atomics or through chunks that a member owns (I7),
@@ -43,6 +56,29 @@ pub struct Segment {
 unsafe impl Send for Segment {}
 // SAFETY: as for Send.
 unsafe impl Sync for Segment {}
+
+/// A range of a mapping that begins at `base`, checked against its end; aligned, since sections and cells are page-aligned and structs are asserted in
+/// layout.rs.
+#[inline(always)]
+fn section<T>(base: *mut u8, bytes: usize, offset: u64, count: usize) -> NonNull<[T]> {
+    assert!(offset as usize + count * size_of::<T>() <= bytes, "a range inside the mapping (I5)");
+    // SAFETY: in bounds by the assertion.
+    let place = unsafe { base.add(offset as usize) }.cast::<T>();
+    debug_assert!(place.is_aligned());
+    // SAFETY: a mapping does not begin at zero.
+    NonNull::slice_from_raw_parts(unsafe { NonNull::new_unchecked(place) }, count)
+}
+
+impl Sections {
+    fn of(base: *mut u8, bytes: usize, geometry: &Geometry) -> Sections {
+        Sections {
+            header: section::<Header>(base, bytes, 0, 1).cast(),
+            roster: section(base, bytes, geometry.roster_at, geometry.agents as usize),
+            spans: section(base, bytes, geometry.spans_at, geometry.spans as usize),
+            chunk_words: section(base, bytes, geometry.chunks_at, (geometry.spans * SPAN_CHUNKS) as usize),
+        }
+    }
+}
 
 impl Segment {
     /// Opens a living segment.
@@ -69,6 +105,7 @@ impl Segment {
                 base,
                 bytes,
                 _mapping: mapping,
+                sections: Sections::of(base, bytes, &geometry),
                 geometry,
                 stamp_is_inode,
             };
@@ -88,7 +125,9 @@ impl Segment {
         let probe = file.reopen().map_err(|error| open_error(bus, error))?;
         let inode = file.about().map_err(|error| open_error(bus, error))?.inode;
         let ((base, bytes), stamp_is_inode) = (mapping.raw(), header.stamp_is_inode);
-        Ok(Segment { name: header.name, file, probe, inode, base, bytes, _mapping: mapping, geometry, stamp_is_inode })
+        let sections = Sections::of(base, bytes, &geometry);
+        let name = header.name;
+        Ok(Segment { name, file, probe, inode, base, bytes, _mapping: mapping, geometry, sections, stamp_is_inode })
     }
 
     /// The bus' name.
@@ -128,42 +167,49 @@ impl Segment {
     }
 
     /// A `T` at an offset, checked against the mapping's end.
+    #[inline(always)]
     fn at<T>(&self, offset: u64) -> &T {
-        assert!(offset as usize + size_of::<T>() <= self.bytes, "offset inside the mapping (I5)");
-        // SAFETY: in bounds by the assertion.
-        let place = unsafe { self.base.add(offset as usize) }.cast::<T>();
-        debug_assert!(place.is_aligned());
-        // SAFETY: aligned (sections and cells are page-aligned, structs are asserted in layout.rs), in bounds, mapped as long as
-        // `self` (I11), and made of atomics only, so any bytes are a valid value.
-        unsafe { &*place }
+        // SAFETY: mapped as long as `self` (I11), and made of atomics only, so any bytes are a valid value.
+        unsafe { section::<T>(self.base, self.bytes, offset, 1).cast().as_ref() }
     }
 
+    #[inline(always)]
     fn slice<T>(&self, offset: u64, count: usize) -> &[T] {
-        assert!(offset as usize + count * size_of::<T>() <= self.bytes, "range inside the mapping (I5)");
-        // SAFETY: in bounds by the assertion.
-        let place = unsafe { self.base.add(offset as usize) }.cast::<T>();
         // SAFETY: as in `at`.
-        unsafe { std::slice::from_raw_parts(place, count) }
+        unsafe { section(self.base, self.bytes, offset, count).as_ref() }
     }
 
     /// The header.
+    #[inline(always)]
     pub fn header(&self) -> &Header {
-        self.at(0)
+        // SAFETY: as in `at`, here and below.
+        unsafe { self.sections.header.as_ref() }
     }
 
     /// The roster, one row a cell.
+    #[inline(always)]
     pub fn roster(&self) -> &[RosterEntry] {
-        self.slice(self.geometry.roster_at, self.geometry.agents as usize)
+        // SAFETY: see `header`.
+        unsafe { self.sections.roster.as_ref() }
+    }
+
+    /// The span table.
+    #[inline(always)]
+    pub fn spans(&self) -> &[SpanControl] {
+        // SAFETY: see `header`.
+        unsafe { self.sections.spans.as_ref() }
+    }
+
+    /// The words of all chunks, those that are not committed among them.
+    #[inline(always)]
+    fn all_chunk_words(&self) -> &[Word] {
+        // SAFETY: see `header`.
+        unsafe { self.sections.chunk_words.as_ref() }
     }
 
     /// The directory of queue names.
     pub fn directory(&self) -> &[Word] {
         self.slice(self.geometry.directory_at, self.geometry.directory_words as usize)
-    }
-
-    /// The span table.
-    pub fn spans(&self) -> &[SpanControl] {
-        self.slice(self.geometry.spans_at, self.geometry.spans as usize)
     }
 
     /// The member entry of a cell, if the cell is committed.
@@ -222,81 +268,6 @@ impl Segment {
         Err(Error::Closed { what: format!("bus '{}'", self.name) })
     }
 
-    /// The class of a span in use, in range.
-    pub fn span_class(&self, span: u32) -> Option<usize> {
-        self.class_in(span, SpanWord(self.spans().get(span as usize)?.word.load(S7.acquire())))
-    }
-
-    fn class_in(&self, span: u32, word: SpanWord) -> Option<usize> {
-        let class = word.class();
-        (word.is_in_use() && class < CLASSES && span as u64 + class_spans(class) <= self.geometry.spans)
-            .then_some(class)
-    }
-
-    /// An active span, with its word and class, and all that one chunk of it may reach over.
-    pub fn active_run(&self, span: u32) -> Option<(SpanWord, usize, Run<'_>)> {
-        let row = self.spans().get(span as usize)?;
-        let word = SpanWord(row.word.load(S7.acquire()));
-        let class = self.class_in(span, word).filter(|_| word.state() == SpanState::Active)?;
-        let rows = &self.spans()[span as usize..][..class_spans(class) as usize];
-        let chunks = self.committed_words(span).get(..class_chunks(class) as usize)?;
-        Some((word, class, Run { rows, chunks }))
-    }
-
-    /// The chunk words of a span that are committed (I18), whatever the span is at the moment.
-    pub fn committed_words(&self, span: u32) -> &[Word] {
-        let Some(row) = self.spans().get(span as usize) else { return &[] };
-        let words = row.words.load(S7.acquire()).min(SPAN_CHUNKS);
-        self.slice(self.chunk_words_at(span), words as usize)
-    }
-
-    /// The class of a chunk, if there is such a chunk.
-    pub fn chunk_class(&self, chunk: u32) -> Option<usize> {
-        let class = self.span_class(chunk / SPAN_CHUNKS as u32)?;
-        ((chunk as u64 % SPAN_CHUNKS) < class_chunks(class)).then_some(class)
-    }
-
-    /// The words of all chunks of a span in use.
-    pub fn chunk_words(&self, span: u32) -> Option<&[Word]> {
-        let class = self.span_class(span)?;
-        self.committed_words(span).get(..class_chunks(class) as usize)
-    }
-
-    /// Offset of a span's chunk words.
-    pub fn chunk_words_at(&self, span: u32) -> u64 {
-        self.geometry.chunks_at + span as u64 * SPAN_CHUNKS * 8
-    }
-
-    /// Offset of a span's chunks.
-    pub fn span_at(&self, span: u32) -> u64 {
-        self.geometry.heap_at + span as u64 * SPAN_BYTES
-    }
-
-    /// Reads from a chunk, header first, without touching its memory: for who does not own it (I20). What was uncommitted reads as zero.
-    pub fn read_chunk(&self, chunk: u32, offset: u64, bytes: &mut [u8]) -> Option<()> {
-        let class = self.chunk_class(chunk).filter(|class| offset + bytes.len() as u64 <= class_stride(*class))?;
-        self.file.read_at(bytes, self.chunk_at(chunk, class) + offset).ok()
-    }
-
-    /// A chunk's header, for its owner.
-    pub fn chunk_header(&self, chunk: u32) -> Option<&ChunkHeader> {
-        let class = self.chunk_class(chunk)?;
-        Some(self.at(self.chunk_at(chunk, class)))
-    }
-
-    fn chunk_at(&self, chunk: u32, class: usize) -> u64 {
-        self.span_at(chunk / SPAN_CHUNKS as u32) + (chunk as u64 % SPAN_CHUNKS) * class_stride(class)
-    }
-
-    /// A chunk's payload and its capacity, bytes, for its owner.
-    pub fn payload(&self, chunk: u32) -> Option<(*mut u8, usize)> {
-        let class = self.chunk_class(chunk)?;
-        let (offset, capacity) = ((self.chunk_at(chunk, class) + CHUNK_HEADER) as usize, class_payload(class) as usize);
-        assert!(offset + capacity <= self.bytes, "payload inside the mapping (I5)");
-        // SAFETY: in bounds by the assertion.
-        Some((unsafe { self.base.add(offset) }, capacity))
-    }
-
     /// The living queues.
     pub fn queues(&self) -> impl Iterator<Item = Queue<'_>> {
         self.roster().iter().enumerate().filter_map(|(index, row)| {
@@ -334,12 +305,14 @@ impl Segment {
 }
 
 impl Memory for Segment {
+    #[inline]
     fn chunk(&self, chunk: u32) -> Option<&Word> {
         let row = self.spans().get((chunk as u64 / SPAN_CHUNKS) as usize)?;
         let committed = row.words.load(S7.acquire()).min(SPAN_CHUNKS);
-        (chunk as u64 % SPAN_CHUNKS < committed).then(|| self.at(self.geometry.chunks_at + chunk as u64 * 8))
+        self.all_chunk_words().get(chunk as usize).filter(|_| chunk as u64 % SPAN_CHUNKS < committed)
     }
 
+    #[inline]
     fn chunk_in_slot(&self, chunk: u32) -> Option<&Word> {
         let found = self.chunk(chunk);
         if found.is_none() {
@@ -349,18 +322,16 @@ impl Memory for Segment {
         found
     }
 
-    fn home(&self, chunk: u32) -> Option<&Word> {
-        Some(&self.chunk_header(chunk)?.home)
+    #[inline]
+    fn owned(&self, chunk: u32) -> Option<Owned<'_>> {
+        let Chunk { word, header, .. } = self.chunk_of_mine(chunk)?;
+        Some(Owned { word, home: &header.home, rest: &header.next })
     }
 
     fn home_of_another(&self, chunk: u32) -> Option<u64> {
         let mut home = [0; 8];
         self.read_chunk(chunk, std::mem::offset_of!(ChunkHeader, home) as u64, &mut home)?;
         Some(u64::from_ne_bytes(home))
-    }
-
-    fn rest(&self, chunk: u32) -> Option<&Word> {
-        Some(&self.chunk_header(chunk)?.next)
     }
 
     fn rest_of_another(&self, chunk: u32) -> Option<u64> {
@@ -377,12 +348,16 @@ impl Memory for Segment {
         }
         let control = self.queue_control(queue.index())?;
         let shift = self.geometry.ring_shift;
+        let slots = self.slice(self.cell_at(queue.index()) + SLOTS_IN_CELL, (RINGS + 1) << shift);
         Some(Queue {
             name: queue,
-            rings: &control.rings,
-            slots: self.slice(self.cell_at(queue.index()) + SLOTS_IN_CELL, (RINGS + 1) << shift),
+            rings: std::array::from_fn(|ring| {
+                Ring::new(&control.rings[ring], &slots[ring << shift..][..1 << shift], shift)
+            }),
+            places: &slots[RINGS << shift..],
             due: &control.later.due,
-            shift,
+            // Relaxed: an option that was set before the queue was named (S6).
+            max_deliveries: control.max_deliveries.load(Relaxed),
             lanes: &control.lanes,
             // Relaxed: set before the queue is named (S6), changed only by people.
             limit: control.limit.load(Relaxed).max(1),
@@ -417,6 +392,15 @@ impl Memory for Segment {
         // Rings smaller than a page share one; committing it twice does no harm.
         let first = offset / PAGE * PAGE;
         self.commit(first, pages(offset + bytes - first))
+    }
+
+    #[inline]
+    fn expect(&self, chunk: u32) {
+        if let Some(chunk) = self.chunk_of_mine(chunk) {
+            cache::expect_write(chunk.word);
+            cache::expect_write(chunk.header);
+            cache::expect_write(chunk.data);
+        }
     }
 
     fn hint_free(&self, chunk: u32) {

@@ -18,7 +18,7 @@ pub use cursor::{CursorWord, FloorWord, Laggard, note};
 
 use crate::error::{Error, Result};
 use crate::layout::{CursorEntry, Notes, TopicRoom};
-use crate::memory::Memory;
+use crate::memory::{Memory, Owned};
 use crate::queue::note_wake;
 use crate::sync::{S1, S2, S3, S5, S8, WakeWord, Word, mutated, window};
 use crate::wait;
@@ -268,7 +268,7 @@ pub fn publish(
     keep: impl FnOnce(u32) -> Option<Name>,
 ) -> std::result::Result<Placed, NotPlaced> {
     let not = |why| NotPlaced { word, why };
-    let (Some(shared), Some(home)) = (memory.chunk(chunk), memory.home(chunk)) else {
+    let Some(Owned { word: shared, home, .. }) = memory.owned(chunk) else {
         return Err(not(Obstacle::Failed(Error::corrupt(format!("chunk {chunk}"), "I5"))));
     };
     // Relaxed: our own header (I7), published by S1.
