@@ -68,6 +68,12 @@ impl Heap {
         Heap { me, classes: std::array::from_fn(|_| Class::default()), kept_bytes: 0, released_bytes: 0 }
     }
 
+    /// A chunk that this member has kept and whose payload holds `length` bytes.
+    #[inline]
+    pub fn allocate_kept<'s>(&mut self, segment: &'s Segment, length: u64) -> Option<(Chunk<'s>, ChunkWord)> {
+        self.pop(segment, class_of(length)?)
+    }
+
     /// A chunk whose payload holds `length` bytes, held by this member.
     ///
     /// # Errors

@@ -100,7 +100,8 @@ static SPANS_AND_CHUNKS: [(u32, u32); 32] = {
 
 /// The smallest class whose payload holds `length` bytes; `None` when the length is over [`PAYLOAD_MAX`].
 pub fn class_of(length: u64) -> Option<usize> {
-    (length <= PAYLOAD_MAX).then(|| (length.max(64).div_ceil(64).next_power_of_two().trailing_zeros()) as usize)
+    // 64 is 2⁶: of a length of b bits, less one, the class is b − 6.
+    (length <= PAYLOAD_MAX).then(|| (64 - (length.max(64) - 1).leading_zeros()) as usize - 6)
 }
 
 /// The first page of a segment. In every version [`Header::magic`], `layout`, `state`, `birth` and `library` are where they are, so that each can say

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Notes, PARKING, QUEUE_CLOSED, QUEUE_EPOCH, QUEUE_SEALED, REDELIVERY, REPLY, RINGS};
 use crate::memory::{Memory, Owned};
 use crate::parking::{self, Lot};
-use crate::ring::{Front, Pushed, Ring};
+use crate::ring::{Front, Pushed, Ring, Waiting};
 use crate::sync::{S2, S3, S7, S8, S10, WakeWord, Word, mutated, window};
 use crate::wait;
 use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Link, Name};
@@ -276,6 +276,7 @@ impl Route {
 /// (for a send; the caller's, too). `known_head` is the caller's memory of the ring's head.
 ///
 /// The commit point is the slot's compare-exchange in [`Ring::push`], or the place's in [`Lot::park`].
+#[inline]
 pub fn publish(
     memory: &impl Memory,
     notes: &Notes,
@@ -439,8 +440,8 @@ pub fn note_wake(note: &Word, queue: Name) {
 /// How many messages behind the one that is taken the processor is told which comes.
 const AHEAD: u64 = 4;
 
-/// Takes the oldest message of one ring. The commit point is the compare-exchange of the chunk word.
-#[inline]
+/// Takes the oldest message of one ring.
+#[inline(always)]
 pub fn take_from(
     memory: &impl Memory,
     queue: &Queue<'_>,
@@ -448,31 +449,60 @@ pub fn take_from(
     ring: &Ring<'_>,
     me: Name,
 ) -> Result<Option<Claimed>> {
-    loop {
-        let to_take = |chunk| {
-            memory.expect(chunk);
-            memory.chunk_in_slot(chunk)
-        };
-        let Front::Message { position, slot, word, shared } = ring.front(queue.name, to_take)?
-        else {
-            return Ok(None);
+    let mut taken = None;
+    take_run(memory, queue, number, ring, me, |claimed| {
+        taken = Some(claimed);
+        false
+    })?;
+    Ok(taken)
+}
+
+/// Takes the oldest messages of one ring, as long as `is_to_go_on` says of the last one. The commit point of each is the compare-exchange of its chunk word.
+///
+/// `head` moves on once, at the end. Until then, and for ever if the taker dies, others find the slots emptied and move it themselves.
+#[inline(always)]
+pub fn take_run(
+    memory: &impl Memory,
+    queue: &Queue<'_>,
+    number: usize,
+    ring: &Ring<'_>,
+    me: Name,
+    mut is_to_go_on: impl FnMut(Claimed) -> bool,
+) -> Result<()> {
+    let to_take = |chunk| {
+        memory.expect(chunk);
+        memory.chunk_in_slot(chunk)
+    };
+    let head = ring.head();
+    let mut position = head;
+    let result = loop {
+        let (slot, word, shared) = match ring.front_from(&mut position, queue.name, to_take) {
+            Ok(Some(Waiting { slot, word, shared })) => (slot, word, shared),
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
         };
         let claimed = word.next(me, ChunkState::InFlight);
         memory.touch(me, slot.chunk());
         window(11);
         let seen = if mutated("claim-not-compared") { shared.load(S3.acquire()) } else { word.0 };
-        if shared.compare_exchange(seen, claimed.0, S3.acquire_then(S3)).is_ok() {
-            window(12);
-            if let Some(chunk) = ring.peek(position.wrapping_add(AHEAD)) {
-                memory.expect(chunk);
-            }
-            if !mutated("claimer-does-not-empty") {
-                ring.empty(position, slot);
-            }
-            window(14);
-            return Ok(Some(Claimed { chunk: slot.chunk(), word: claimed, ring: number }));
+        if shared.compare_exchange(seen, claimed.0, S3.acquire_then(S3)).is_err() {
+            continue;
         }
-    }
+        window(12);
+        if let Some(chunk) = ring.peek(position.wrapping_add(AHEAD)) {
+            memory.expect(chunk);
+        }
+        if !mutated("claimer-does-not-empty") {
+            ring.empty(position, slot);
+            position = position.wrapping_add(1);
+        }
+        if !is_to_go_on(Claimed { chunk: slot.chunk(), word: claimed, ring: number }) {
+            break Ok(());
+        }
+    };
+    ring.move_head(head, position);
+    window(14);
+    result
 }
 
 /// In what order a taker reads the rings and the parking lot.
@@ -504,9 +534,11 @@ impl Order {
 /// The bits of the lanes: the rings after those of redelivery and of answers.
 const LANES: u64 = (1 << RINGS) - 1 & !(1 << REDELIVERY | 1 << REPLY);
 
-/// Takes the first message of a queue's rings in the given order. `rest`: what the caller has claimed of a batch from a ring already, which stands
-/// at that ring's front. `now_ms` is asked only if a parked message may be due.
-#[inline]
+/// Takes the first messages of the first ring, in the given order, that has any, as long as `is_to_go_on` says of the last one. `rest`: what the caller has claimed
+/// of a batch from a ring already, which stands at that ring's front; it is taken alone, and so is what was parked. `now_ms` is asked only if a parked message
+/// may be due.
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "a taker, a queue, and three questions")]
 pub fn take(
     memory: &impl Memory,
     notes: &Notes,
@@ -515,24 +547,32 @@ pub fn take(
     order: Order,
     rest: impl Fn(usize) -> Option<Claimed>,
     now_ms: impl Fn() -> u64,
-) -> Result<Option<Claimed>> {
+    mut is_to_go_on: impl FnMut(Claimed) -> bool,
+) -> Result<()> {
     note_wake(&notes.takes_from, queue.name);
     let mut left = queue.lanes.load(S7.acquire()) & (LANES | 1 << REDELIVERY | 1 << REPLY | 1 << PARKING);
-    while left != 0 {
+    let mut has_some = false;
+    while left != 0 && !has_some {
         let number = order.next(left);
         left &= !(1 << number);
         if let Some(claimed) = rest(number) {
-            return Ok(Some(claimed));
+            is_to_go_on(claimed);
+            return Ok(());
         }
-        let claimed = match queue.rings.get(number) {
-            Some(ring) => take_from(memory, queue, number, ring, me)?,
-            None => parking::take_due(memory, queue, me, || Some(now_ms())),
-        };
-        if claimed.is_some() {
-            return Ok(claimed);
+        match queue.rings.get(number) {
+            Some(ring) => take_run(memory, queue, number, ring, me, |claimed| {
+                has_some = true;
+                is_to_go_on(claimed)
+            })?,
+            None => {
+                if let Some(claimed) = parking::take_due(memory, queue, me, || Some(now_ms())) {
+                    is_to_go_on(claimed);
+                    return Ok(());
+                }
+            }
         }
     }
-    Ok(None)
+    Ok(())
 }
 
 /// Gives up a chunk of the caller's: to the caller's own next send (`HELD`) or to everybody (`FREE`). This one store is the

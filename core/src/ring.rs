@@ -25,6 +25,8 @@ use crate::word::{ChunkState, ChunkWord, Name, SlotWord};
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 
+/// Slots of a cache line.
+const SLOTS_OF_LINE: u64 = 8;
 /// Most retries of a loop that makes progress unless others do: beyond, the memory is not sane.
 const TRIES: u32 = 1 << 20;
 
@@ -66,6 +68,22 @@ pub enum Front<'m> {
         /// Where that is.
         shared: &'m Word,
     },
+}
+
+/// A message that nobody has claimed yet, as it was seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting<'m> {
+    /// Its slot.
+    pub slot: SlotWord,
+    /// Its chunk word: `QUEUED` in this queue.
+    pub word: ChunkWord,
+    /// Where that is.
+    pub shared: &'m Word,
+}
+
+#[cold]
+fn insane() -> Error {
+    Error::corrupt("ring", "I2")
 }
 
 impl<'a> Ring<'a> {
@@ -124,6 +142,8 @@ impl<'a> Ring<'a> {
                 let filled = SlotWord::ready(lap, chunk);
                 if slot.compare_exchange(seen.0, filled.0, S4.acquire_then(S1)).is_ok() {
                     window(5);
+                    // The place of a message to come, on another line: its last taker wrote there.
+                    self.slot(tail.wrapping_add(SLOTS_OF_LINE)).expect_write();
                     let _ = self.control.tail.compare_exchange(tail, tail.wrapping_add(1), S5.release());
                     return Ok(Pushed::Sent);
                 }
@@ -136,17 +156,12 @@ impl<'a> Ring<'a> {
                 return Ok(Pushed::Full);
             }
         }
-        Err(Error::corrupt("ring", "I2"))
+        Err(insane())
     }
 
     /// Where the oldest message is. If `head` is where it was at the last look, whoever moves it on may have died: then as for who takes.
-    fn oldest<'m>(
-        &self,
-        queue: Name,
-        known_head: u64,
-        chunk_word: impl Fn(u32) -> Option<&'m Word>,
-    ) -> Result<u64> {
-        let head = self.control.front.head.load(S5.acquire());
+    fn oldest<'m>(&self, queue: Name, known_head: u64, chunk_word: impl Fn(u32) -> Option<&'m Word>) -> Result<u64> {
+        let head = self.head();
         if head != known_head {
             return Ok(head);
         }
@@ -173,44 +188,73 @@ impl<'a> Ring<'a> {
                 return Ok(true);
             }
         }
-        Err(Error::corrupt("ring", "I2"))
+        Err(insane())
     }
 
     /// Looks at the front, emptying what is stale there (I4): the second half of somebody's take, done by whoever comes by.
-    #[inline]
     pub fn front<'m>(&self, queue: Name, chunk_word: impl Fn(u32) -> Option<&'m Word>) -> Result<Front<'m>> {
-        for _ in 0..TRIES {
-            let position = self.control.front.head.load(S5.acquire());
-            let lap = position >> self.shift;
-            let slot = self.slot(position);
-            let seen = SlotWord(slot.load(S1.acquire()));
-            match seen.ahead_of(lap) {
-                0 if !seen.is_ready() => return Ok(Front::Empty { position }),
-                0 => {}
-                ahead if ahead < 0 => return Ok(Front::Empty { position }),
-                _ => {
-                    let _ = self.control.front.head.compare_exchange(position, position.wrapping_add(1), S5.release());
-                    continue;
-                }
-            }
-            if let Some(shared) = chunk_word(seen.chunk()) {
-                let word = ChunkWord(shared.load(S3.acquire()));
-                if !mutated("no-second-look-at-slot") && slot.load(S1.acquire()) != seen.0 {
-                    continue;
-                }
-                let here =
-                    word.state() == ChunkState::Queued && (word.name() == queue || mutated("queue-not-compared"));
-                if here {
-                    return Ok(Front::Message { position, slot: seen, word, shared });
-                }
-                if mutated("stale-slot-not-emptied") {
-                    let _ = self.control.front.head.compare_exchange(position, position.wrapping_add(1), S5.release());
-                    continue;
-                }
-            }
-            self.empty(position, seen);
+        let head = self.head();
+        let (mut position, mut found) = (head, None);
+        let result = self.front_from(&mut position, queue, chunk_word).map(|message| found = message);
+        self.move_head(head, position);
+        result.map(|()| match found {
+            Some(Waiting { slot, word, shared }) => Front::Message { position, slot, word, shared },
+            None => Front::Empty { position },
+        })
+    }
+
+    /// The hint of where the oldest message is.
+    #[inline]
+    pub fn head(&self) -> u64 {
+        self.control.front.head.load(S5.acquire())
+    }
+
+    /// Moves the hint on, from where it was last seen, past slots that were emptied.
+    #[inline]
+    pub fn move_head(&self, from: u64, to: u64) {
+        if from != to {
+            let _ = self.control.front.head.compare_exchange(from, to, S5.release());
         }
-        Err(Error::corrupt("ring", "I2"))
+    }
+
+    /// The first message at `position` or beyond, which moves there; every slot before it is emptied of its lap, whatever `head` says. Empties what is stale (I4).
+    #[inline(always)]
+    pub fn front_from<'m>(
+        &self,
+        position: &mut u64,
+        queue: Name,
+        chunk_word: impl Fn(u32) -> Option<&'m Word>,
+    ) -> Result<Option<Waiting<'m>>> {
+        for _ in 0..TRIES {
+            let lap = *position >> self.shift;
+            let place = self.slot(*position);
+            let slot = SlotWord(place.load(S1.acquire()));
+            if !slot.is_ready_in(lap) {
+                if slot.ahead_of(lap) <= 0 {
+                    return Ok(None);
+                }
+                // Somebody was faster, and others may have gone on long since.
+                let (next, head) = (position.wrapping_add(1), self.head());
+                *position = if head.wrapping_sub(next) as i64 > 0 { head } else { next };
+                continue;
+            }
+            if let Some(shared) = chunk_word(slot.chunk()) {
+                let word = ChunkWord(shared.load(S3.acquire()));
+                if !mutated("no-second-look-at-slot") && place.load(S1.acquire()) != slot.0 {
+                    continue;
+                }
+                if word.is(ChunkState::Queued, queue)
+                    || mutated("queue-not-compared") && word.state() == ChunkState::Queued
+                {
+                    return Ok(Some(Waiting { slot, word, shared }));
+                }
+            }
+            if !mutated("stale-slot-not-emptied") {
+                self.empty(*position, slot);
+            }
+            *position = position.wrapping_add(1);
+        }
+        Err(insane())
     }
 
     /// The chunk that probably is at `position`: a guess.
@@ -221,16 +265,15 @@ impl<'a> Ring<'a> {
         (!cfg!(loom) && slot.is_ready()).then(|| slot.chunk())
     }
 
-    /// Empties the slot at `position` that was seen as `seen`, and moves `head` past it. Idempotent.
+    /// Empties the slot at `position` that was seen as `seen`. Idempotent. `head` is to be moved past it afterwards.
     #[inline]
     pub fn empty(&self, position: u64, seen: SlotWord) {
         let emptied = SlotWord::empty(seen.lap() + 1);
         if mutated("head-moves-first") {
-            let _ = self.control.front.head.compare_exchange(position, position.wrapping_add(1), S5.release());
+            self.move_head(position, position.wrapping_add(1));
         }
         let _ = self.slot(position).compare_exchange(seen.0, emptied.0, S1.acquire_then(S4));
         window(13);
-        let _ = self.control.front.head.compare_exchange(position, position.wrapping_add(1), S5.release());
     }
 
     /// Puts hints and slots right that nobody could have left so (somebody scribbled over them). `true`: it did. Right ones are left alone, whoever is

@@ -56,13 +56,13 @@ impl Name {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ChunkState {
     /// Nobody's.
-    Free,
+    Free = 0,
     /// A member's: a loan, or in its cache.
-    Held,
+    Held = 1,
     /// A queue's: sent and not taken.
-    Queued,
+    Queued = 2,
     /// A member's: taken and not released.
-    InFlight,
+    InFlight = 3,
 }
 
 /// A chunk word, `generation:36 · name:26 · state:2`: who owns the chunk.
@@ -72,13 +72,7 @@ pub struct ChunkWord(pub u64);
 impl ChunkWord {
     /// Packs; the generation is taken modulo 2³⁶.
     pub const fn new(generation: u64, name: Name, state: ChunkState) -> ChunkWord {
-        let state = match state {
-            ChunkState::Free => 0,
-            ChunkState::Held => 1,
-            ChunkState::Queued => 2,
-            ChunkState::InFlight => 3,
-        };
-        ChunkWord((generation & GENERATION_MASK) << 28 | name.bits() << 2 | state)
+        ChunkWord((generation & GENERATION_MASK) << 28 | name.bits() << 2 | state as u64)
     }
 
     /// A free chunk.
@@ -108,7 +102,7 @@ impl ChunkWord {
 
     /// True if the word says `state` and `name`.
     pub fn is(self, state: ChunkState, name: Name) -> bool {
-        self.state() == state && self.name() == name
+        self.0 & 0xfff_ffff == name.bits() << 2 | state as u64
     }
 
     /// The same chunk with its next owner.
@@ -145,6 +139,11 @@ impl SlotWord {
     /// True for `READY`.
     pub const fn is_ready(self) -> bool {
         self.0 & 3 == 1
+    }
+
+    /// Whether it holds the message of `lap`.
+    pub const fn is_ready_in(self, lap: u64) -> bool {
+        self.lap() == lap & GENERATION_MASK && self.is_ready()
     }
 
     /// The chunk of a `READY` slot.

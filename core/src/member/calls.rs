@@ -238,8 +238,8 @@ impl Agent {
                 self.member.check_claim(queue, claimed)?;
                 let chunk = self.member.segment().chunk_of_mine(claimed.chunk);
                 match self.member.open(queue, claimed, chunk)? {
-                    Some(answer) if answer.correlation() == question.0 => return Ok(Some(answer)),
-                    Some(other) => self.member.keep(queue, other, claimed),
+                    Some((answer, _)) if answer.correlation() == question.0 => return Ok(Some(answer)),
+                    Some((other, _)) => self.member.keep(queue, other, claimed),
                     None => {}
                 }
             }

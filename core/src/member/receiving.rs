@@ -18,6 +18,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 /// Every so many messages a member takes from the least urgent lane first, so that none starves.
 const PATIENCE: u32 = 32;
+/// How many messages of a lane are taken at once at most.
+const RUN: usize = 16;
 /// Who takes messages of a full queue further apart than this wakes a sender each time, ns.
 const UNHURRIED_NS: u64 = 100_000;
 
@@ -66,6 +68,13 @@ impl Member {
     ) -> Result<Message<'_>> {
         self.check()?;
         let queue = self.queue(name)?;
+        self.give_back_rests(|other| other != name);
+        if let Some(message) = self.take_one(queue)? {
+            return Ok(message);
+        }
+        if timeout == Some(Duration::ZERO) && queue.is_open() {
+            return Err(Error::Timeout);
+        }
         let source = Source { word: queue.items, queue: name, by_time: true };
         self.take_among(&[queue], &[source], &Cell::new(0), timeout, interrupted)
     }
@@ -118,8 +127,8 @@ impl Member {
         self.check_not_deposed_from(queue).inspect_err(|_| self.give_up_rests(|of| of == queue.name))?;
         while let Some((claimed, chunk)) = self.claim_one(queue)? {
             self.check_claim(queue, claimed)?;
-            let Some(message) = self.open(queue, claimed, chunk)? else { continue };
-            if message.lane() == Lane::Reply {
+            let Some((message, lane)) = self.open(queue, claimed, chunk)? else { continue };
+            if lane == Lane::Reply {
                 // This member may have asked, and look for it later.
                 self.keep(queue, message, claimed);
                 continue;
@@ -134,25 +143,41 @@ impl Member {
         }
     }
 
-    /// Claims the first message of a queue, and with it the one that hangs on it, if it is one of a batch: that one stands at the front of its ring
-    /// for this member, which alone gets the rest of the batch.
-    #[inline]
-    fn claim_one(&self, queue: &Queue<'_>) -> Result<Option<(Claimed, Option<Chunk<'_>>)>> {
+    /// Claims the first messages of a queue, as long as `is_to_go_on` says of the last one; with one of a batch the one that hangs on it, which stands at
+    /// the front of its ring for this member then: it alone gets the rest of the batch.
+    #[inline(always)]
+    fn claim_some<'m>(
+        &'m self,
+        queue: &Queue<'_>,
+        mut is_to_go_on: impl FnMut(Claimed, Option<Chunk<'m>>) -> bool,
+    ) -> Result<()> {
         let (segment, notes) = (self.segment(), &self.entry().notes);
         let has_rests = !self.rests.borrow().is_empty();
         let rest = |ring| if has_rests { self.rest_from(queue.name, ring) } else { None };
         if queue.has_in_limbo() {
             self.fetch_from_limbo(queue)?;
         }
-        let taken = queue::take(segment, notes, queue, self.name, self.order(), rest, clock::monotonic_ms)?;
-        let Some(claimed) = taken else { return Ok(None) };
-        let chunk = segment.chunk_of_mine(claimed.chunk);
-        // Relaxed: our own header (I7).
-        let link = chunk.map_or(Link(0), |chunk| Link(chunk.header.next.load(Relaxed)));
-        if let Some(next) = unlink(segment, self.name, claimed, link) {
-            self.rests.borrow_mut().push((queue.name, next));
-        }
-        Ok(Some((claimed, chunk)))
+        queue::take(segment, notes, queue, self.name, self.order(), rest, clock::monotonic_ms, |claimed| {
+            let chunk = segment.chunk_of_mine(claimed.chunk);
+            // Relaxed: our own header (I7).
+            let link = chunk.map_or(Link(0), |chunk| Link(chunk.header.next.load(Relaxed)));
+            let hangs = unlink(segment, self.name, claimed, link);
+            if let Some(next) = hangs {
+                self.rests.borrow_mut().push((queue.name, next));
+            }
+            is_to_go_on(claimed, chunk) && hangs.is_none()
+        })
+    }
+
+    /// The first message of a queue.
+    #[inline(always)]
+    fn claim_one(&self, queue: &Queue<'_>) -> Result<Option<(Claimed, Option<Chunk<'_>>)>> {
+        let mut one = None;
+        self.claim_some(queue, |claimed, chunk| {
+            one = Some((claimed, chunk));
+            false
+        })?;
+        Ok(one)
     }
 
     /// What this member has claimed of a batch in that ring.
@@ -212,15 +237,43 @@ impl Member {
         if most == 0 {
             return Ok(Vec::new());
         }
-        let mut messages = vec![self.receive_until(queue, timeout, interrupted)?];
+        let mut messages = Vec::with_capacity(most.min(RUN));
+        messages.push(self.receive_until(queue, timeout, interrupted)?);
         let queue = self.queue(self.find(queue)?)?;
-        while messages.len() < most
-            // What is wrong with the next one is for the next call to say: these are the caller's.
-            && let Ok(Some(message)) = self.take_one(queue)
-        {
-            messages.push(message);
-        }
+        // What is wrong with the next one is for the next call to say: these are the caller's.
+        while messages.len() < most && self.take_run(queue, most, &mut messages).is_ok_and(|taken| taken > 0) {}
         Ok(messages)
+    }
+
+    /// Takes some messages of one lane of a queue; returns how many.
+    fn take_run<'m>(&'m self, queue: &Known<'_>, most: usize, messages: &mut Vec<Message<'m>>) -> Result<usize> {
+        self.check_not_deposed_from(queue)?;
+        let until_patience = (PATIENCE - self.taken.get() % PATIENCE) as usize;
+        let most = (most - messages.len()).min(RUN).min(until_patience);
+        let (mut run, before) = (Vec::with_capacity(most), messages.len());
+        let claimed = self.claim_some(queue, |claimed, chunk| {
+            run.push((claimed, chunk));
+            run.len() < most
+        });
+        let mut failed = claimed.err();
+        for (claimed, chunk) in run {
+            if failed.is_some() {
+                // What cannot be put back stays in flight with this member, and is given back when it leaves.
+                let _ = self.redeliver(claimed.chunk, claimed.word);
+                continue;
+            }
+            match self.check_claim(queue, claimed).and_then(|()| self.open(queue, claimed, chunk)) {
+                Ok(Some((answer, Lane::Reply))) => self.keep(queue, answer, claimed),
+                Ok(Some((message, _))) => {
+                    self.taken.set(self.taken.get().wrapping_add(1));
+                    self.counted_received(message.len());
+                    messages.push(message);
+                }
+                Ok(None) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(messages.len() - before), Err)
     }
 
     /// Strict priority, but for every so many messages: then the least urgent lane comes first.
@@ -240,8 +293,8 @@ impl Member {
         queue: &Queue<'_>,
         claimed: Claimed,
         chunk: Option<Chunk<'_>>,
-    ) -> Result<Option<Message<'_>>> {
-        if let Some(ring) = queue.ring(claimed.ring) {
+    ) -> Result<Option<(Message<'_>, Lane)>> {
+        if let Some(ring) = queue.rings.get(claimed.ring) {
             wait::ring_if(ring.room(), 1, || ring.is_time_for_senders(queue.limit) || self.is_unhurried());
         }
         let Some(chunk) = chunk else {
@@ -275,7 +328,7 @@ impl Member {
             self.measured_taken(number, word, sent_ns, deliveries & 0xffff_ffff == 0);
         }
         window(15);
-        Ok(Some(Message::new(self, RawMessage { data, length, chunk: number, word })))
+        Ok(Some((Message::new(self, RawMessage { data, length, chunk: number, word }), meta.lane())))
     }
 
     #[cold]
@@ -294,7 +347,9 @@ impl Member {
     /// Gives up a chunk that is this member's in `state`; does nothing if it is not (recovered, or after a fork).
     #[inline]
     pub(crate) fn give_back(&self, chunk: u32, word: ChunkWord, state: ChunkState) {
-        if let Ok(chunk) = self.check_mine(chunk, word, state) {
+        if self.check_fork().is_ok()
+            && let Some(chunk) = self.if_mine(chunk, word, state)
+        {
             self.heap.borrow_mut().give_back(self.segment(), chunk, word);
         }
     }

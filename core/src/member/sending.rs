@@ -71,15 +71,24 @@ impl Member {
     ///
     /// # Errors
     /// `TooLarge`, `OutOfMemory`, `Closed`.
+    #[inline]
     pub fn loan(&self, length: usize) -> Result<Loan<'_>> {
         self.check()?;
-        let segment = self.segment();
-        let allocate = || self.heap.borrow_mut().allocate(segment, length as u64);
-        let (chunk, word) = match allocate() {
-            Err(Error::OutOfMemory { .. }) if self.look_for_dead() | self.trim_topics()? => allocate()?,
-            result => result?,
+        let kept = self.heap.borrow_mut().allocate_kept(self.segment(), length as u64);
+        let (chunk, word) = match kept {
+            Some(kept) => kept,
+            None => self.allocate(length as u64)?,
         };
         Ok(Loan::new(self, RawLoan { data: chunk.data, capacity: length, chunk: chunk.number, word }))
+    }
+
+    #[cold]
+    fn allocate(&self, length: u64) -> Result<(Chunk<'_>, ChunkWord)> {
+        let allocate = || self.heap.borrow_mut().allocate(self.segment(), length);
+        match allocate() {
+            Err(Error::OutOfMemory { .. }) if self.look_for_dead() | self.trim_topics()? => allocate(),
+            result => result,
+        }
     }
 
     /// Copies `payloads` into messages and queues them for `to` as one batch: all of them or none, one after the other. A batch counts as one message

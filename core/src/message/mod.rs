@@ -186,6 +186,7 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     /// [`Error::Forked`] in a child of the process that took it.
+    #[inline]
     pub fn release(self) -> Result<()> {
         self.member.check_fork()?;
         self.member.counted_released(self.raw.chunk, self.raw.word);
@@ -454,10 +455,18 @@ impl Drop for Message<'_> {
 
 impl Member {
     /// The handle's own check that a chunk is what a raw handle says.
-    #[inline]
     pub(crate) fn check_mine(&self, chunk: u32, word: ChunkWord, state: ChunkState) -> Result<Chunk<'_>> {
         self.check_fork()?;
-        let found = self.segment().chunk_of_mine(chunk).filter(|chunk| chunk.word.load(S3.acquire()) == word.0);
-        found.filter(|_| word.is(state, self.name())).ok_or(Error::Released)
+        match self.if_mine(chunk, word, state) {
+            Some(chunk) => Ok(chunk),
+            None => Err(Error::Released),
+        }
+    }
+
+    /// The chunk, if it is in `state` with this member and `word` says so; not for a child of the process.
+    #[inline]
+    pub(crate) fn if_mine(&self, chunk: u32, word: ChunkWord, state: ChunkState) -> Option<Chunk<'_>> {
+        let found = self.segment().chunk_of_mine(chunk)?;
+        (word.is(state, self.name()) && found.word.load(S3.acquire()) == word.0).then_some(found)
     }
 }

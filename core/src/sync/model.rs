@@ -47,6 +47,9 @@ impl Word {
         Word { value: AtomicU64::new(value), order: Order(None) }
     }
 
+    /// Nothing.
+    pub fn expect_write(&self) {}
+
     /// Reads.
     pub fn load(&self, order: Ordering) -> u64 {
         self.order.matters();

@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_types, reason = "this is the door")]
 
 use super::Woken;
-use crate::platform::futex;
+use crate::platform::{cache, futex};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -28,6 +28,12 @@ impl Word {
     #[inline(always)]
     pub fn load(&self, order: Ordering) -> u64 {
         self.0.load(order)
+    }
+
+    /// Says that it will be written soon (a hint).
+    #[inline(always)]
+    pub fn expect_write(&self) {
+        cache::expect_write(self);
     }
 
     /// Writes.
