@@ -532,7 +532,7 @@ impl Order {
 }
 
 /// The bits of the lanes: the rings after those of redelivery and of answers.
-const LANES: u64 = (1 << RINGS) - 1 & !(1 << REDELIVERY | 1 << REPLY);
+const LANES: u64 = ((1 << RINGS) - 1) & !(1 << REDELIVERY | 1 << REPLY);
 
 /// Takes the first messages of the first ring, in the given order, that has any, as long as `is_to_go_on` says of the last one. `rest`: what the caller has claimed
 /// of a batch from a ring already, which stands at that ring's front; it is taken alone, and so is what was parked. `now_ms` is asked only if a parked message

@@ -10,6 +10,7 @@ use crate::queue::Queue;
 use crate::word::Name;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
@@ -111,12 +112,15 @@ impl AtHand {
     #[cold]
     fn look_up(&self, bus: &Bus, name: Name) -> Option<&Known<'_>> {
         let mut all = self.all_queues.borrow_mut();
-        if !all.contains_key(&name.index()) {
-            // SAFETY: as in `of`; `queue` gives it out for no longer than `self` is borrowed.
-            let queue = unsafe { std::mem::transmute::<Queue<'_>, Queue<'static>>(bus.segment().queue(name)?) };
-            all.insert(name.index(), Box::new(Known { queue, heads: Default::default() }));
-        }
-        let known = NonNull::from(all.get(&name.index()).filter(|known| known.name == name)?.as_ref());
+        let known = match all.entry(name.index()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                // SAFETY: as in `of`; `queue` gives it out for no longer than `self` is borrowed.
+                let queue = unsafe { std::mem::transmute::<Queue<'_>, Queue<'static>>(bus.segment().queue(name)?) };
+                place.insert(Box::new(Known { queue, heads: Default::default() }))
+            }
+        };
+        let known = NonNull::from(Some(known).filter(|known| known.name == name)?.as_ref());
         self.queues[name.index() as usize % RECENT].set(Some(known));
         // SAFETY: as in `queue`.
         Some(unsafe { known.as_ref() })

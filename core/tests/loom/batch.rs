@@ -25,7 +25,7 @@ fn drain(segment: &Segment, me: u16) -> Vec<u64> {
 fn receive_all(segment: &Segment, me: u16, first: Claimed, mut see: impl FnMut(u64)) {
     let mut next = Some(first);
     while let Some(one) = next {
-        next = unlink(segment, member(me), one);
+        next = segment.unlink(member(me), one);
         see(segment.read(one.chunk));
         segment.release(one);
     }
@@ -141,12 +141,12 @@ fn an_old_link() {
         let segment = Segment::new(Shape::of(0, 2));
         send(&segment, 2).unwrap();
         let first = segment.take(member(1), 0).unwrap();
-        let second = unlink(&*segment, member(1), first).unwrap();
+        let second = segment.unlink(member(1), first).unwrap();
         segment.release(second);
         let loan = segment.loan(member(2), 1, 9).unwrap();
-        assert_eq!(unlink(&*segment, member(1), first), None, "stolen");
+        assert_eq!(segment.unlink(member(1), first), None, "stolen");
         segment.publish(member(2), (0, LANE), swarmbus_core::word::IntentKind::Send, (1, loan)).unwrap();
-        assert_eq!(unlink(&*segment, member(1), first), None, "stolen");
+        assert_eq!(segment.unlink(member(1), first), None, "stolen");
         segment.release(first);
         assert_eq!(drain(&segment, 1), [9]);
         segment.assert_empty();

@@ -26,7 +26,7 @@ fn send_again(segment: &Segment, mut received: Vec<u64>) {
     let word = segment.loan(member(4), 1, 8).unwrap();
     match segment.publish_keyed(member(4), 0, KEY, (1, word)) {
         Keyed::Sent => {}
-        Keyed::Duplicate => drop(release(segment, 1, word, None)),
+        Keyed::Duplicate => segment.free(1, word),
         other => panic!("the successor is stuck: {other:?}"),
     }
     received.extend(segment.drain(member(2), 0));
@@ -40,7 +40,7 @@ fn dies(segment: &Arc<Segment>, word: ChunkWord, budget: u32) -> thread::JoinHan
         let send = || segment.publish_keyed(member(1), 0, KEY, (0, word));
         if let Some(Keyed::Refused(refused)) = mortal(Mortal::Victim, budget, send) {
             // It tells its caller, and leaves.
-            release(&*segment, 0, refused.word, None);
+            segment.free(0, refused.word);
         }
     })
 }

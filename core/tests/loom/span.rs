@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use swarmbus_core::Result;
 use swarmbus_core::layout::{Notes, SpanControl};
-use swarmbus_core::memory::Memory;
+use swarmbus_core::memory::{Memory, Owned};
 use swarmbus_core::queue::{self, Queue};
 use swarmbus_core::recover::Reaper;
 use swarmbus_core::span::{self, Claim, Run};
@@ -79,7 +79,7 @@ impl Heap {
             last = span::claim(&self.rows[0], seen, chunk, me);
             if let Claim::Mine(word) = last {
                 self.write(number);
-                queue::release(self, number as u32, word, None);
+                queue::release(self, (number as u32, &self.chunks[number]), word, None);
                 break;
             }
         }
@@ -149,15 +149,11 @@ impl Memory for Heap {
         self.chunks.get(chunk as usize)
     }
 
-    fn home(&self, _chunk: u32) -> Option<&Word> {
+    fn owned(&self, _chunk: u32) -> Option<Owned<'_>> {
         None
     }
 
     fn queue(&self, _name: Name) -> Option<Queue<'_>> {
-        None
-    }
-
-    fn rest(&self, _chunk: u32) -> Option<&Word> {
         None
     }
 

@@ -56,6 +56,65 @@ fn a_paused_taker_wedges_nothing() {
     });
 }
 
+/// One takes two messages at once and moves the head on after that; the other comes between.
+fn a_run_and_a_taker(shape: Shape) {
+    explore(ORDINARY, move || {
+        let segment = Segment::new(shape);
+        for chunk in 0..2 {
+            segment.send(member(0), 0, chunk, chunk as u64).unwrap();
+        }
+        let run = thread::spawn({
+            let segment = segment.clone();
+            move || {
+                let run = segment.take_run(member(1), 0, 2);
+                let values: Vec<u64> = run.iter().map(|claimed| segment.read(claimed.chunk)).collect();
+                run.into_iter().for_each(|claimed| segment.release(claimed));
+                assert!(values.is_sorted(), "a run keeps the order");
+                values
+            }
+        });
+        let mine = Vec::from_iter(segment.receive(member(2), 0));
+        let values = run.join().unwrap();
+        assert_eq!(mine.len() + values.len(), 2, "both were there");
+        segment.send(member(0), 0, 2, 2).expect("the ring is empty");
+        assert_eq!(together(together(mine, values), segment.drain(member(3), 0)), [0, 1, 2]);
+        segment.assert_empty();
+    });
+}
+
+/// A run ends anywhere for good, and nobody reaps: what it has not claimed is taken by others, and there is room again.
+fn a_paused_run_wedges_nothing() {
+    every_death(ORDINARY, |budget| {
+        let segment = Segment::new(Shape::of(1, 4));
+        for chunk in 0..2 {
+            segment.send(member(0), 0, chunk, chunk as u64).unwrap();
+        }
+        let paused = thread::spawn({
+            let segment = segment.clone();
+            move || mortal(Mortal::Victim, budget, || segment.take_run(member(1), 0, 2))
+        });
+        let _ = paused.join().unwrap();
+        let left = segment.drain(member(2), 0);
+        assert!(left.is_sorted());
+        for chunk in 2..4 {
+            segment.send(member(0), 0, chunk, chunk as u64).expect("the ring is empty, whatever the paused taker left in it");
+        }
+        assert_eq!(segment.drain(member(2), 0), [2, 3]);
+    });
+}
+
+#[test]
+fn a_run_takes_each_message_once() {
+    a_run_and_a_taker(Shape::of(1, 3));
+    caught(&["claim-not-compared"], || a_run_and_a_taker(Shape::of(1, 3)));
+}
+
+#[test]
+fn a_paused_run_stops_nobody() {
+    a_paused_run_wedges_nothing();
+    caught(&["stale-slot-not-emptied"], a_paused_run_wedges_nothing);
+}
+
 #[test]
 fn a_taker_sees_all_of_what_was_sent() {
     a_message_on_its_way();

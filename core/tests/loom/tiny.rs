@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use swarmbus_core::Result;
 use swarmbus_core::keys::{self, KeyNotes, Keyed, Keys};
 use swarmbus_core::layout::{KEYED, Notes, PARKING, REDELIVERY, RingControl};
-use swarmbus_core::memory::Memory;
-use swarmbus_core::queue::{self, Claimed, LIMBO, Queue, Refusal, Route};
+use swarmbus_core::memory::{Memory, Owned};
+use swarmbus_core::queue::{self, Claimed, LIMBO, Order, Queue, Refusal, Route};
 use swarmbus_core::recover::Reaper;
 use swarmbus_core::ring::Ring;
 use swarmbus_core::sync::{WakeWord, Word, mutated};
-use swarmbus_core::word::{ChunkState, ChunkWord, IntentKind, Name, PlaceWord, SlotWord};
+use swarmbus_core::word::{ChunkState, ChunkWord, IntentKind, Link, Name, PlaceWord, SlotWord};
 
 /// The lane of every queue; another ring is redelivery, the one between stays unused.
 pub const LANE: usize = 2;
@@ -136,21 +136,23 @@ impl Memory for Segment {
         self.chunks.get(chunk as usize)
     }
 
-    fn home(&self, chunk: u32) -> Option<&Word> {
-        self.homes.get(chunk as usize)
-    }
-
-    fn rest(&self, chunk: u32) -> Option<&Word> {
-        self.rests.get(chunk as usize)
+    fn owned(&self, chunk: u32) -> Option<Owned<'_>> {
+        let at = chunk as usize;
+        Some(Owned { word: self.chunks.get(at)?, home: &self.homes[at], rest: &self.rests[at] })
     }
 
     fn queue(&self, name: Name) -> Option<Queue<'_>> {
         let tables = self.queues.get(name.index() as usize).filter(|_| name == queue(name.index()))?;
         Some(Queue {
             name,
-            rings: &tables.rings,
-            slots: &tables.slots,
-            shift: self.shape.shift,
+            rings: std::array::from_fn(|ring| {
+                // There are no more, and no lane says that there are.
+                let ring = ring.min(RINGS - 1);
+                let slots = &tables.slots[ring << self.shape.shift..][..1 << self.shape.shift];
+                Ring::new(&tables.rings[ring], slots, self.shape.shift)
+            }),
+            places: &tables.slots[RINGS << self.shape.shift..],
+            max_deliveries: 0,
             lanes: &tables.lanes,
             limit: self.shape.limit,
             flags: &tables.flags,
@@ -307,14 +309,41 @@ impl Segment {
 
     /// The same at a time, in ms: parked messages have theirs.
     pub fn take_at(&self, me: Name, from: u16, now_ms: u64) -> Option<Claimed> {
-        let order: &[usize] =
-            if self.shape.areas & 1 << PARKING == 0 { &[REDELIVERY, LANE] } else { &[REDELIVERY, PARKING, LANE] };
-        queue::take(self, self.notes_of(me), &self.queue_at(from), me, order, |_| None, || now_ms).unwrap()
+        let mut taken = None;
+        let only = |claimed| {
+            taken = Some(claimed);
+            false
+        };
+        let queue = self.queue_at(from);
+        queue::take(self, self.notes_of(me), &queue, me, Order::Priority, |_| None, || now_ms, only).unwrap();
+        taken
+    }
+
+    /// Takes up to `most` messages at once.
+    pub fn take_run(&self, me: Name, from: u16, most: usize) -> Vec<Claimed> {
+        let mut run = Vec::new();
+        let some = |claimed| {
+            run.push(claimed);
+            run.len() < most
+        };
+        let queue = self.queue_at(from);
+        queue::take(self, self.notes_of(me), &queue, me, Order::Priority, |_| None, || 0, some).unwrap();
+        run
+    }
+
+    /// Claims what hangs on a message that was just claimed.
+    pub fn unlink(&self, me: Name, claimed: Claimed) -> Option<Claimed> {
+        queue::unlink(self, me, claimed, Link(self.rests[claimed.chunk as usize].load(Relaxed)))
+    }
+
+    /// Frees a chunk that is the caller's.
+    pub fn free(&self, chunk: u32, word: ChunkWord) {
+        queue::release(self, (chunk, &self.chunks[chunk as usize]), word, None);
     }
 
     /// Acknowledges.
     pub fn release(&self, claimed: Claimed) {
-        queue::release(self, claimed.chunk, claimed.word, None);
+        self.free(claimed.chunk, claimed.word);
     }
 
     /// Takes and acknowledges a message; returns its payload.

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use swarmbus_core::Result;
 use swarmbus_core::layout::{CursorEntry, FIRST_TOPIC, Notes, TopicRoom};
-use swarmbus_core::memory::Memory;
+use swarmbus_core::memory::{Memory, Owned};
 use swarmbus_core::queue::{Queue, claim_free, note_wake, release};
 use swarmbus_core::recover::Reaper;
 use swarmbus_core::sync::{WakeWord, Word, mutated};
@@ -72,6 +72,7 @@ struct Stage {
     pages: [Word; 1],
     items: WakeWord,
     room: TopicRoom,
+    nothing: Word,
 }
 
 // SAFETY: the payloads alone are not `Sync`; that nobody touches one that is another's is what loom checks here.
@@ -81,11 +82,10 @@ impl Memory for Stage {
     fn chunk(&self, chunk: u32) -> Option<&Word> {
         self.chunks.get(chunk as usize)
     }
-    fn home(&self, chunk: u32) -> Option<&Word> {
-        self.homes.get(chunk as usize)
-    }
-    fn rest(&self, _chunk: u32) -> Option<&Word> {
-        None
+    fn owned(&self, chunk: u32) -> Option<Owned<'_>> {
+        let home = self.homes.get(chunk as usize)?;
+        // Nothing hangs on a message of a topic.
+        Some(Owned { word: &self.chunks[chunk as usize], home, rest: &self.nothing })
     }
     fn queue(&self, _name: Name) -> Option<Queue<'_>> {
         None
@@ -119,6 +119,7 @@ impl Stage {
             pages: [Word::constant(1)],
             items: WakeWord::new(0),
             room,
+            nothing: Word::constant(0),
         });
         for number in 0..shape.before {
             assert!(stage.try_publish(member(0), number).is_ok());
@@ -180,12 +181,12 @@ impl Stage {
                 if let Some((old, word)) = placed.evicted {
                     // As its next message would: whoever still reads it is in the way.
                     self.write(old, 99);
-                    release(self, old, word, None);
+                    release(self, (old, &self.chunks[old as usize]), word, None);
                 }
                 Ok(placed.position)
             }
             Err(refused) => {
-                release(self, chunk, refused.word, None);
+                release(self, (chunk, &self.chunks[chunk as usize]), refused.word, None);
                 Err(refused.why)
             }
         }
@@ -339,7 +340,7 @@ impl Stage {
         for chunk in 0..self.chunks.len() as u32 {
             if let Some(word) = claim_free(&self.chunks[chunk as usize], me) {
                 self.write(chunk, 99);
-                release(self, chunk, word, None);
+                release(self, (chunk, &self.chunks[chunk as usize]), word, None);
             }
         }
         taken
