@@ -126,7 +126,11 @@ impl<'a> Ring<'a> {
             }
             let check = attempt == 0 || !mutated("limit-checked-once");
             if check && tail.wrapping_sub(known_head.get()) >= limit {
-                let position = self.oldest(queue, known_head.get(), chunk_word)?;
+                let mut position = self.head();
+                if tail.wrapping_sub(position) as i64 >= limit as i64 {
+                    // The hint may lag behind a taker that died: the slots tell. It is the takers' to move: it is they who write there all the time.
+                    self.front_from(&mut position, queue, chunk_word)?;
+                }
                 known_head.set(position);
                 if tail.wrapping_sub(position) as i64 >= limit as i64 {
                     if self.control.tail.load(S5.acquire()) == tail {
@@ -157,16 +161,6 @@ impl<'a> Ring<'a> {
             }
         }
         Err(insane())
-    }
-
-    /// Where the oldest message is. If `head` is where it was at the last look, whoever moves it on may have died: then as for who takes.
-    fn oldest<'m>(&self, queue: Name, known_head: u64, chunk_word: impl Fn(u32) -> Option<&'m Word>) -> Result<u64> {
-        let head = self.head();
-        if head != known_head {
-            return Ok(head);
-        }
-        let (Front::Empty { position } | Front::Message { position, .. }) = self.front(queue, chunk_word)?;
-        Ok(position)
     }
 
     /// Uses up the place of the next message without one, so that whoever is about to fill it finds it used (I23). `false`: the ring is full.

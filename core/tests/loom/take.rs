@@ -97,7 +97,9 @@ fn a_paused_run_wedges_nothing() {
         let left = segment.drain(member(2), 0);
         assert!(left.is_sorted());
         for chunk in 2..4 {
-            segment.send(member(0), 0, chunk, chunk as u64).expect("the ring is empty, whatever the paused taker left in it");
+            segment
+                .send(member(0), 0, chunk, chunk as u64)
+                .expect("the ring is empty, whatever the paused taker left in it");
         }
         assert_eq!(segment.drain(member(2), 0), [2, 3]);
     });
