@@ -500,8 +500,10 @@ pub fn take_run(
             break Ok(());
         }
     };
-    ring.move_head(head, position);
-    window(14);
+    if position != head {
+        ring.move_head(head, position);
+        window(14);
+    }
     result
 }
 
