@@ -474,7 +474,7 @@ pub fn take_run(
         memory.chunk_in_slot(chunk)
     };
     let head = ring.head();
-    let mut position = head;
+    let (mut position, mut has_claimed) = (head, false);
     let result = loop {
         let (slot, word, shared) = match ring.front_from(&mut position, queue.name, to_take) {
             Ok(Some(Waiting { slot, word, shared })) => (slot, word, shared),
@@ -488,6 +488,7 @@ pub fn take_run(
         if shared.compare_exchange(seen, claimed.0, S3.acquire_then(S3)).is_err() {
             continue;
         }
+        has_claimed = true;
         window(12);
         if let Some(chunk) = ring.peek(position.wrapping_add(AHEAD)) {
             memory.expect(chunk);
@@ -500,8 +501,8 @@ pub fn take_run(
             break Ok(());
         }
     };
-    if position != head {
-        ring.move_head(head, position);
+    ring.move_head(head, position);
+    if has_claimed {
         window(14);
     }
     result

@@ -69,7 +69,7 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::SetSender, &[1, 2, 3, 4, 5, 6, 17, 18, 27, 28, 29, 30]),
     (Operation::Close, &[1, 2, 3, 4, 5, 6, 10, 37, 38, 41, 126]),
     (Operation::CloseUnused, &[37, 50, 51, 53, 54, 55, 59]),
-    (Operation::CloseQueue, &[14, 36, 62, 63]),
+    (Operation::CloseQueue, &[36, 62, 63]),
     (Operation::Supervise, &[37]),
     (Operation::ReapMessages, &[1, 2, 3, 4, 5, 6, 39, 40, 41, 42, 43, 44, 126]),
     (Operation::ReapBatches, &[39, 40, 42, 44, 68]),
