@@ -224,8 +224,10 @@ impl Heap {
         };
         let row = &run.rows[0];
         let first = span * SPAN_CHUNKS as u32;
-        // On from where the last claim ended: chunks are mostly given back in the order in which they were claimed, so it is there that some are free.
-        let start = if self.classes[class].last == Some(span) { self.classes[class].next } else { 0 };
+        // Small chunks on from where the last claim ended: they are mostly given back in the order in which they were claimed, so it is there that some are
+        // free. Of large ones the first that is free: its memory is the warmest.
+        let goes_on = self.classes[class].last == Some(span) && class_payload(class) <= KEEP_PAYLOAD;
+        let start = if goes_on { self.classes[class].next } else { 0 };
         let groups = run.chunks.len().div_ceil(64);
         let mut claimed = 0;
         for step in 0..groups {
