@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Notes, PARKING, QUEUE_CLOSED, QUEUE_EPOCH, QUEUE_SEALED, REDELIVERY, REPLY, RINGS};
 use crate::memory::{Memory, Owned};
 use crate::parking::{self, Lot};
-use crate::ring::{Front, Pushed, Ring, Waiting};
+use crate::ring::{Front, Pushed, RUN, Ring, Waiting};
 use crate::sync::{S2, S3, S7, S8, S10, WakeWord, Word, mutated, window};
 use crate::wait;
 use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Link, Name};
@@ -457,7 +457,7 @@ pub fn take_from(
     Ok(taken)
 }
 
-/// Takes the oldest messages of one ring, as long as `is_to_go_on` says of the last one. The commit point of each is the compare-exchange of its chunk word.
+/// Takes the oldest messages of one ring, as long as `is_to_go_on` says of the last one, [`RUN`] at most. The commit point of each is the compare-exchange of its chunk word.
 ///
 /// `head` moves on once, at the end. Until then, and for ever if the taker dies, others find the slots emptied and move it themselves.
 #[inline(always)]
@@ -474,7 +474,7 @@ pub fn take_run(
         memory.chunk_in_slot(chunk)
     };
     let head = ring.head();
-    let (mut position, mut has_claimed) = (head, false);
+    let (mut position, mut run) = (head, 0);
     let result = loop {
         let (slot, word, shared) = match ring.front_from(&mut position, queue.name, to_take) {
             Ok(Some(Waiting { slot, word, shared })) => (slot, word, shared),
@@ -488,7 +488,7 @@ pub fn take_run(
         if shared.compare_exchange(seen, claimed.0, S3.acquire_then(S3)).is_err() {
             continue;
         }
-        has_claimed = true;
+        run += 1;
         window(12);
         if let Some(chunk) = ring.peek(position.wrapping_add(AHEAD)) {
             memory.expect(chunk);
@@ -497,12 +497,12 @@ pub fn take_run(
             ring.empty(position, slot);
             position = position.wrapping_add(1);
         }
-        if !is_to_go_on(Claimed { chunk: slot.chunk(), word: claimed, ring: number }) {
+        if !is_to_go_on(Claimed { chunk: slot.chunk(), word: claimed, ring: number }) || run == RUN {
             break Ok(());
         }
     };
     ring.move_head(head, position);
-    if has_claimed {
+    if run > 0 {
         window(14);
     }
     result

@@ -5,7 +5,8 @@
 //!
 //! - **I2** A slot's lap never falls. At position `p = lap · slots + index` it goes `EMPTY(lap)` → `READY(lap, chunk)` →
 //!   `EMPTY(lap + 1)`, each by one compare-exchange from the exact value seen.
-//! - **I3** Every slot before `head` is emptied of its lap, every slot before `tail` was filled in its lap.
+//! - **I3** Every slot before `head` is emptied of its lap, every slot before `tail` was filled in its lap. Both are hints and may lag: `head` does while a taker takes
+//!   several messages.
 //! - **I4** A `READY` slot speaks of its chunk's present life: who claims the chunk empties the slot before doing anything
 //!   else with the chunk, and so does whoever recovers it. Hence a slot whose chunk is claimed is stale, and anyone may empty it;
 //!   at most one slot of a ring is stale, the front one, since nobody passes it without emptying it.
@@ -25,6 +26,8 @@ use crate::word::{ChunkState, ChunkWord, Name, SlotWord};
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 
+/// How many slots a taker empties at most before it moves `head` on. The models are small.
+pub const RUN: usize = if cfg!(loom) { 2 } else { 16 };
 /// Slots of a cache line.
 const SLOTS_OF_LINE: u64 = 8;
 /// Most retries of a loop that makes progress unless others do: beyond, the memory is not sane.
@@ -273,8 +276,8 @@ impl<'a> Ring<'a> {
     /// Puts hints and slots right that nobody could have left so (somebody scribbled over them). `true`: it did. Right ones are left alone, whoever is
     /// at work there.
     ///
-    /// By I3 and since only the place at `tail` is filled and only the one at `head` emptied, `head` is one ahead of `tail` at most and `tail` no more
-    /// than a lap and one ahead of `head`; the slot before `head` was emptied, the one before `tail` filled; and the one at `head` does not wait to be
+    /// By I3 and since only the place at `tail` is filled and only those from `head` on are emptied, [`RUN`] of them at most, `head` is one ahead of `tail` at
+    /// most and `tail` no more than a lap and as many ahead of `head`; the slot before `head` was emptied, the one before `tail` filled; and the one at `head` does not wait to be
     /// filled while `tail` is beyond.
     pub fn mend(&self) -> bool {
         let head = self.control.front.head.load(S5.acquire());
@@ -290,7 +293,7 @@ impl<'a> Ring<'a> {
         let head_leads = front.ahead_of(lap) < 0 || before.ahead_of(head.wrapping_sub(1) >> self.shift) < 1;
         let behind_tail = last.ahead_of(tail.wrapping_sub(1) >> self.shift);
         let tail_leads = behind_tail < 0 || behind_tail == 0 && !last.is_ready();
-        if (-1..=count + 1).contains(&waiting) && !in_gap && !head_leads && !tail_leads {
+        if (-1..=count + RUN as i64).contains(&waiting) && !in_gap && !head_leads && !tail_leads {
             return false;
         }
         // Where each slot is filled next, in laps after the first slot's. Most slots are right, and those are a lap apart at most.

@@ -9,6 +9,7 @@ use crate::message::{Lane, Message, Meta, RawMessage};
 use crate::platform::clock;
 use crate::queue::{self, Claimed, NotPublished, Order, Queue, Refusal, Route, unlink};
 use crate::reap::unshelve;
+use crate::ring::RUN;
 use crate::segment::Chunk;
 use crate::sync::window;
 use crate::wait;
@@ -18,8 +19,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 /// Every so many messages a member takes from the least urgent lane first, so that none starves.
 const PATIENCE: u32 = 32;
-/// How many messages of a lane are taken at once at most.
-const RUN: usize = 16;
 /// Who takes messages of a full queue further apart than this wakes a sender each time, ns.
 const UNHURRIED_NS: u64 = 100_000;
 

@@ -167,15 +167,15 @@ fn a_ring_at_work_is_left_alone(shape: Shape, rounds: u32) {
 
 /// The same when it is more than a lap further on at the second look.
 fn a_ring_that_has_moved_on_is_left_alone() {
-    let shape = Shape::of(0, 3);
+    let shape = Shape::of(0, 4);
     explore(ORDINARY, move || {
         let segment = queued(shape);
         let other = thread::spawn({
             let segment = segment.clone();
             move || {
-                for chunk in 0..3 {
+                for chunk in 0..4 {
                     push(&segment, shape, chunk, &Cell::new(0));
-                    if chunk < 2 {
+                    if chunk < 3 {
                         take(&segment);
                     }
                 }
