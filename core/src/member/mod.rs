@@ -98,7 +98,8 @@ impl Member {
             Err(Error::TooManyAgents { .. }) if bus.reap_from_reserve()? => registry::claim_member(segment, preferred)?,
             result => result?,
         };
-        let member = Member::new(bus, seat)?;
+        let member =
+            Member::new(bus, seat).inspect_err(|_| registry::give_up_claim(segment, &seat, ClaimWord::freed))?;
         // Whoever destroys the bus after this look finds the claim.
         segment.check_open()?;
         Ok(member)

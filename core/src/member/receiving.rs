@@ -247,7 +247,8 @@ impl Member {
     /// Takes some messages of one lane of a queue; returns how many.
     fn take_run<'m>(&'m self, queue: &Known<'_>, most: usize, messages: &mut Vec<Message<'m>>) -> Result<usize> {
         self.check_not_deposed_from(queue)?;
-        let until_patience = (PATIENCE - self.taken.get() % PATIENCE) as usize;
+        // No longer than until the least urgent lane's turn, which is one message.
+        let until_patience = (PATIENCE - 1 - self.taken.get() % PATIENCE).max(1) as usize;
         let most = (most - messages.len()).min(RUN).min(until_patience);
         let (mut run, before) = (Vec::with_capacity(most), messages.len());
         let claimed = self.claim_some(queue, |claimed, chunk| {

@@ -2,6 +2,7 @@
 
 #[cfg(not(loom))]
 pub mod cache;
+#[cfg(not(loom))]
 pub mod clock;
 #[cfg(not(loom))]
 pub mod event;

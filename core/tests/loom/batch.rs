@@ -3,7 +3,7 @@
 use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, every_death_of_two, mortal, needs};
 use crate::tiny::{LANE, Segment, Shape, member};
 use loom::thread;
-use swarmbus_core::queue::{Claimed, Route, unlink};
+use swarmbus_core::queue::{Claimed, Route};
 use swarmbus_core::word::{ChunkState, ChunkWord};
 
 /// Claims chunks 0 to `count` - 1 and sends them as one batch.

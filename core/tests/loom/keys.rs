@@ -5,7 +5,6 @@ use crate::tiny::{Segment, Shape, member};
 use loom::thread;
 use std::sync::Arc;
 use swarmbus_core::keys::Keyed;
-use swarmbus_core::queue::release;
 use swarmbus_core::word::ChunkWord;
 
 const KEY: u64 = 9;
