@@ -68,42 +68,33 @@ impl Heap {
         Heap { me, classes: std::array::from_fn(|_| Class::default()), kept_bytes: 0, released_bytes: 0 }
     }
 
-    /// A chunk that this member has kept and whose payload holds `length` bytes.
+    /// A chunk whose payload holds `length` bytes, held by this member: one that it has kept.
     #[inline]
     pub fn allocate_kept<'s>(&mut self, segment: &'s Segment, length: u64) -> Option<(Chunk<'s>, ChunkWord)> {
         self.pop(segment, class_of(length)?)
     }
 
-    /// A chunk whose payload holds `length` bytes, held by this member.
+    /// One that this member has not kept: for who has asked [`Heap::allocate_kept`].
     ///
     /// # Errors
     /// `TooLarge`; `OutOfMemory`, and then nothing has changed.
     pub fn allocate<'s>(&mut self, segment: &'s Segment, length: u64) -> Result<(Chunk<'s>, ChunkWord)> {
         let Some(class) = class_of(length) else { return Err(Error::TooLarge { length, limit: PAYLOAD_MAX }) };
-        if let Some(chunk) = self.pop(segment, class) {
-            return Ok(chunk);
-        }
-        self.allocate_patiently(segment, class).ok_or(Error::OutOfMemory { wanted: length })
-    }
-
-    #[cold]
-    fn allocate_patiently<'s>(&mut self, segment: &'s Segment, class: usize) -> Option<(Chunk<'s>, ChunkWord)> {
         for _ in 0..TRIES_IN_MOTION {
             if let Some(chunk) = self.allocate_anew(segment, class) {
-                return Some(chunk);
+                return Ok(chunk);
             }
             if !is_in_motion(segment) {
                 break;
             }
             std::thread::sleep(PAUSE_IN_MOTION);
         }
-        None
+        Err(Error::OutOfMemory { wanted: length })
     }
 
-    /// The same without waiting for anybody.
+    /// One that it has kept, or another, without waiting for anybody.
     pub fn allocate_at_once<'s>(&mut self, segment: &'s Segment, length: u64) -> Option<(Chunk<'s>, ChunkWord)> {
-        let class = class_of(length)?;
-        self.pop(segment, class).or_else(|| self.allocate_anew(segment, class))
+        self.allocate_kept(segment, length).or_else(|| self.allocate_anew(segment, class_of(length)?))
     }
 
     fn allocate_anew<'s>(&mut self, segment: &'s Segment, class: usize) -> Option<(Chunk<'s>, ChunkWord)> {

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Notes, PARKING, QUEUE_CLOSED, QUEUE_EPOCH, QUEUE_SEALED, REDELIVERY, REPLY, RINGS};
 use crate::memory::{Memory, Owned};
 use crate::parking::{self, Lot};
-use crate::ring::{Front, Pushed, RUN, Ring, Waiting};
+use crate::ring::{Pushed, RUN, Ring, Waiting};
 use crate::sync::{S2, S3, S7, S8, S10, WakeWord, Word, mutated, window};
 use crate::wait;
 use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Link, Name};
@@ -150,12 +150,12 @@ impl<'a> Queue<'a> {
     /// Whether nothing waits in a ring.
     pub fn is_empty(&self, memory: &impl Memory, ring: usize) -> Result<bool> {
         let Some(ring) = self.ring(ring) else { return Ok(true) };
-        Ok(matches!(ring.front(self.name, |chunk| memory.chunk_in_slot(chunk))?, Front::Empty { .. }))
+        Ok(matches!(ring.front(self.name, |chunk| memory.chunk_in_slot(chunk))?, (_, None)))
     }
 
     /// Whether there is something that a taker would find.
     pub fn has_message(&self, memory: &impl Memory) -> bool {
-        let waiting = |front| matches!(front, Ok(Front::Message { .. }));
+        let waiting = |front| matches!(front, Ok((_, Some(_))));
         self.active().any(|(_, ring)| waiting(ring.front(self.name, |chunk| memory.chunk_in_slot(chunk))))
             || self.has_in_limbo()
     }

@@ -52,27 +52,6 @@ pub enum Pushed {
     Closed,
 }
 
-/// What stands at the front of a ring.
-#[derive(Clone, Copy, Debug)]
-pub enum Front<'m> {
-    /// Nothing.
-    Empty {
-        /// Where the next message will be.
-        position: u64,
-    },
-    /// A message that nobody has claimed yet.
-    Message {
-        /// Its position.
-        position: u64,
-        /// Its slot, as seen.
-        slot: SlotWord,
-        /// Its chunk word, as seen: `QUEUED` in this queue.
-        word: ChunkWord,
-        /// Where that is.
-        shared: &'m Word,
-    },
-}
-
 /// A message that nobody has claimed yet, as it was seen.
 #[derive(Clone, Copy, Debug)]
 pub struct Waiting<'m> {
@@ -188,16 +167,18 @@ impl<'a> Ring<'a> {
         Err(insane())
     }
 
-    /// Looks at the front, emptying what is stale there (I4): the second half of somebody's take, done by whoever comes by.
-    pub fn front<'m>(&self, queue: Name, chunk_word: impl Fn(u32) -> Option<&'m Word>) -> Result<Front<'m>> {
+    /// Looks at the front, emptying what is stale there (I4): the second half of somebody's take, done by whoever comes by. Where the oldest message is, or the
+    /// next one will be; and the message, if there is one.
+    pub fn front<'m>(
+        &self,
+        queue: Name,
+        chunk_word: impl Fn(u32) -> Option<&'m Word>,
+    ) -> Result<(u64, Option<Waiting<'m>>)> {
         let head = self.head();
-        let (mut position, mut found) = (head, None);
-        let result = self.front_from(&mut position, queue, chunk_word).map(|message| found = message);
+        let mut position = head;
+        let found = self.front_from(&mut position, queue, chunk_word);
         self.move_head(head, position);
-        result.map(|()| match found {
-            Some(Waiting { slot, word, shared }) => Front::Message { position, slot, word, shared },
-            None => Front::Empty { position },
-        })
+        Ok((position, found?))
     }
 
     /// The hint of where the oldest message is.

@@ -11,7 +11,6 @@ use crate::memory::Memory;
 use crate::platform::clock;
 use crate::queue::{NotPublished, Queue, Refusal, Route};
 use crate::registry;
-use crate::ring::Front;
 use crate::word::{ChunkWord, Name};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -111,8 +110,7 @@ impl Member {
     /// Whether it is worth another attempt to put a message there.
     fn may_have_room(&self, queue: &Queue<'_>, ring: usize) -> Result<Option<()>> {
         let Some(ring) = queue.ring(ring) else { return Ok(Some(())) };
-        let (Front::Empty { position } | Front::Message { position, .. }) =
-            ring.front(queue.name, |chunk| self.segment().chunk_in_slot(chunk))?;
+        let (position, _) = ring.front(queue.name, |chunk| self.segment().chunk_in_slot(chunk))?;
         let room = (ring.positions().0.wrapping_sub(position) as i64) < queue.limit as i64;
         Ok((room || !queue.is_open()).then_some(()))
     }
