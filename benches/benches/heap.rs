@@ -6,28 +6,18 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
-use swarmbus_core::{Bus, CreateOptions, Loan, Member};
+use swarmbus_benches::Scratch;
+use swarmbus_core::{CreateOptions, Loan, Member};
 
-struct Scratch(Bus);
-
-impl Scratch {
-    fn new(name: &str, heap: u64) -> Scratch {
-        let options = CreateOptions { agents: 16, heap, ..CreateOptions::default() };
-        Scratch(Bus::create(&format!("bench-{}-{name}", std::process::id()), &options).unwrap())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = self.0.destroy();
-    }
+fn scratch(name: &str, heap: u64) -> Scratch {
+    Scratch::new(name, &CreateOptions { agents: 16, heap, ..CreateOptions::default() }).unwrap()
 }
 
 const SIZES: [usize; 6] = [64, 1 << 10, 4 << 10, 64 << 10, 1 << 20, 16 << 20];
 
 /// Up to 4 KiB from the member's own cache, above from a span that is there.
 fn borrow_and_give_back(criterion: &mut Criterion) {
-    let bus = Scratch::new("borrow", 256 << 20);
+    let bus = scratch("borrow", 256 << 20);
     let member = bus.0.join().unwrap();
     let mut group = criterion.benchmark_group("heap: borrow and give back");
     for bytes in SIZES {
@@ -44,7 +34,7 @@ fn borrow_and_give_back(criterion: &mut Criterion) {
 
 /// The first chunk of a class takes a span (above 2 MiB: a run) from the system; who leaves as the last gives it back.
 fn span_from_the_system(criterion: &mut Criterion) {
-    let bus = Scratch::new("system", 256 << 20);
+    let bus = scratch("system", 256 << 20);
     let mut group = criterion.benchmark_group("heap: a span");
     for bytes in [64 << 10, 1 << 20, 16 << 20] {
         let timed = |count: u64, activation: bool| {
@@ -77,7 +67,7 @@ fn fill(member: &Member, bytes: usize) -> Vec<Loan<'_>> {
 /// A full heap changes from one size to the other and back; per span.
 fn span_from_another_class(criterion: &mut Criterion) {
     const SPANS: u32 = 32;
-    let bus = Scratch::new("class", SPANS as u64 * ((2 << 20) + 4096));
+    let bus = scratch("class", SPANS as u64 * ((2 << 20) + 4096));
     let member = bus.0.join().unwrap();
     criterion.bench_function("heap: a span from 64 B to 1 MiB", |bencher| {
         bencher.iter_custom(|count| {

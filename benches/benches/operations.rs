@@ -7,20 +7,11 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use std::hint::black_box;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use swarmbus_core::{AgentState, Bus, ContentType, CreateOptions, Error, QueueOptions, SendOptions, Status};
+use swarmbus_benches::Scratch;
+use swarmbus_core::{AgentState, ContentType, CreateOptions, Error, QueueOptions, SendOptions, Status};
 
-struct Scratch(Bus);
-
-impl Scratch {
-    fn new(name: &str) -> Scratch {
-        Scratch(Bus::create(&format!("bench-{}-{name}", std::process::id()), &CreateOptions::default()).unwrap())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = self.0.destroy();
-    }
+fn scratch(name: &str) -> Scratch {
+    Scratch::new(name, &CreateOptions::default()).unwrap()
 }
 
 fn at_once() -> SendOptions {
@@ -29,7 +20,7 @@ fn at_once() -> SendOptions {
 
 /// One message through a queue and back into the sender's cache, by one thread: every instruction, no cache line in motion.
 fn there_and_back(criterion: &mut Criterion) {
-    let bus = Scratch::new("there");
+    let bus = scratch("there");
     let agent = bus.0.attach("agent").unwrap();
     let mut group = criterion.benchmark_group("send, receive, release");
     for bytes in [64usize, 1024, 64 << 10, 1 << 20] {
@@ -52,7 +43,7 @@ fn there_and_back(criterion: &mut Criterion) {
 }
 
 fn small_things(criterion: &mut Criterion) {
-    let bus = Scratch::new("small");
+    let bus = scratch("small");
     let agent = bus.0.attach("agent").unwrap();
     criterion.bench_function("receive from an empty mailbox", |bencher| {
         bencher.iter(|| assert!(agent.try_recv().unwrap().is_none()));
@@ -69,7 +60,7 @@ fn small_things(criterion: &mut Criterion) {
 
 /// A message each way between two threads. *Spinning* asks again and again, *blocking* sleeps.
 fn round_trip(criterion: &mut Criterion) {
-    let bus = Scratch::new("trip");
+    let bus = scratch("trip");
     let mut group = criterion.benchmark_group("round trip, 64 B");
     for (name, timeout) in [("spinning", Some(Duration::ZERO)), ("blocking", None)] {
         let (ping, pong) = (format!("ping-{name}"), format!("pong-{name}"));
@@ -108,7 +99,7 @@ fn round_trip(criterion: &mut Criterion) {
 
 /// 64 B from one thread to another as fast as both can, a full queue being waited for.
 fn one_way(criterion: &mut Criterion) {
-    let bus = Scratch::new("way");
+    let bus = scratch("way");
     let mut group = criterion.benchmark_group("one way, 64 B");
     group.throughput(Throughput::Elements(1));
     group.bench_function("spinning", |bencher| {
@@ -144,7 +135,7 @@ fn one_way(criterion: &mut Criterion) {
 
 /// What queues do beyond there and back. Each begins and ends with the same queue, by one thread.
 fn queue_things(criterion: &mut Criterion) {
-    let bus = Scratch::new("queues");
+    let bus = scratch("queues");
     for queue in ["work", "other", "tapped"] {
         bus.0.declare(queue, &QueueOptions::default()).unwrap();
     }
@@ -221,7 +212,7 @@ fn queue_things(criterion: &mut Criterion) {
 
 /// A question and its answer, between two threads that sleep.
 fn question(criterion: &mut Criterion) {
-    let bus = Scratch::new("question");
+    let bus = scratch("question");
     let (asker, answerer) = (bus.0.attach("asker").unwrap(), bus.0.attach("answerer").unwrap());
     let answering = std::thread::spawn(move || {
         while let Ok(question) = answerer.recv(None) {
@@ -238,7 +229,7 @@ fn question(criterion: &mut Criterion) {
 
 /// What agents say of themselves. *Whole* is a status that fills its board, *short* one of a task and a state.
 fn boards(criterion: &mut Criterion) {
-    let bus = Scratch::new("boards");
+    let bus = scratch("boards");
     let (agent, observer) = (bus.0.attach("agent").unwrap(), bus.0.observer().unwrap());
     let mut group = criterion.benchmark_group("board");
     let short = Status { state: AgentState::InProgress, task: "count the words".into(), ..Status::default() };

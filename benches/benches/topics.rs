@@ -6,20 +6,11 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::time::Duration;
-use swarmbus_core::{Bus, CreateOptions, Member, Policy, PublishOptions, StartAt, TopicOptions};
+use swarmbus_benches::Scratch;
+use swarmbus_core::{CreateOptions, Member, Policy, PublishOptions, StartAt, TopicOptions};
 
-struct Scratch(Bus);
-
-impl Scratch {
-    fn new(name: &str) -> Scratch {
-        Scratch(Bus::create(&format!("bench-{}-{name}", std::process::id()), &CreateOptions::default()).unwrap())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = self.0.destroy();
-    }
+fn scratch(name: &str) -> Scratch {
+    Scratch::new(name, &CreateOptions::default()).unwrap()
 }
 
 fn at_once() -> PublishOptions {
@@ -28,7 +19,7 @@ fn at_once() -> PublishOptions {
 
 /// One message published and read by one thread, under each policy.
 fn there_and_back(criterion: &mut Criterion) {
-    let bus = Scratch::new("topic");
+    let bus = scratch("topic");
     let (publisher, reader) = (bus.0.join().unwrap(), bus.0.join().unwrap());
     let mut group = criterion.benchmark_group("publish, read");
     for policy in [Policy::BackPressure, Policy::DropNew, Policy::Lossy] {
@@ -48,7 +39,7 @@ fn there_and_back(criterion: &mut Criterion) {
 
 /// What subscribers cost a publisher that does not have to wake them: a look at all cursors now and then.
 fn many_subscribers(criterion: &mut Criterion) {
-    let bus = Scratch::new("topic-many");
+    let bus = scratch("topic-many");
     bus.0.declare_topic("news", &TopicOptions { policy: Policy::DropNew, ..TopicOptions::default() }).unwrap();
     let publisher = bus.0.join().unwrap();
     let mut group = criterion.benchmark_group("publish to subscribers that read in between");

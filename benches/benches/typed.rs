@@ -6,7 +6,8 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::time::Duration;
-use swarmbus_core::{Bus, CreateOptions, SendOptions, rkyv, schema};
+use swarmbus_benches::Scratch;
+use swarmbus_core::{CreateOptions, SendOptions, rkyv, schema};
 
 #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize, serde::Serialize, serde::Deserialize)]
 struct Task {
@@ -42,16 +43,8 @@ fn task(parts: usize) -> Task {
     }
 }
 
-struct Scratch(Bus);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = self.0.destroy();
-    }
-}
-
 fn typed(criterion: &mut Criterion) {
-    let bus = Scratch(Bus::create(&format!("bench-{}-typed", std::process::id()), &CreateOptions::default()).unwrap());
+    let bus = Scratch::new("typed", &CreateOptions::default()).unwrap();
     let agent = bus.0.attach("agent").unwrap();
     let at_once = SendOptions { timeout: Some(Duration::ZERO), ..SendOptions::default() };
     let mut group = criterion.benchmark_group("a struct, sent and read");

@@ -10,6 +10,7 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 use std::time::Duration;
+use swarmbus_benches::Scratch;
 use swarmbus_core::{
     AgentState, Bus, CreateOptions, LockMode, PublishOptions, SendOptions, StartAt, Status, TopicOptions,
 };
@@ -171,19 +172,10 @@ fn collected(operation: &str, rounds: u64) -> Result<i64> {
     }
 }
 
-/// A bus that goes with the run, also if that fails.
-struct Scratch(Bus);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = self.0.destroy();
-    }
-}
-
 fn run(operation: &str, rounds: u64) -> Result<()> {
     let known = OPERATIONS.iter().find(|(name, _)| *name == operation);
     let (_, deed) = known.ok_or_else(|| format!("no operation is called {operation}"))?;
-    let bus = Scratch(Bus::create(&format!("instructions-{}", std::process::id()), &CreateOptions::default())?);
+    let bus = Scratch::new("instructions", &CreateOptions::default())?;
     deed(&bus.0, rounds)
 }
 
