@@ -152,12 +152,12 @@ impl Heap {
     /// Gives up a chunk of this member's: into its cache, or to everybody. One store, see [`release`].
     #[inline]
     pub fn give_back(&mut self, segment: &Segment, chunk: Chunk<'_>, word: ChunkWord) {
-        let keep = self.has_room_for(chunk.class);
+        let keep = self.has_room_for(chunk.class());
         let word = release(segment, (chunk.number, chunk.word), word, keep.then_some(self.me));
         if keep {
-            self.push(chunk.class, (chunk.number, word));
+            self.push(chunk.class(), (chunk.number, word));
         }
-        self.released_bytes += RELEASE_COUNTS + class_stride(chunk.class);
+        self.released_bytes += RELEASE_COUNTS + class_stride(chunk.class());
         if self.released_bytes >= SWEEP_BYTES {
             self.released_bytes = 0;
             sweep_if_due(segment, self.me);
@@ -235,8 +235,8 @@ impl Heap {
                 match span::claim(row, seen, &run.chunks[slot], self.me) {
                     Claim::Mine(word) => {
                         let chunk = segment.chunk_of_class(first + slot as u32, class);
-                        cache::expect_write(chunk.header);
-                        cache::expect_write(chunk.data);
+                        cache::expect_write(chunk.header());
+                        cache::expect_write(chunk.data());
                         self.push(class, (chunk.number, word));
                         claimed += 1;
                     }

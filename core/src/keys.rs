@@ -139,13 +139,13 @@ impl Keys<'_> {
 
 /// Publishes a message with a key, as [`publish`] does, unless one with that key was published before. `keys` are those of `queue`.
 #[allow(clippy::too_many_arguments, reason = "those of publish, and the key's")]
-pub fn publish_keyed(
-    memory: &impl Memory,
+pub fn publish_keyed<'m, M: Memory>(
+    memory: &'m M,
     (me, notes, key_notes): (Name, &Notes, KeyNotes<'_>),
     queue: &Queue<'_>,
     (keys, key): (Keys<'_>, u64),
     route: Route,
-    chunk: (u32, ChunkWord),
+    chunk: (M::Chunk<'m>, ChunkWord),
     rest: &mut [(u32, ChunkWord)],
     known_head: &Cell<u64>,
 ) -> Keyed {

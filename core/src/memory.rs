@@ -8,19 +8,25 @@ use crate::topic::Topic;
 use crate::word::Name;
 
 /// A chunk, for who owns it.
-#[derive(Clone, Copy)]
-pub struct Owned<'a> {
+pub trait Owned<'a>: Copy {
+    /// Which.
+    fn number(self) -> u32;
     /// Whose it is.
-    pub word: &'a Word,
+    fn word(self) -> &'a Word;
     /// Of the header: names its home queue (26 bits at the bottom).
-    pub home: &'a Word,
+    fn home(self) -> &'a Word;
     /// Of the header: what hangs on it ([`crate::word::Link`]).
-    pub rest: &'a Word,
+    fn rest(self) -> &'a Word;
 }
 
 /// A segment as the algorithms see it. Every index is checked: `None` is "there is no such thing", also when a scribbled word
 /// names it (**I5**: what is read from the segment is checked before it is used).
 pub trait Memory {
+    /// What it shows of a chunk to who owns it.
+    type Chunk<'a>: Owned<'a>
+    where
+        Self: 'a;
+
     /// The word of a chunk of committed memory.
     fn chunk(&self, chunk: u32) -> Option<&Word>;
 
@@ -29,18 +35,18 @@ pub trait Memory {
         self.chunk(chunk)
     }
 
-    /// The words of a chunk that is the caller's.
-    fn owned(&self, chunk: u32) -> Option<Owned<'_>>;
+    /// A chunk that is the caller's.
+    fn owned(&self, chunk: u32) -> Option<Self::Chunk<'_>>;
 
     /// The home of a chunk that may be another's: it may be released meanwhile and its memory given back to the system, so it is not
     /// read in place (I20). What is read is worth what the chunk's word, compared afterwards, says.
     fn home_of_another(&self, chunk: u32) -> Option<u64> {
-        Some(self.owned(chunk)?.home.load(S8.acquire()))
+        Some(self.owned(chunk)?.home().load(S8.acquire()))
     }
 
     /// The `rest` of a chunk that may be another's, with the caveat of [`Memory::home_of_another`].
     fn rest_of_another(&self, chunk: u32) -> Option<u64> {
-        Some(self.owned(chunk)?.rest.load(S8.acquire()))
+        Some(self.owned(chunk)?.rest().load(S8.acquire()))
     }
 
     /// A living queue.
@@ -61,7 +67,11 @@ pub trait Memory {
 
     /// Says that the caller is about to claim a chunk, and to read it (a hint).
     #[inline(always)]
-    fn expect(&self, _chunk: u32) {}
+    fn expect(_chunk: Self::Chunk<'_>)
+    where
+        Self: Sized,
+    {
+    }
 
     /// Says that a chunk may be free (a hint).
     fn hint_free(&self, chunk: u32);

@@ -277,27 +277,25 @@ impl Route {
 ///
 /// The commit point is the slot's compare-exchange in [`Ring::push`], or the place's in [`Lot::park`].
 #[inline]
-pub fn publish(
-    memory: &impl Memory,
+pub fn publish<'m, M: Memory>(
+    memory: &'m M,
     notes: &Notes,
     queue: &Queue<'_>,
     route: Route,
-    (chunk, word): (u32, ChunkWord),
+    (chunk, word): (M::Chunk<'m>, ChunkWord),
     rest: &mut [(u32, ChunkWord)],
     known_head: &Cell<u64>,
 ) -> std::result::Result<(), NotPublished> {
     let failed = |error| NotPublished { word, why: Refusal::Failed(error) };
     queue.commit(memory, route.ring).map_err(failed)?;
-    let Some(Owned { word: shared, home, .. }) = memory.owned(chunk) else {
-        return Err(failed(no_such_chunk(chunk)));
-    };
+    let (shared, home) = (chunk.word(), chunk.home());
     // Relaxed: the owner's own header (I7), published by S1. A forward has emptied its slot in the old queue; from here on the
     // message is at home in the new one.
     let old_home = home.load(Relaxed);
     home.store(old_home & !0xffff_ffff | queue.name.bits(), Relaxed);
     let kind = if rest.is_empty() { route.kind } else { IntentKind::Batch };
     if !rest.is_empty() {
-        link(memory, queue.name, chunk, rest);
+        link::<M>(memory, queue.name, chunk, rest);
     }
     window(1);
     note_wake(&notes.sends_to, queue.name);
@@ -306,7 +304,7 @@ pub fn publish(
         shared.store(ChunkWord::new(word.generation(), queue.name, ChunkState::Queued).0, S3.release());
     }
     // S8: the headers are complete before the intent that announces them.
-    notes.intent.store(Intent::new(word.generation(), chunk, kind).0, S8.release());
+    notes.intent.store(Intent::new(word.generation(), chunk.number(), kind).0, S8.release());
     window(3);
     for (chunk, word) in rest.iter() {
         set_word(memory, *chunk, ChunkWord::new(word.generation(), queue.name, ChunkState::Queued));
@@ -315,7 +313,7 @@ pub fn publish(
     let queued = ChunkWord::new(word.generation(), queue.name, ChunkState::Queued);
     shared.store(queued.0, S3.release());
     window(4);
-    let why = match push(memory, queue, route, chunk, known_head) {
+    let why = match push(memory, queue, route, chunk.number(), known_head) {
         Ok(Pushed::Sent) => {
             window(6);
             return Ok(());
@@ -352,11 +350,6 @@ fn take_back(
     back(word)
 }
 
-#[cold]
-fn no_such_chunk(chunk: u32) -> Error {
-    Error::corrupt(format!("chunk {chunk}"), "I5")
-}
-
 #[inline]
 fn push(memory: &impl Memory, queue: &Queue<'_>, route: Route, chunk: u32, known_head: &Cell<u64>) -> Result<Pushed> {
     if route.ring == PARKING {
@@ -390,19 +383,19 @@ fn set_word(memory: &impl Memory, chunk: u32, word: ChunkWord) {
 }
 
 /// Writes into the headers of a batch, all of them the caller's, what hangs on what.
-fn link(memory: &impl Memory, queue: Name, first: u32, rest: &[(u32, ChunkWord)]) {
-    let mut before = memory.owned(first);
+fn link<'m, M: Memory>(memory: &'m M, queue: Name, first: M::Chunk<'m>, rest: &[(u32, ChunkWord)]) {
+    let mut before = Some(first);
     // Relaxed: our own headers (I7).
     for (chunk, word) in rest {
         let own = memory.owned(*chunk);
         if let (Some(before), Some(own)) = (before, own) {
-            before.rest.store(Link::new(word.generation(), *chunk).0, Relaxed);
-            own.home.store(own.home.load(Relaxed) & !0xffff_ffff | queue.bits(), Relaxed);
+            before.rest().store(Link::new(word.generation(), *chunk).0, Relaxed);
+            own.home().store(own.home().load(Relaxed) & !0xffff_ffff | queue.bits(), Relaxed);
         }
         before = own;
     }
     if let Some(last) = before {
-        last.rest.store(0, Relaxed);
+        last.rest().store(0, Relaxed);
     }
 }
 
@@ -450,7 +443,7 @@ pub fn take_from(
     me: Name,
 ) -> Result<Option<Claimed>> {
     let mut taken = None;
-    take_run(memory, queue, number, ring, me, |claimed| {
+    take_run(memory, queue, number, ring, me, |claimed, _| {
         taken = Some(claimed);
         false
     })?;
@@ -461,23 +454,25 @@ pub fn take_from(
 ///
 /// `head` moves on once, at the end. Until then, and for ever if the taker dies, others find the slots emptied and move it themselves.
 #[inline(always)]
-pub fn take_run(
-    memory: &impl Memory,
+pub fn take_run<'m, M: Memory>(
+    memory: &'m M,
     queue: &Queue<'_>,
     number: usize,
     ring: &Ring<'_>,
     me: Name,
-    mut is_to_go_on: impl FnMut(Claimed) -> bool,
+    mut is_to_go_on: impl FnMut(Claimed, Option<M::Chunk<'m>>) -> bool,
 ) -> Result<()> {
-    let to_take = |chunk| {
-        memory.expect(chunk);
-        memory.chunk_in_slot(chunk)
+    // As long as its slot is ready, a chunk is what it is: its span goes to no other class before it is free. So it may be found before it is claimed.
+    let find = |chunk| {
+        let found = memory.owned(chunk);
+        found.into_iter().for_each(M::expect);
+        Some((memory.chunk_in_slot(chunk)?, found))
     };
     let head = ring.head();
     let (mut position, mut run) = (head, 0);
     let result = loop {
-        let (slot, word, shared) = match ring.front_from(&mut position, queue.name, to_take) {
-            Ok(Some(Waiting { slot, word, shared })) => (slot, word, shared),
+        let Waiting { slot, word, shared, chunk } = match ring.front_from(&mut position, queue.name, find) {
+            Ok(Some(waiting)) => waiting,
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
         };
@@ -490,14 +485,14 @@ pub fn take_run(
         }
         run += 1;
         window(12);
-        if let Some(chunk) = ring.peek(position.wrapping_add(AHEAD)) {
-            memory.expect(chunk);
+        if let Some(next) = ring.peek(position.wrapping_add(AHEAD)).and_then(|next| memory.owned(next)) {
+            M::expect(next);
         }
         if !mutated("claimer-does-not-empty") {
             ring.empty(position, slot);
             position = position.wrapping_add(1);
         }
-        if !is_to_go_on(Claimed { chunk: slot.chunk(), word: claimed, ring: number }) || run == RUN {
+        if !is_to_go_on(Claimed { chunk: slot.chunk(), word: claimed, ring: number }, chunk) || run == RUN {
             break Ok(());
         }
     };
@@ -538,20 +533,20 @@ impl Order {
 const LANES: u64 = ((1 << RINGS) - 1) & !(1 << REDELIVERY | 1 << REPLY);
 
 /// Takes the first messages of the first ring, in the given order, that has any, as long as `is_to_go_on` says of the last one. `rest`: what the caller has claimed
-/// of a batch from a ring already, which stands at that ring's front; it is taken alone, and so is what was parked. `now_ms` is asked only if a parked message
-/// may be due.
+/// of a batch from a ring already, which stands at that ring's front: it is returned instead, and so is what was parked, alone. `now_ms` is asked only if a parked
+/// message may be due.
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "a taker, a queue, and three questions")]
-pub fn take(
-    memory: &impl Memory,
+pub fn take<'m, M: Memory>(
+    memory: &'m M,
     notes: &Notes,
     queue: &Queue<'_>,
     me: Name,
     order: Order,
     rest: impl Fn(usize) -> Option<Claimed>,
     now_ms: impl Fn() -> u64,
-    mut is_to_go_on: impl FnMut(Claimed) -> bool,
-) -> Result<()> {
+    mut is_to_go_on: impl FnMut(Claimed, Option<M::Chunk<'m>>) -> bool,
+) -> Result<Option<Claimed>> {
     note_wake(&notes.takes_from, queue.name);
     let mut left = queue.lanes.load(S7.acquire()) & (LANES | 1 << REDELIVERY | 1 << REPLY | 1 << PARKING);
     let mut has_some = false;
@@ -559,23 +554,21 @@ pub fn take(
         let number = order.next(left);
         left &= !(1 << number);
         if let Some(claimed) = rest(number) {
-            is_to_go_on(claimed);
-            return Ok(());
+            return Ok(Some(claimed));
         }
         match queue.rings.get(number) {
-            Some(ring) => take_run(memory, queue, number, ring, me, |claimed| {
+            Some(ring) => take_run(memory, queue, number, ring, me, |claimed, chunk| {
                 has_some = true;
-                is_to_go_on(claimed)
+                is_to_go_on(claimed, chunk)
             })?,
             None => {
                 if let Some(claimed) = parking::take_due(memory, queue, me, || Some(now_ms())) {
-                    is_to_go_on(claimed);
-                    return Ok(());
+                    return Ok(Some(claimed));
                 }
             }
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Gives up a chunk of the caller's: to the caller's own next send (`HELD`) or to everybody (`FREE`). This one store is the

@@ -9,7 +9,7 @@
 //! before the reaper's reads.
 
 use crate::layout::{Notes, REDELIVERY};
-use crate::memory::Memory;
+use crate::memory::{Memory, Owned};
 use crate::queue::{BATCH_MAX, LIMBO, NotPublished, Queue, Route, publish, shelve};
 use crate::sync::{S2, S3, S8, S10, Word, mutated, window};
 use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Link, Name, RecordState, SpanState};
@@ -291,10 +291,12 @@ impl<'a, M: Memory> Reaper<'a, M> {
     }
 
     fn publish_adopted(&mut self, chunk: u32, word: ChunkWord) {
-        let home = self.memory.owned(chunk).map_or(0, |own| own.home.load(S8.acquire()));
-        let Some(queue) = self.memory.queue(Name::from_bits(home)) else { return self.free(chunk, word) };
+        let found = self.memory.owned(chunk);
+        let home = found.map(|own| Name::from_bits(own.home().load(S8.acquire())));
+        let queue = home.and_then(|home| self.memory.queue(home));
+        let Some((own, queue)) = found.zip(queue) else { return self.free(chunk, word) };
         let route = Route::put_back(REDELIVERY);
-        match publish(self.memory, self.notes, &queue, route, (chunk, word), &mut [], &Cell::new(0)) {
+        match publish(self.memory, self.notes, &queue, route, (own, word), &mut [], &Cell::new(0)) {
             Ok(()) => {
                 self.reaped.redelivered += 1;
                 queue.ring_items(1);

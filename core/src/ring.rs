@@ -1,12 +1,13 @@
 //! A ring: a bounded array of slots that any number of members fill and empty.
 //!
-//! The slots are the truth, `head` and `tail` are hints that whoever meets them behind moves on. There is no state in
-//! between full and empty, so nobody ever waits for somebody else to finish:
+//! The slots are the truth, `head` and `tail` are hints, written without a look at who else writes them: one that was
+//! paused may set them back. Whoever meets them behind reads in the slot where they ought to be. There is no state in between full
+//! and empty, so nobody ever waits for somebody else to finish:
 //!
 //! - **I2** A slot's lap never falls. At position `p = lap · slots + index` it goes `EMPTY(lap)` → `READY(lap, chunk)` →
 //!   `EMPTY(lap + 1)`, each by one compare-exchange from the exact value seen.
-//! - **I3** Every slot before `head` is emptied of its lap, every slot before `tail` was filled in its lap. Both are hints and may lag: `head` does while a taker takes
-//!   several messages.
+//! - **I3** Every slot before `head` is emptied of its lap, every slot before `tail` was filled in its lap. Both are hints and may lag by any number: `head` does while
+//!   a taker takes several messages, and either when a slow one writes what was true when it looked.
 //! - **I4** A `READY` slot speaks of its chunk's present life: who claims the chunk empties the slot before doing anything
 //!   else with the chunk, and so does whoever recovers it. Hence a slot whose chunk is claimed is stale, and anyone may empty it;
 //!   at most one slot of a ring is stale, the front one, since nobody passes it without emptying it.
@@ -28,8 +29,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// How many slots a taker empties at most before it moves `head` on. The models are small.
 pub const RUN: usize = if cfg!(loom) { 2 } else { 16 };
-/// Slots of a cache line.
-const SLOTS_OF_LINE: u64 = 8;
+/// log₂ of the slots of a cache line.
+const SLOTS_OF_LINE_SHIFT: u32 = 3;
+/// No process is paused for so many messages: hints so far apart were scribbled over. (Laps, which are modulo 2³⁶, would not tell.)
+const LAG_MAX: u64 = 1 << 40;
 /// Most retries of a loop that makes progress unless others do: beyond, the memory is not sane.
 const TRIES: u32 = 1 << 20;
 
@@ -54,13 +57,22 @@ pub enum Pushed {
 
 /// A message that nobody has claimed yet, as it was seen.
 #[derive(Clone, Copy, Debug)]
-pub struct Waiting<'m> {
+pub struct Waiting<'m, C> {
     /// Its slot.
     pub slot: SlotWord,
     /// Its chunk word: `QUEUED` in this queue.
     pub word: ChunkWord,
     /// Where that is.
     pub shared: &'m Word,
+    /// What else was found of its chunk.
+    pub chunk: C,
+}
+
+/// Which slot is that of a place in the ring. Neighbours lie on lines of their own, so that who fills one and who empties the next do not take the line from each other.
+#[inline(always)]
+pub const fn place_of(place: usize, shift: u32) -> usize {
+    let spread = if shift >= 2 * SLOTS_OF_LINE_SHIFT { SLOTS_OF_LINE_SHIFT } else { 0 };
+    (place << spread | place >> (shift - spread)) & ((1 << shift) - 1)
 }
 
 #[cold]
@@ -82,7 +94,7 @@ impl<'a> Ring<'a> {
 
     #[inline]
     fn slot(&self, position: u64) -> &'a Word {
-        &self.slots[position as usize & (self.slots.len() - 1)]
+        &self.slots[place_of(position as usize & (self.slots.len() - 1), self.shift)]
     }
 
     /// Makes `chunk` the newest message, unless `limit` messages wait or `is_open` says no.
@@ -107,19 +119,11 @@ impl<'a> Ring<'a> {
                 return Ok(Pushed::Closed);
             }
             let check = attempt == 0 || !mutated("limit-checked-once");
-            if check && tail.wrapping_sub(known_head.get()) >= limit {
-                let mut position = self.head();
-                if tail.wrapping_sub(position) as i64 >= limit as i64 {
-                    // The hint may lag behind a taker that died: the slots tell. It is the takers' to move: it is they who write there all the time.
-                    self.front_from(&mut position, queue, chunk_word)?;
+            if check && !self.has_room(tail, limit, queue, known_head, chunk_word)? {
+                if self.control.tail.load(S5.acquire()) == tail {
+                    return Ok(Pushed::Full);
                 }
-                known_head.set(position);
-                if tail.wrapping_sub(position) as i64 >= limit as i64 {
-                    if self.control.tail.load(S5.acquire()) == tail {
-                        return Ok(Pushed::Full);
-                    }
-                    continue;
-                }
+                continue;
             }
             let lap = tail >> self.shift;
             let slot = self.slot(tail);
@@ -128,21 +132,64 @@ impl<'a> Ring<'a> {
                 let filled = SlotWord::ready(lap, chunk);
                 if slot.compare_exchange(seen.0, filled.0, S4.acquire_then(S1)).is_ok() {
                     window(5);
-                    // The place of a message to come, on another line: its last taker wrote there.
-                    self.slot(tail.wrapping_add(SLOTS_OF_LINE)).expect_write();
-                    let _ = self.control.tail.compare_exchange(tail, tail.wrapping_add(1), S5.release());
+                    // The place of the next message: its last taker wrote there.
+                    self.slot(tail.wrapping_add(1)).expect_write();
+                    self.move_tail(tail.wrapping_add(1));
                     return Ok(Pushed::Sent);
                 }
             } else if seen.ahead_of(lap) >= 0 {
                 if mutated("tail-not-helped") {
                     continue;
                 }
-                let _ = self.control.tail.compare_exchange(tail, tail.wrapping_add(1), S5.release());
+                self.move_tail(self.past(tail, true));
             } else if self.control.tail.load(S5.acquire()) == tail {
                 return Ok(Pushed::Full);
             }
         }
         Err(insane())
+    }
+
+    /// Whether fewer than `limit` messages wait before `tail`; `known_head` as for [`Ring::push`].
+    #[inline(always)]
+    fn has_room<'m>(
+        &self,
+        tail: u64,
+        limit: u64,
+        queue: Name,
+        known_head: &Cell<u64>,
+        chunk_word: impl Fn(u32) -> Option<&'m Word>,
+    ) -> Result<bool> {
+        if tail.wrapping_sub(known_head.get()) < limit {
+            return Ok(true);
+        }
+        let mut position = self.head();
+        if tail.wrapping_sub(position) as i64 >= limit as i64 {
+            // The hint may lag behind a taker that died: the slots tell. It is the takers' to move: it is they who write there all the time.
+            self.front_from(&mut position, queue, |chunk| Some((chunk_word(chunk)?, ())))?;
+        }
+        known_head.set(position);
+        Ok((tail.wrapping_sub(position) as i64) < limit as i64)
+    }
+
+    /// Whether a message would be refused now, for who has not written anything yet and does not wait. Where `head` was moved since it was last read, somebody is
+    /// at work there, and its word is enough: a look at the slots would take their lines from him.
+    #[inline]
+    pub fn is_full<'m>(
+        &self,
+        limit: u64,
+        queue: Name,
+        known_head: &Cell<u64>,
+        chunk_word: impl Fn(u32) -> Option<&'m Word>,
+    ) -> Result<bool> {
+        let (tail, limit) = (self.control.tail.load(S5.acquire()), limit.min(self.slots.len() as u64));
+        if tail.wrapping_sub(known_head.get()) < limit {
+            return Ok(false);
+        }
+        let head = self.head();
+        if known_head.replace(head) != head {
+            return Ok(tail.wrapping_sub(head) as i64 >= limit as i64);
+        }
+        Ok(!self.has_room(tail, limit, queue, known_head, chunk_word)?)
     }
 
     /// Uses up the place of the next message without one, so that whoever is about to fill it finds it used (I23). `false`: the ring is full.
@@ -155,16 +202,36 @@ impl<'a> Ring<'a> {
             let burnt = seen == SlotWord::empty(lap)
                 && slot.compare_exchange(seen.0, SlotWord::empty(lap + 1).0, S4.acquire_then(S4)).is_ok();
             window(62);
-            if burnt || seen.ahead_of(lap) >= 0 && seen != SlotWord::empty(lap) {
-                let _ = self.control.tail.compare_exchange(tail, tail.wrapping_add(1), S5.release());
+            if burnt {
+                self.move_tail(tail.wrapping_add(1));
+                return Ok(true);
+            }
+            if seen.ahead_of(lap) >= 0 && seen != SlotWord::empty(lap) {
+                self.move_tail(self.past(tail, true));
             } else if seen.ahead_of(lap) < 0 && self.control.tail.load(S5.acquire()) == tail {
                 return Ok(false);
             }
-            if burnt {
-                return Ok(true);
-            }
         }
         Err(insane())
+    }
+
+    /// Where a hint belongs that was found behind at `position`: after the last position at which this slot was emptied, or filled (`filled`), in whichever lap
+    /// that was. By the word of two neighbours, since one may have been scribbled over; where a lap begins anew they say a lap less, and one goes on from there.
+    #[cold]
+    fn past(&self, position: u64, filled: bool) -> u64 {
+        let by = |position: u64| {
+            let seen = SlotWord(self.slot(position).load(S4.acquire()));
+            let laps = seen.ahead_of(position >> self.shift) + (filled && seen.is_ready()) as i64 - 1;
+            position.wrapping_add((laps << self.shift) as u64).wrapping_add(1)
+        };
+        let next = position.wrapping_add(1);
+        let ahead = (by(position).wrapping_sub(next) as i64).min(by(next).wrapping_sub(next) as i64);
+        next.wrapping_add(ahead.max(0) as u64)
+    }
+
+    #[inline]
+    fn move_tail(&self, to: u64) {
+        self.control.tail.store(to, S5.release());
     }
 
     /// Looks at the front, emptying what is stale there (I4): the second half of somebody's take, done by whoever comes by. Where the oldest message is, or the
@@ -173,10 +240,10 @@ impl<'a> Ring<'a> {
         &self,
         queue: Name,
         chunk_word: impl Fn(u32) -> Option<&'m Word>,
-    ) -> Result<(u64, Option<Waiting<'m>>)> {
+    ) -> Result<(u64, Option<Waiting<'m, ()>>)> {
         let head = self.head();
         let mut position = head;
-        let found = self.front_from(&mut position, queue, chunk_word);
+        let found = self.front_from(&mut position, queue, |chunk| Some((chunk_word(chunk)?, ())));
         self.move_head(head, position);
         Ok((position, found?))
     }
@@ -191,18 +258,19 @@ impl<'a> Ring<'a> {
     #[inline]
     pub fn move_head(&self, from: u64, to: u64) {
         if from != to {
-            let _ = self.control.front.head.compare_exchange(from, to, S5.release());
+            self.control.front.head.store(to, S5.release());
         }
     }
 
     /// The first message at `position` or beyond, which moves there; every slot before it is emptied of its lap, whatever `head` says. Empties what is stale (I4).
+    /// `find` finds a chunk's word, and whatever else the caller wants of it.
     #[inline(always)]
-    pub fn front_from<'m>(
+    pub fn front_from<'m, C>(
         &self,
         position: &mut u64,
         queue: Name,
-        chunk_word: impl Fn(u32) -> Option<&'m Word>,
-    ) -> Result<Option<Waiting<'m>>> {
+        find: impl Fn(u32) -> Option<(&'m Word, C)>,
+    ) -> Result<Option<Waiting<'m, C>>> {
         for _ in 0..TRIES {
             let lap = *position >> self.shift;
             let place = self.slot(*position);
@@ -212,11 +280,12 @@ impl<'a> Ring<'a> {
                     return Ok(None);
                 }
                 // Somebody was faster, and others may have gone on long since.
-                let (next, head) = (position.wrapping_add(1), self.head());
-                *position = if head.wrapping_sub(next) as i64 > 0 { head } else { next };
+                *position = self.past(*position, false);
                 continue;
             }
-            if let Some(shared) = chunk_word(slot.chunk()) {
+            // It is to be emptied: the line comes while the chunk's do.
+            place.expect_write();
+            if let Some((shared, chunk)) = find(slot.chunk()) {
                 let word = ChunkWord(shared.load(S3.acquire()));
                 if !mutated("no-second-look-at-slot") && place.load(S1.acquire()) != slot.0 {
                     continue;
@@ -224,7 +293,7 @@ impl<'a> Ring<'a> {
                 if word.is(ChunkState::Queued, queue)
                     || mutated("queue-not-compared") && word.state() == ChunkState::Queued
                 {
-                    return Ok(Some(Waiting { slot, word, shared }));
+                    return Ok(Some(Waiting { slot, word, shared, chunk }));
                 }
             }
             if !mutated("stale-slot-not-emptied") {
@@ -257,28 +326,24 @@ impl<'a> Ring<'a> {
     /// Puts hints and slots right that nobody could have left so (somebody scribbled over them). `true`: it did. Right ones are left alone, whoever is
     /// at work there.
     ///
-    /// By I3 and since only the place at `tail` is filled and only those from `head` on are emptied, [`RUN`] of them at most, `head` is one ahead of `tail` at
-    /// most and `tail` no more than a lap and as many ahead of `head`; the slot before `head` was emptied, the one before `tail` filled; and the one at `head` does not wait to be
-    /// filled while `tail` is beyond.
+    /// By I3 the slot before `head` was emptied, the one before `tail` filled; and since places are filled in order, the one at `head` does not wait to be filled
+    /// while `tail` is beyond.
     pub fn mend(&self) -> bool {
         let head = self.control.front.head.load(S5.acquire());
         let tail = self.control.tail.load(S5.acquire());
-        if !mutated("head-not-read-again") && self.control.front.head.load(S5.acquire()) != head {
-            return false;
-        }
         let (count, lap) = (self.slots.len() as i64, head >> self.shift);
         let slot_at = |position: u64| SlotWord(self.slot(position).load(S1.acquire()));
         let (front, before, last) = (slot_at(head), slot_at(head.wrapping_sub(1)), slot_at(tail.wrapping_sub(1)));
-        let waiting = tail.wrapping_sub(head) as i64;
-        let in_gap = waiting > 0 && front == SlotWord::empty(lap);
+        let in_gap = tail.wrapping_sub(head) as i64 > 0 && front == SlotWord::empty(lap);
         let head_leads = front.ahead_of(lap) < 0 || before.ahead_of(head.wrapping_sub(1) >> self.shift) < 1;
         let behind_tail = last.ahead_of(tail.wrapping_sub(1) >> self.shift);
         let tail_leads = behind_tail < 0 || behind_tail == 0 && !last.is_ready();
-        if (-1..=count + RUN as i64).contains(&waiting) && !in_gap && !head_leads && !tail_leads {
+        let is_near = (tail.wrapping_sub(head) as i64).unsigned_abs() < LAG_MAX;
+        if is_near && !in_gap && !head_leads && !tail_leads {
             return false;
         }
         // Where each slot is filled next, in laps after the first slot's. Most slots are right, and those are a lap apart at most.
-        let seen: Vec<SlotWord> = self.slots.iter().map(|slot| SlotWord(slot.load(S1.acquire()))).collect();
+        let seen: Vec<SlotWord> = (0..count as u64).map(slot_at).collect();
         let base = seen[0].lap();
         let next = |slot: SlotWord| slot.ahead_of(base) + slot.is_ready() as i64;
         let mut laps: Vec<i64> = seen.iter().map(|slot| next(*slot)).collect();
@@ -292,7 +357,7 @@ impl<'a> Ring<'a> {
         let last = ready().filter(|place| *place < start + count).max().map_or(end, |place| end.max(place + 1));
         let set = |place: i64, seen: SlotWord, ahead: u64| {
             let lap = base.wrapping_add(place.div_euclid(count) as u64).wrapping_add(ahead);
-            let slot = &self.slots[place.rem_euclid(count) as usize];
+            let slot = self.slot(place.rem_euclid(count) as u64);
             let _ = slot.compare_exchange(seen.0, SlotWord::empty(lap).0, S1.acquire_then(S4));
         };
         for (at, slot) in seen.iter().enumerate().filter(|(_, slot)| (next(**slot) - usual).abs() > 1) {
@@ -343,12 +408,14 @@ impl<'a> Ring<'a> {
 
     /// The chunks of the messages that wait, oldest first. A snapshot by someone who takes no part.
     pub fn waiting(&self) -> impl Iterator<Item = u32> + use<'a> {
-        let (slots, shift) = (self.slots, self.shift);
-        let head = self.control.front.head.load(S5.acquire());
-        (0..slots.len() as u64).filter_map(move |ahead| {
+        let ring = *self;
+        let (tail, head) = (self.control.tail.load(S5.acquire()), self.control.front.head.load(S5.acquire()));
+        let behind = (tail.wrapping_sub(head) as i64 - ring.slots() as i64).max(0);
+        let head = head.wrapping_add(behind as u64);
+        (0..ring.slots() as u64).filter_map(move |ahead| {
             let position = head.wrapping_add(ahead);
-            let slot = SlotWord(slots[position as usize & (slots.len() - 1)].load(S1.acquire()));
-            (slot.is_ready() && slot.ahead_of(position >> shift) == 0).then(|| slot.chunk())
+            let slot = SlotWord(ring.slot(position).load(S1.acquire()));
+            (slot.is_ready() && slot.ahead_of(position >> ring.shift) == 0).then(|| slot.chunk())
         })
     }
 

@@ -84,7 +84,11 @@ impl Agent {
     ///
     /// # Errors
     /// `Closed`.
+    #[inline]
     pub fn try_recv(&self) -> Result<Option<Message<'_>>> {
+        if self.roles.borrow().is_empty() {
+            return self.member.try_take(self.mailbox);
+        }
         match self.recv(Some(Duration::ZERO)) {
             Ok(message) => Ok(Some(message)),
             Err(Error::Timeout) => Ok(None),

@@ -30,7 +30,7 @@ pub(super) struct AtHand {
 unsafe impl Send for AtHand {}
 
 /// A queue that a member has used.
-pub(super) struct Known<'a> {
+pub(crate) struct Known<'a> {
     queue: Queue<'a>,
     /// Where each ring's head was when it was last read, for who sends; the last one of the parking lot.
     heads: [Cell<u64>; RINGS + 1],

@@ -12,11 +12,11 @@ use super::{Agent, Member, SendOptions};
 use crate::error::{Error, Result};
 use crate::latency::Latency;
 use crate::layout::REPLY;
-use crate::message::{ContentType, Lane, Loan, Message, MessageId, Part, RawMessage, Schema, archive};
+use crate::message::{ContentType, Lane, Loan, Message, MessageId, Part, Schema, archive};
 use crate::platform::clock;
 use crate::queue::{Claimed, Queue, Route, take_from};
 use crate::registry;
-use crate::word::{ChunkState, Name};
+use crate::word::Name;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -287,16 +287,15 @@ impl Member {
     }
 
     fn answer_again(&self, kept: Claimed) -> Result<Message<'_>> {
-        let raw = RawMessage { data: std::ptr::null(), length: 0, chunk: kept.chunk, word: kept.word };
-        // SAFETY: it was made a raw message when it was kept, and is taken from there once.
-        unsafe { Message::from_raw(self, raw) }
+        // SAFETY: it was let go of when it was kept, and is taken from there once.
+        unsafe { Message::again(self, kept.chunk, kept.word) }
     }
 
     /// Releases an answer that nobody waits for, and counts it.
     pub(super) fn drop_answer(&self, answer: Message<'_>) {
         let mailbox = answer.home();
-        let RawMessage { chunk, word, .. } = answer.into_raw();
-        self.drop_letter(mailbox, Claimed { chunk, word, ring: REPLY });
+        let (chunk, word) = answer.into_parts();
+        self.drop_letter(mailbox, Claimed { chunk: chunk.number, word, ring: REPLY });
     }
 
     /// Answers a question that came from mailbox `to`, with its only or last part; never waits.
@@ -343,18 +342,19 @@ impl Member {
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<MessageId> {
-        let raw = answer.into_raw();
+        let (length, (chunk, mut word)) = (answer.len(), answer.into_parts());
         let options = SendOptions { lane: Lane::Reply, correlation: question.0, content, ..SendOptions::default() };
-        let mut word = raw.word;
-        let sent = self.write_header(raw.chunk, raw.capacity, &options).and_then(|id| {
-            self.flag(raw.chunk, flags);
-            self.enqueue(to, route, (raw.chunk, &mut word), &mut [], timeout, interrupted)
-                .inspect_err(|_| self.counted_refused())?;
-            self.counted_sent(1, raw.capacity, id);
-            Ok(id)
-        });
+        let id = self.write_header(chunk, length, &options);
+        self.flag(chunk, flags);
+        let sent = self
+            .queue(to)
+            .and_then(|queue| self.enqueue(queue, route, (chunk, &mut word), &mut [], timeout, interrupted));
+        match &sent {
+            Ok(()) => self.counted_sent(1, length, id),
+            Err(_) => self.counted_refused(),
+        }
         self.give_up_rests_if_deposed();
-        sent.inspect_err(|_: &Error| self.give_back(raw.chunk, word, ChunkState::Held))
+        sent.map(|()| id).inspect_err(|_| self.give_back(chunk, word))
     }
 
     /// `Closed` if nobody will ever make room in a mailbox' lane of answers.

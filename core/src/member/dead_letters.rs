@@ -9,9 +9,10 @@ use crate::message::{Lane, Message, Meta};
 use crate::parking::take_due;
 use crate::queue::{Claimed, NotPublished, Queue, Refusal, Route, note_wake, publish, take_from, unlink};
 use crate::reap::unshelve;
+use crate::segment::Chunk;
 use crate::sync::S10;
 use crate::wait;
-use crate::word::{ChunkState, ChunkWord, Link, Name};
+use crate::word::{ChunkWord, Link, Name};
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -28,7 +29,10 @@ impl Member {
         let Some(lane) = queue.ring(ring) else { return Ok(false) };
         match take_from(self.segment(), queue, ring, &lane, self.name)? {
             Some(oldest) if ring == REPLY => self.drop_letter(queue.name, oldest),
-            Some(oldest) => self.each_of(oldest, |one| self.dead_letter(queue.name, one.chunk, one.word))?,
+            Some(oldest) => self.each_of(oldest, |one| match self.segment().chunk_of_mine(one.chunk) {
+                Some(chunk) => self.dead_letter(queue.name, chunk, one.word),
+                None => Err(Error::corrupt(format!("chunk {}", one.chunk), "I5")),
+            })?,
             // Somebody else took it: there is room now.
             None => {}
         }
@@ -40,7 +44,7 @@ impl Member {
         let mut next = Some(first);
         while let Some(one) = next {
             // Relaxed: our own header (I7).
-            let link = self.segment().chunk_of_mine(one.chunk).map_or(0, |chunk| chunk.header.next.load(Relaxed));
+            let link = self.segment().chunk_of_mine(one.chunk).map_or(0, |chunk| chunk.header().next.load(Relaxed));
             next = unlink(self.segment(), self.name, one, Link(link));
             if let Err(error) = what(one) {
                 // The rest hangs on it.
@@ -57,7 +61,7 @@ impl Member {
             // Relaxed: a counter for people.
             control.losses.dropped.fetch_add(1, Relaxed);
         }
-        self.give_back(message.chunk, message.word, ChunkState::InFlight);
+        self.give_back_claimed(message);
     }
 
     /// Moves a message in flight with this member to the dead letters of `queue`.
@@ -65,17 +69,16 @@ impl Member {
     /// # Errors
     /// If the dead letters cannot take it (an insane ring, no memory): it is queued again as it was.
     #[cold]
-    pub(super) fn dead_letter(&self, queue: Name, chunk: u32, word: ChunkWord) -> Result<()> {
-        let segment = self.segment();
-        let mut letter = Claimed { chunk, word, ring: Lane::Normal.ring() };
-        let found = segment.queue_control(queue.index()).zip(segment.chunk_of_mine(chunk));
-        let Some((control, its_chunk)) = found else { return Err(Error::corrupt(format!("chunk {chunk}"), "I5")) };
-        let header = its_chunk.header;
+    pub(super) fn dead_letter(&self, queue: Name, chunk: Chunk<'_>, word: ChunkWord) -> Result<()> {
+        let Some(control) = self.segment().queue_control(queue.index()) else {
+            return Err(Error::corrupt(format!("queue {}", queue.index()), "I12"));
+        };
+        let (header, mut word) = (chunk.header(), word);
         // Relaxed: counters for people, our own header (I7), and an option that was set before the queue was named (S6).
         control.losses.undelivered.fetch_add(1, Relaxed);
         let target = control.dead_letters.load(Relaxed).checked_sub(1).map(Name::from_bits);
         let Some(target) = target.and_then(|name| self.queue(name).ok()) else {
-            self.drop_letter(queue, letter);
+            self.drop_letter(queue, Claimed { chunk: chunk.number, word, ring: Lane::Normal.ring() });
             return Ok(());
         };
         let (deliveries, expires_ns) = (header.deliveries.load(Relaxed), header.expires_ns.load(Relaxed));
@@ -87,26 +90,26 @@ impl Member {
         header.expires_ns.store(0, Relaxed);
         // Sent again from there, its answer begins anew.
         header.meta.store(meta.anew().0, Relaxed);
-        self.bury(target, &mut letter).or_else(|error| {
+        self.bury(target, (chunk, &mut word)).or_else(|error| {
             header.deliveries.store(deliveries, Relaxed);
             header.expires_ns.store(expires_ns, Relaxed);
-            self.redeliver(chunk, letter.word)?;
+            self.redeliver(chunk.number, word)?;
             Err(error)
         })
     }
 
-    fn bury(&self, target: &Known<'_>, letter: &mut Claimed) -> Result<()> {
-        let route = Route::put_back(letter.ring);
+    fn bury(&self, target: &Known<'_>, (chunk, word): (Chunk<'_>, &mut ChunkWord)) -> Result<()> {
+        let route = Route::put_back(Lane::Normal.ring());
         let notes = &self.entry().notes;
         for _ in 0..ROUNDS {
             let head = target.head(route.ring);
-            match publish(self.segment(), notes, target, route, (letter.chunk, letter.word), &mut [], head) {
+            match publish(self.segment(), notes, target, route, (chunk, *word), &mut [], head) {
                 Ok(()) => {
                     target.ring_items(1);
                     return Ok(());
                 }
-                Err(NotPublished { word, why }) => {
-                    letter.word = word;
+                Err(NotPublished { word: back, why }) => {
+                    *word = back;
                     if let Refusal::Failed(error) = why {
                         return Err(error);
                     }
@@ -167,7 +170,7 @@ impl Member {
         let queue = self.queue(name)?;
         let purged = Cell::new(0);
         let purge = |one: Claimed| {
-            self.give_back(one.chunk, one.word, ChunkState::InFlight);
+            self.give_back_claimed(one);
             purged.set(purged.get() + 1);
             Ok(())
         };

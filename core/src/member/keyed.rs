@@ -1,9 +1,9 @@
 //! Sending with a deduplication key: of all messages with one key a queue accepts the first. How that survives a death: [`crate::keys`].
 
-use super::Member;
 use super::dead_letters::ROUNDS;
 use super::sending::from_now_ns;
 use super::waiting::Source;
+use super::{Known, Member};
 use crate::error::{Error, Result};
 use crate::keys::{KeyNotes, Keyed, key_word, publish_keyed};
 use crate::layout::{KEYED, Notes};
@@ -11,7 +11,8 @@ use crate::memory::Memory;
 use crate::platform::clock;
 use crate::queue::{NotPublished, Queue, Refusal, Route};
 use crate::registry;
-use crate::word::{ChunkWord, Name};
+use crate::segment::Chunk;
+use crate::word::ChunkWord;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -28,15 +29,15 @@ impl Member {
     #[allow(clippy::too_many_arguments, reason = "those of enqueue, and the key")]
     pub(super) fn enqueue_keyed(
         &self,
-        to: Name,
+        queue: &Known<'_>,
         key: u64,
         route: Route,
-        (chunk, word): (u32, &mut ChunkWord),
+        (chunk, word): (Chunk<'_>, &mut ChunkWord),
         rest: &mut [(u32, ChunkWord)],
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<bool> {
-        let (queue, key, segment, entry) = (self.queue(to)?, key_word(key), self.segment(), self.entry());
+        let (to, key, segment, entry) = (queue.name, key_word(key), self.segment(), self.entry());
         queue.commit(segment, KEYED)?;
         let Some(keys) = segment.keys(to) else { return Err(Error::corrupt(format!("queue {}", to.index()), "I12")) };
         let ring = queue.ring_for_sending(segment, route.ring)?;
@@ -121,7 +122,7 @@ mod tests {
     use super::*;
     use crate::bus::{Bus, QueueOptions, Removed};
     use crate::sync::S9;
-    use crate::word::{RecordState, RecordWord};
+    use crate::word::{Name, RecordState, RecordWord};
     use crate::{CreateOptions, SendOptions};
 
     #[test]

@@ -49,7 +49,8 @@ use crate::segment::Segment;
 use crate::sync::window;
 use crate::watcher::Watched;
 use crate::word::{ClaimState, ClaimWord, Name, RecordWord, ThreadWord};
-use at_hand::{AtHand, Known};
+use at_hand::AtHand;
+pub(crate) use at_hand::Known;
 use std::cell::{Cell, RefCell};
 use std::sync::Weak;
 use std::sync::atomic::Ordering::Relaxed;
@@ -181,7 +182,7 @@ impl Member {
         Err(Error::UnknownAgent { name: name.into(), bus: self.bus.name().into() })
     }
 
-    fn queue(&self, name: Name) -> Result<&Known<'_>> {
+    pub(crate) fn queue(&self, name: Name) -> Result<&Known<'_>> {
         self.at_hand.queue(&self.bus, name).ok_or_else(|| Error::corrupt(format!("queue {}", name.index()), "I17"))
     }
 

@@ -7,6 +7,7 @@ use crate::memory::Memory;
 use crate::message::{ContentType, Lane, MessageId};
 use crate::platform::clock;
 use crate::registry;
+use crate::segment::Chunk;
 use crate::sync::{S9, S11};
 use crate::topic::{self, CursorWord, Laggard, NotPlaced, Obstacle, Topic};
 use crate::wait;
@@ -96,7 +97,7 @@ impl Member {
         &self,
         to: &str,
         length: usize,
-        chunk: (u32, &mut ChunkWord),
+        chunk: (Chunk<'_>, &mut ChunkWord),
         options: &PublishOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Published> {
@@ -112,14 +113,14 @@ impl Member {
         &self,
         to: &str,
         length: usize,
-        (chunk, word): (u32, &mut ChunkWord),
+        (chunk, word): (Chunk<'_>, &mut ChunkWord),
         options: &PublishOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Published> {
         self.check()?;
-        self.check_mine(chunk, *word, ChunkState::Held)?;
+        self.check_mine(chunk.number, *word, ChunkState::Held)?;
         let topic = self.topic(to)?;
-        let id = self.write_fields(chunk, length, (Lane::Normal, options.content), options.correlation, 0)?;
+        let id = self.write_fields(chunk, length, (Lane::Normal, options.content), options.correlation, 0);
         let notes = &self.entry().notes;
         let once = |word: &mut ChunkWord| {
             self.check_not_deposed()?;
@@ -152,7 +153,7 @@ impl Member {
                 if let Some(control) = self.segment().topic_control(topic.name) {
                     control.dropped.fetch_add(1, Relaxed);
                 }
-                self.give_back(chunk, *word, ChunkState::Held);
+                self.give_back(chunk, *word);
                 None
             }
             Err(_) if options.timeout == Some(Duration::ZERO) => {

@@ -4,14 +4,13 @@ use super::waiting::Source;
 use super::{Known, Member};
 use crate::error::{Error, Result};
 use crate::layout::REDELIVERY;
-use crate::memory::Memory;
-use crate::message::{Lane, Message, Meta, RawMessage};
+use crate::message::{Lane, Message, Meta};
 use crate::platform::clock;
 use crate::queue::{self, Claimed, NotPublished, Order, Queue, Refusal, Route, unlink};
 use crate::reap::unshelve;
 use crate::ring::RUN;
 use crate::segment::Chunk;
-use crate::sync::window;
+use crate::sync::{S3, window};
 use crate::wait;
 use crate::word::{ChunkState, ChunkWord, DELAY_MS_MAX, Link, Name};
 use std::cell::Cell;
@@ -52,11 +51,19 @@ impl Member {
     /// # Errors
     /// As [`Member::receive`], without `Timeout`.
     pub fn try_receive(&self, queue: &str) -> Result<Option<Message<'_>>> {
-        match self.receive(queue, Some(Duration::ZERO)) {
-            Ok(message) => Ok(Some(message)),
-            Err(Error::Timeout) => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.check()?;
+        let name = self.find(queue)?;
+        self.check_owner(name)?;
+        self.try_take(name)
+    }
+
+    /// Takes a message of this queue if there is one.
+    #[inline]
+    pub(super) fn try_take(&self, name: Name) -> Result<Option<Message<'_>>> {
+        self.check()?;
+        let queue = self.queue(name)?;
+        self.give_back_rests(|other| other != name);
+        if queue.is_open() { self.take_one(queue) } else { self.take_any(&[queue], &Cell::new(0)) }
     }
 
     pub(crate) fn take_until(
@@ -65,15 +72,13 @@ impl Member {
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Message<'_>> {
-        self.check()?;
-        let queue = self.queue(name)?;
-        self.give_back_rests(|other| other != name);
-        if let Some(message) = self.take_one(queue)? {
+        if let Some(message) = self.try_take(name)? {
             return Ok(message);
         }
-        if timeout == Some(Duration::ZERO) && queue.is_open() {
+        if timeout == Some(Duration::ZERO) {
             return Err(Error::Timeout);
         }
+        let queue = self.queue(name)?;
         let source = Source { word: queue.items, queue: name, by_time: true };
         self.take_among(&[queue], &[source], &Cell::new(0), timeout, interrupted)
     }
@@ -121,7 +126,6 @@ impl Member {
     }
 
     /// The first message of a queue that is one to hand out.
-    #[inline]
     fn take_one(&self, queue: &Known<'_>) -> Result<Option<Message<'_>>> {
         self.check_not_deposed_from(queue).inspect_err(|_| self.give_up_rests(|of| of == queue.name))?;
         while let Some((claimed, chunk)) = self.claim_one(queue)? {
@@ -143,40 +147,58 @@ impl Member {
     }
 
     /// Claims the first messages of a queue, as long as `is_to_go_on` says of the last one; with one of a batch the one that hangs on it, which stands at
-    /// the front of its ring for this member then: it alone gets the rest of the batch.
+    /// the front of its ring for this member then: it alone gets the rest of the batch. Such a one, and one that was parked, is returned instead, alone.
     #[inline(always)]
     fn claim_some<'m>(
         &'m self,
         queue: &Queue<'_>,
         mut is_to_go_on: impl FnMut(Claimed, Option<Chunk<'m>>) -> bool,
-    ) -> Result<()> {
+    ) -> Result<Option<(Claimed, Option<Chunk<'m>>)>> {
         let (segment, notes) = (self.segment(), &self.entry().notes);
         let has_rests = !self.rests.borrow().is_empty();
         let rest = |ring| if has_rests { self.rest_from(queue.name, ring) } else { None };
         if queue.has_in_limbo() {
             self.fetch_from_limbo(queue)?;
         }
-        queue::take(segment, notes, queue, self.name, self.order(), rest, clock::monotonic_ms, |claimed| {
+        let order = self.order();
+        let alone =
+            queue::take(segment, notes, queue, self.name, order, rest, clock::monotonic_ms, |claimed, chunk| {
+                let is_last = self.claim_next(queue, claimed, chunk);
+                is_to_go_on(claimed, chunk) && !is_last
+            })?;
+        Ok(alone.map(|claimed| {
             let chunk = segment.chunk_of_mine(claimed.chunk);
-            // Relaxed: our own header (I7).
-            let link = chunk.map_or(Link(0), |chunk| Link(chunk.header.next.load(Relaxed)));
-            let hangs = unlink(segment, self.name, claimed, link);
-            if let Some(next) = hangs {
-                self.rests.borrow_mut().push((queue.name, next));
-            }
-            is_to_go_on(claimed, chunk) && hangs.is_none()
-        })
+            self.claim_next(queue, claimed, chunk);
+            (claimed, chunk)
+        }))
+    }
+
+    /// Claims what hangs on a message that was just claimed; `false` if nothing does.
+    #[inline(always)]
+    fn claim_next(&self, queue: &Queue<'_>, claimed: Claimed, chunk: Option<Chunk<'_>>) -> bool {
+        // Relaxed: our own header (I7).
+        let link = chunk.map_or(Link(0), |chunk| Link(chunk.header().next.load(Relaxed)));
+        let next = unlink(self.segment(), self.name, claimed, link);
+        if let Some(next) = next {
+            self.keep_rest(queue.name, next);
+        }
+        next.is_some()
+    }
+
+    #[cold]
+    fn keep_rest(&self, queue: Name, next: Claimed) {
+        self.rests.borrow_mut().push((queue, next));
     }
 
     /// The first message of a queue.
     #[inline(always)]
     fn claim_one(&self, queue: &Queue<'_>) -> Result<Option<(Claimed, Option<Chunk<'_>>)>> {
         let mut one = None;
-        self.claim_some(queue, |claimed, chunk| {
+        let alone = self.claim_some(queue, |claimed, chunk| {
             one = Some((claimed, chunk));
             false
         })?;
-        Ok(one)
+        Ok(one.or(alone))
     }
 
     /// What this member has claimed of a batch in that ring.
@@ -255,7 +277,11 @@ impl Member {
             run.push((claimed, chunk));
             run.len() < most
         });
-        let mut failed = claimed.err();
+        let mut failed = None;
+        match claimed {
+            Ok(alone) => run.extend(alone),
+            Err(error) => failed = Some(error),
+        }
         for (claimed, chunk) in run {
             if failed.is_some() {
                 // What cannot be put back stays in flight with this member, and is given back when it leaves.
@@ -287,13 +313,13 @@ impl Member {
     ///
     /// # Errors
     /// If a dead letter cannot be moved; it is queued for redelivery then.
-    #[inline]
-    pub(super) fn open(
-        &self,
+    #[inline(always)]
+    pub(super) fn open<'m>(
+        &'m self,
         queue: &Queue<'_>,
         claimed: Claimed,
-        chunk: Option<Chunk<'_>>,
-    ) -> Result<Option<(Message<'_>, Lane)>> {
+        chunk: Option<Chunk<'m>>,
+    ) -> Result<Option<(Message<'m>, Lane)>> {
         if let Some(ring) = queue.rings.get(claimed.ring) {
             wait::ring_if(ring.room(), 1, || ring.is_time_for_senders(queue.limit) || self.is_unhurried());
         }
@@ -301,20 +327,20 @@ impl Member {
             self.count_corrupt();
             return Ok(None);
         };
-        let (Chunk { number, header, data, .. }, capacity, word) = (chunk, chunk.capacity(), claimed.word);
+        let (header, word) = (chunk.header(), claimed.word);
         // Relaxed, all of it: our chunk now (I7), seen by S1.
         let meta = Meta(header.meta.load(Relaxed));
         let length = meta.length();
-        if length > capacity {
+        if length > chunk.capacity() {
             self.count_corrupt();
-            self.give_back(number, word, ChunkState::InFlight);
+            self.give_back(chunk, word);
             return Ok(None);
         }
         let (deliveries, most) = (header.deliveries.load(Relaxed), queue.max_deliveries);
         let expires_ns = header.expires_ns.load(Relaxed);
         let worn_out = most != 0 && deliveries & 0xffff_ffff >= most;
         if worn_out || expires_ns != 0 && expires_ns <= clock::monotonic_ns() {
-            self.dead_letter(queue.name, number, word)?;
+            self.dead_letter(queue.name, chunk, word)?;
             return Ok(None);
         }
         if meta.flags() != 0 && meta.flags() != meta.anew().flags() && claimed.ring != meta.lane().ring() {
@@ -325,10 +351,10 @@ impl Member {
         header.deliveries.store(counted, Relaxed);
         let sent_ns = header.sent_ns.load(Relaxed);
         if sent_ns != 0 {
-            self.measured_taken(number, word, sent_ns, deliveries & 0xffff_ffff == 0);
+            self.measured_taken(chunk.number, word, sent_ns, deliveries & 0xffff_ffff == 0);
         }
         window(15);
-        Ok(Some((Message::new(self, RawMessage { data, length, chunk: number, word }), meta.lane())))
+        Ok(Some((Message::new(self, chunk, word, length), meta.lane())))
     }
 
     #[cold]
@@ -344,13 +370,18 @@ impl Member {
         now.saturating_sub(self.room_ns.replace(now)) > UNHURRIED_NS
     }
 
-    /// Gives up a chunk that is this member's in `state`; does nothing if it is not (recovered, or after a fork).
+    /// Gives up a chunk that is this member's by `word`; does nothing if it is no longer (recovered, or after a fork).
     #[inline]
-    pub(crate) fn give_back(&self, chunk: u32, word: ChunkWord, state: ChunkState) {
-        if self.check_fork().is_ok()
-            && let Some(chunk) = self.if_mine(chunk, word, state)
-        {
+    pub(crate) fn give_back(&self, chunk: Chunk<'_>, word: ChunkWord) {
+        if self.check_fork().is_ok() && chunk.word.load(S3.acquire()) == word.0 {
             self.heap.borrow_mut().give_back(self.segment(), chunk, word);
+        }
+    }
+
+    /// The same for a message that was claimed and not opened.
+    pub(super) fn give_back_claimed(&self, claimed: Claimed) {
+        if let Some(chunk) = self.segment().chunk_of_mine(claimed.chunk) {
+            self.give_back(chunk, claimed.word);
         }
     }
 
@@ -359,12 +390,12 @@ impl Member {
     /// # Errors
     /// `Released`, `Forked`, `Corrupt`: it is not this member's.
     pub(crate) fn redeliver(&self, chunk: u32, word: ChunkWord) -> Result<()> {
-        self.check_mine(chunk, word, ChunkState::InFlight)?;
+        let chunk = self.check_mine(chunk, word, ChunkState::InFlight)?;
         let queue = self.home_of(chunk)?;
         match self.put_back(queue, Route::put_back(REDELIVERY), chunk, word) {
             Ok(()) => Ok(()),
             Err(NotPublished { word, .. }) => {
-                queue::shelve(self.segment(), queue, chunk, word);
+                queue::shelve(self.segment(), queue, chunk.number, word);
                 Ok(())
             }
         }
@@ -372,7 +403,7 @@ impl Member {
 
     /// Puts a message that is in flight with this member into its queue's parking lot; `word` follows what becomes of it.
     pub(crate) fn park(&self, chunk: u32, word: &mut ChunkWord, delay: Duration) -> Result<()> {
-        self.check_mine(chunk, *word, ChunkState::InFlight)?;
+        let chunk = self.check_mine(chunk, *word, ChunkState::InFlight)?;
         let most = Duration::from_millis(DELAY_MS_MAX);
         if delay > most {
             let what = format!("delay = {delay:?}; a message waits for {most:?} at most");
@@ -390,27 +421,20 @@ impl Member {
         })
     }
 
-    fn home_of(&self, chunk: u32) -> Result<&Known<'_>> {
+    fn home_of(&self, chunk: Chunk<'_>) -> Result<&Known<'_>> {
         // Relaxed: our chunk's header (I7).
-        self.queue(Name::from_bits(self.segment().owned(chunk).map_or(0, |own| own.home.load(Relaxed))))
+        self.queue(Name::from_bits(chunk.header().home.load(Relaxed)))
     }
 
     pub(super) fn put_back(
         &self,
         queue: &Known<'_>,
         route: Route,
-        chunk: u32,
+        chunk: Chunk<'_>,
         word: ChunkWord,
     ) -> std::result::Result<(), NotPublished> {
-        queue::publish(
-            self.segment(),
-            &self.entry().notes,
-            queue,
-            route,
-            (chunk, word),
-            &mut [],
-            queue.head(route.ring),
-        )?;
+        let (notes, head) = (&self.entry().notes, queue.head(route.ring));
+        queue::publish(self.segment(), notes, queue, route, (chunk, word), &mut [], head)?;
         queue.ring_items(1);
         Ok(())
     }

@@ -6,14 +6,15 @@ use super::waiting::Source;
 use super::{Known, Member};
 use crate::bus::QueueOptions;
 use crate::error::{Error, Result};
-use crate::message::{BatchError, ContentType, Lane, Loan, MessageId, Meta, RawLoan};
+use crate::memory::Memory;
+use crate::message::{BatchError, ContentType, Lane, Loan, MessageId, Meta};
 use crate::name::check_name;
 use crate::platform::clock;
 use crate::queue::{self, BATCH_MAX, Queue, Refusal, Route};
 use crate::registry;
 use crate::segment::Chunk;
 use crate::sync::window;
-use crate::word::{ChunkState, ChunkWord, Name};
+use crate::word::{ChunkWord, Name};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 /// How a message is sent.
@@ -79,7 +80,7 @@ impl Member {
             Some(kept) => kept,
             None => self.allocate(length as u64)?,
         };
-        Ok(Loan::new(self, RawLoan { data: chunk.data, capacity: length, chunk: chunk.number, word }))
+        Ok(Loan::new(self, chunk, word, length))
     }
 
     #[cold]
@@ -127,22 +128,26 @@ impl Member {
     pub fn publish_batch_until<'a>(
         &'a self,
         to: &str,
-        loans: Vec<Loan<'a>>,
+        mut loans: Vec<Loan<'a>>,
         options: &SendOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> std::result::Result<Vec<MessageId>, BatchError<'a>> {
         if loans.iter().any(|loan| !loan.is_of(self)) {
             return Err(BatchError { error: Error::Released, loans });
         }
-        let mut raw: Vec<RawLoan> = loans.into_iter().map(Loan::into_raw).collect();
-        self.publish_all(to, &mut raw, options, interrupted)
-            .map_err(|error| BatchError { error, loans: raw.into_iter().map(|raw| Loan::new(self, raw)).collect() })
+        match self.publish_all(to, &mut loans, options, interrupted) {
+            Ok(ids) => {
+                loans.into_iter().for_each(std::mem::forget);
+                Ok(ids)
+            }
+            Err(error) => Err(BatchError { error, loans }),
+        }
     }
 
     fn publish_all(
         &self,
         to: &str,
-        loans: &mut [RawLoan],
+        loans: &mut [Loan<'_>],
         options: &SendOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<MessageId>> {
@@ -150,13 +155,9 @@ impl Member {
             return Err(too_many(loans.len()));
         }
         self.check_sending(options)?;
-        let queue = self.find(to)?;
-        let mut ids = Vec::with_capacity(loans.len());
-        for loan in loans.iter() {
-            self.check_mine(loan.chunk, loan.word, ChunkState::Held)?;
-            ids.push(self.write_header(loan.chunk, loan.capacity, options)?);
-        }
-        let mut rest: Vec<_> = loans.iter().skip(1).map(|loan| (loan.chunk, loan.word)).collect();
+        let queue = self.queue(self.find(to)?)?;
+        let ids: Vec<_> = loans.iter().map(|loan| self.write_header(loan.chunk, loan.len(), options)).collect();
+        let mut rest: Vec<_> = loans.iter().skip(1).map(|loan| (loan.chunk.number, loan.word)).collect();
         let Some(first) = loans.first_mut() else { return Ok(ids) };
         let route = Route::send(options.lane.ring());
         let sent = match options.key {
@@ -172,12 +173,12 @@ impl Member {
             loan.word = word;
         }
         if sent.inspect_err(|_| self.counted_refused())? {
-            let bytes = loans.iter().map(|loan| loan.capacity).sum();
+            let bytes = loans.iter().map(|loan| loan.len()).sum();
             self.counted_sent(ids.len(), bytes, ids[ids.len() - 1]);
             return Ok(ids);
         }
         for loan in loans.iter() {
-            self.give_back(loan.chunk, loan.word, ChunkState::Held);
+            self.give_back(loan.chunk, loan.word);
         }
         Ok(vec![MessageId::DUPLICATE; ids.len()])
     }
@@ -198,15 +199,18 @@ impl Member {
         &self,
         to: &str,
         length: usize,
-        chunk: u32,
+        chunk: Chunk<'_>,
         word: &mut ChunkWord,
         options: &SendOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<MessageId> {
         self.check_sending(options)?;
-        let queue = self.find(to)?;
-        let id = self.write_header(chunk, length, options)?;
+        let queue = self.queue(self.find(to)?)?;
         let route = Route::send(options.lane.ring());
+        if options.timeout == Some(Duration::ZERO) && options.key.is_none() {
+            self.check_room(queue, route.ring)?;
+        }
+        let id = self.write_header(chunk, length, options);
         let Some(key) = options.key else {
             self.enqueue(queue, route, (chunk, word), &mut [], options.timeout, interrupted)
                 .inspect_err(|_| self.counted_refused())?;
@@ -221,21 +225,36 @@ impl Member {
             return Ok(id);
         }
         // What it was sent as before nobody remembers; the caller is done with it.
-        self.give_back(chunk, *word, ChunkState::Held);
+        self.give_back(chunk, *word);
         Ok(MessageId::DUPLICATE)
+    }
+
+    /// `Full` if the message would be refused. Looked at before anything is written: who asks again and again does not keep the lines of the ring from who takes.
+    #[inline]
+    fn check_room(&self, queue: &Known<'_>, ring: usize) -> Result<()> {
+        let chunk_word = |chunk| self.segment().chunk_in_slot(chunk);
+        // Before it is committed nothing is in it.
+        let Some(lane) = queue.ring(ring) else { return Ok(()) };
+        if lane.is_full(queue.limit, queue.name, queue.head(ring), chunk_word)?
+            && queue.is_open()
+            && !self.make_room(queue, ring)?
+        {
+            self.counted_refused();
+            return Err(self.full(queue));
+        }
+        Ok(())
     }
 
     /// Queues a chunk of this member's, waiting for room as long as `timeout` says; `word` follows what becomes of it.
     pub(crate) fn enqueue(
         &self,
-        to: Name,
+        queue: &Known<'_>,
         route: Route,
-        (chunk, word): (u32, &mut ChunkWord),
+        (chunk, word): (Chunk<'_>, &mut ChunkWord),
         rest: &mut [(u32, ChunkWord)],
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
-        let queue = self.queue(to)?;
         let mut copies = None;
         if self.try_enqueue(queue, route, (chunk, word), rest, &mut copies)? {
             self.sent(queue, copies);
@@ -260,7 +279,7 @@ impl Member {
         &'a self,
         queue: &Known<'_>,
         route: Route,
-        (chunk, word): (u32, &mut ChunkWord),
+        (chunk, word): (Chunk<'_>, &mut ChunkWord),
         rest: &mut [(u32, ChunkWord)],
         copies: &mut Option<Copies<'a>>,
     ) -> Result<bool> {
@@ -333,7 +352,7 @@ impl Member {
     }
 
     #[inline]
-    pub(super) fn write_header(&self, chunk: u32, length: usize, options: &SendOptions) -> Result<MessageId> {
+    pub(super) fn write_header(&self, chunk: Chunk<'_>, length: usize, options: &SendOptions) -> MessageId {
         let expires_ns = options.time_to_live.map_or(0, from_now_ns);
         self.write_fields(chunk, length, (options.lane, options.content), options.correlation, expires_ns)
     }
@@ -341,15 +360,13 @@ impl Member {
     #[inline]
     pub(super) fn write_fields(
         &self,
-        chunk: u32,
+        chunk: Chunk<'_>,
         length: usize,
         (lane, content): (Lane, ContentType),
         correlation: u64,
         expires_ns: u64,
-    ) -> Result<MessageId> {
-        let Some(Chunk { header, .. }) = self.segment().chunk_of_mine(chunk) else {
-            return Err(Error::corrupt(format!("chunk {chunk}"), "I14"));
-        };
+    ) -> MessageId {
+        let header = chunk.header();
         self.sent.set(self.sent.get().wrapping_add(1));
         // The count is never 0, nor is the id.
         let id = MessageId(self.name.bits() << 38 | (self.sent.get() & ((1 << 38) - 1)).max(1));
@@ -363,15 +380,14 @@ impl Member {
         header.next.store(0, Relaxed);
         header.expires_ns.store(expires_ns, Relaxed);
         header.deliveries.store(0, Relaxed);
-        Ok(id)
+        id
     }
 
     /// Says in an answer that was just written which part it is.
-    pub(super) fn flag(&self, chunk: u32, flags: u16) {
-        if let Some(Chunk { header, .. }) = self.segment().chunk_of_mine(chunk) {
-            // Relaxed: our own chunk (I7).
-            header.meta.store(Meta(header.meta.load(Relaxed)).with_flags(flags).0, Relaxed);
-        }
+    pub(super) fn flag(&self, chunk: Chunk<'_>, flags: u16) {
+        let meta = &chunk.header().meta;
+        // Relaxed: our own chunk (I7).
+        meta.store(Meta(meta.load(Relaxed)).with_flags(flags).0, Relaxed);
     }
 
     /// Whom its messages say they are from; declares that mailbox if need be.

@@ -206,7 +206,7 @@ impl<'m> Subscription<'m> {
     fn view(&self, position: u64, chunk: u32) -> Option<Read> {
         let segment = self.member.segment();
         let chunk = segment.chunk_of_mine(chunk)?;
-        let header = chunk.header;
+        let header = chunk.header();
         // Relaxed, all of it: with the slot we have seen all that its publisher wrote (S1).
         let about = About {
             meta: header.meta.load(Relaxed),
@@ -216,7 +216,7 @@ impl<'m> Subscription<'m> {
             sent_ns: header.sent_ns.load(Relaxed),
         };
         let length = Some(Meta(about.meta).length()).filter(|length| *length <= chunk.capacity())?;
-        Some(Read { data: chunk.data, length, about, position, missed: 0 })
+        Some(Read { data: chunk.data(), length, about, position, missed: 0 })
     }
 
     /// A copy of the message. `None`: it was pushed out meanwhile.

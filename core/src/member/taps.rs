@@ -6,9 +6,10 @@
 
 use super::{Agent, Member};
 use crate::error::{Error, Result};
-use crate::message::{Lane, Loan, Meta, RawLoan};
+use crate::message::{Lane, Loan, Meta};
 use crate::queue::{NotPublished, Queue, Route, publish};
 use crate::registry;
+use crate::segment::Chunk;
 use crate::sync::window;
 use crate::tap;
 use crate::word::{ChunkWord, Name};
@@ -81,17 +82,23 @@ impl Member {
 
     /// Copies messages of this member's that are about to be sent to `queue`, if somebody taps it.
     #[inline]
-    pub(super) fn copy_for_tap(&self, queue: &Queue<'_>, first: u32, rest: &[(u32, ChunkWord)]) -> Option<Copies<'_>> {
+    pub(super) fn copy_for_tap(
+        &self,
+        queue: &Queue<'_>,
+        first: Chunk<'_>,
+        rest: &[(u32, ChunkWord)],
+    ) -> Option<Copies<'_>> {
         // Relaxed: who began to tap a moment ago may miss what is on its way. The rest is looked at when there is something to look at.
         if queue.tap.load(Relaxed) == 0 { None } else { self.copy_all(queue, first, rest) }
     }
 
     #[cold]
-    fn copy_all(&self, queue: &Queue<'_>, first: u32, rest: &[(u32, ChunkWord)]) -> Option<Copies<'_>> {
+    fn copy_all(&self, queue: &Queue<'_>, first: Chunk<'_>, rest: &[(u32, ChunkWord)]) -> Option<Copies<'_>> {
         let mailbox = tap::mailbox(self.segment(), queue.tap).filter(|mailbox| *mailbox != queue.name)?;
         let mut copies = Copies { mailbox, loans: Vec::new(), missed: 0 };
-        for chunk in std::iter::once(first).chain(rest.iter().map(|(chunk, _)| *chunk)) {
-            match self.copy(queue.name, chunk) {
+        let rest = rest.iter().map(|(chunk, _)| self.segment().chunk_of_mine(*chunk));
+        for chunk in std::iter::once(Some(first)).chain(rest) {
+            match chunk.and_then(|chunk| self.copy(queue.name, chunk)) {
                 Some(copy) => copies.loans.push(copy),
                 None => copies.missed += 1,
             }
@@ -99,21 +106,20 @@ impl Member {
         Some(copies)
     }
 
-    fn copy(&self, sent_to: Name, chunk: u32) -> Option<Loan<'_>> {
+    fn copy(&self, sent_to: Name, original: Chunk<'_>) -> Option<Loan<'_>> {
         let segment = self.segment();
-        let original = segment.chunk_of_mine(chunk)?;
-        let header = original.header;
+        let header = original.header();
         // Relaxed, all of it: headers of our own chunks (I7); the copy's is published by S1.
         let meta = Meta(header.meta.load(Relaxed));
         let length = meta.length().min(original.capacity());
         let (copy, word) = self.heap.borrow_mut().allocate_at_once(segment, length as u64)?;
-        let (to, capacity) = (copy.header, copy.capacity());
-        let loan = Loan::new(self, RawLoan { data: copy.data, capacity, chunk: copy.number, word });
-        if capacity < length {
+        let to = copy.header();
+        let loan = Loan::new(self, copy, word, copy.capacity());
+        if copy.capacity() < length {
             return None;
         }
         // SAFETY: both chunks are this member's (I7) and hold `length` bytes, by the comparisons above.
-        unsafe { std::ptr::copy_nonoverlapping(original.data, copy.data, length) };
+        unsafe { std::ptr::copy_nonoverlapping(original.data(), copy.data(), length) };
         // An answer is none to the agent that taps: in the lane of answers it would be late.
         let lane = Some(meta.lane()).filter(|lane| *lane != Lane::Reply).unwrap_or_default();
         to.meta.store(Meta::new(length, lane, meta.content()).as_copy().0, Relaxed);
@@ -137,20 +143,12 @@ impl Member {
         // All in one lane, whatever theirs: in the order of sending.
         let route = Route::send(Lane::Normal.ring());
         for loan in loans {
-            let mut raw = loan.into_raw();
-            match publish(
-                segment,
-                &self.entry().notes,
-                queue,
-                route,
-                (raw.chunk, raw.word),
-                &mut [],
-                queue.head(route.ring),
-            ) {
+            let (chunk, word) = loan.into_parts();
+            let notes = &self.entry().notes;
+            match publish(segment, notes, queue, route, (chunk, word), &mut [], queue.head(route.ring)) {
                 Ok(()) => {}
                 Err(NotPublished { word, .. }) => {
-                    raw.word = word;
-                    drop(Loan::new(self, raw));
+                    drop(Loan::new(self, chunk, word, 0));
                     missed += 1;
                 }
             }

@@ -5,6 +5,7 @@ use super::writing::archive_within;
 use super::{ContentType, Member, MessageId};
 use crate::error::{Error, Result};
 use crate::member::{PublishOptions, Published, SendOptions};
+use crate::segment::Chunk;
 use crate::word::{ChunkState, ChunkWord};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -38,7 +39,9 @@ impl RawLoan {
 /// The payload is 64-byte aligned and not zeroed: it may show bytes of earlier messages of this bus.
 pub struct Loan<'a> {
     member: &'a Member,
-    raw: RawLoan,
+    pub(crate) chunk: Chunk<'a>,
+    pub(crate) word: ChunkWord,
+    length: usize,
 }
 
 /// A loan that could not be published: why, and the loan.
@@ -70,20 +73,26 @@ impl fmt::Debug for BatchError<'_> {
 }
 
 impl<'a> Loan<'a> {
-    pub(crate) fn new(member: &'a Member, raw: RawLoan) -> Loan<'a> {
-        Loan { member, raw }
+    /// A chunk of `member`'s, as `word` says, of which the first `length` bytes are to be written: they fit.
+    pub(crate) fn new(member: &'a Member, chunk: Chunk<'a>, word: ChunkWord, length: usize) -> Loan<'a> {
+        Loan { member, chunk, word, length }
+    }
+
+    /// The chunk, and its word, which are the caller's to see to.
+    pub(crate) fn into_parts(self) -> (Chunk<'a>, ChunkWord) {
+        let parts = (self.chunk, self.word);
+        std::mem::forget(self);
+        parts
     }
 
     /// As long as its chunk.
     pub(super) fn widen(&mut self) {
-        if let Some(chunk) = self.member.segment().chunk_of_mine(self.raw.chunk) {
-            self.raw.capacity = chunk.capacity();
-        }
+        self.length = self.chunk.capacity();
     }
 
     /// At most so long.
     pub(super) fn cut(&mut self, length: usize) {
-        self.raw.capacity = self.raw.capacity.min(length);
+        self.length = self.length.min(length);
     }
 
     pub(crate) fn is_of(&self, member: &Member) -> bool {
@@ -115,11 +124,11 @@ impl<'a> Loan<'a> {
         options: &SendOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> std::result::Result<MessageId, PublishError<'a>> {
-        if length > self.raw.capacity {
-            let error = Error::TooLarge { length: length as u64, limit: self.raw.capacity as u64 };
+        if length > self.length {
+            let error = Error::TooLarge { length: length as u64, limit: self.length as u64 };
             return Err(PublishError { error, loan: self });
         }
-        match self.member.publish_chunk(to, length, self.raw.chunk, &mut self.raw.word, options, interrupted) {
+        match self.member.publish_chunk(to, length, self.chunk, &mut self.word, options, interrupted) {
             Ok(id) => {
                 std::mem::forget(self);
                 Ok(id)
@@ -166,11 +175,11 @@ impl<'a> Loan<'a> {
         options: &PublishOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> std::result::Result<Published, PublishError<'a>> {
-        if length > self.raw.capacity {
-            let error = Error::TooLarge { length: length as u64, limit: self.raw.capacity as u64 };
+        if length > self.length {
+            let error = Error::TooLarge { length: length as u64, limit: self.length as u64 };
             return Err(PublishError { error, loan: self });
         }
-        let chunk = (self.raw.chunk, &mut self.raw.word);
+        let chunk = (self.chunk, &mut self.word);
         match self.member.publish_in_topic(topic, length, chunk, options, interrupted) {
             Ok(published) => {
                 std::mem::forget(self);
@@ -183,9 +192,9 @@ impl<'a> Loan<'a> {
     /// Lets go of the member: for bindings that keep the loan in an object of their own. It stays this member's until it is
     /// published, dropped after [`Loan::from_raw`], or the member is closed.
     pub fn into_raw(self) -> RawLoan {
-        let raw = self.raw;
-        std::mem::forget(self);
-        raw
+        let (data, capacity) = (self.chunk.data(), self.length);
+        let (chunk, word) = self.into_parts();
+        RawLoan { data, capacity, chunk: chunk.number, word }
     }
 
     /// The reverse of [`Loan::into_raw`].
@@ -197,28 +206,27 @@ impl<'a> Loan<'a> {
     /// At most one `Loan` of a raw loan may exist at a time: two would be two mutable views of the same bytes.
     pub unsafe fn from_raw(member: &'a Member, raw: RawLoan) -> Result<Loan<'a>> {
         let chunk = member.check_mine(raw.chunk, raw.word, ChunkState::Held)?;
-        let capacity = raw.capacity.min(chunk.capacity());
-        Ok(Loan { member, raw: RawLoan { data: chunk.data, capacity, ..raw } })
+        Ok(Loan { member, chunk, word: raw.word, length: raw.capacity.min(chunk.capacity()) })
     }
 }
 
 impl Deref for Loan<'_> {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        // SAFETY: the chunk is HELD by this member (I7), its payload has `capacity` bytes and stays mapped while the member lives.
-        unsafe { std::slice::from_raw_parts(self.raw.data, self.raw.capacity) }
+        // SAFETY: the chunk is HELD by this member (I7), its payload has `length` bytes and stays mapped while the member lives.
+        unsafe { std::slice::from_raw_parts(self.chunk.data(), self.length) }
     }
 }
 
 impl DerefMut for Loan<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in deref; `&mut self` makes us the only user.
-        unsafe { std::slice::from_raw_parts_mut(self.raw.data, self.raw.capacity) }
+        unsafe { std::slice::from_raw_parts_mut(self.chunk.data(), self.length) }
     }
 }
 
 impl Drop for Loan<'_> {
     fn drop(&mut self) {
-        self.member.give_back(self.raw.chunk, self.raw.word, ChunkState::Held);
+        self.member.give_back(self.chunk, self.word);
     }
 }

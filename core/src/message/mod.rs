@@ -18,10 +18,11 @@ pub(crate) use writing::archive;
 pub(crate) use writing::json;
 
 use crate::error::{Error, Result};
+use crate::layout::ChunkHeader;
 use crate::member::Member;
 use crate::queue::{Route, release};
 use crate::segment::Chunk;
-use crate::sync::S3;
+use crate::sync::{S3, Word};
 use crate::word::{ChunkState, ChunkWord, Name};
 use std::fmt;
 use std::ops::Deref;
@@ -71,24 +72,35 @@ impl RawMessage {
 /// [`Message::release`] acknowledges it. Dropped without that, it goes back to its queue as by [`Message::nack`].
 pub struct Message<'a> {
     member: &'a Member,
-    raw: RawMessage,
+    chunk: Chunk<'a>,
+    word: ChunkWord,
+    length: usize,
 }
 
 impl<'a> Message<'a> {
-    pub(crate) fn new(member: &'a Member, raw: RawMessage) -> Message<'a> {
-        Message { member, raw }
+    /// A chunk in flight with `member`, as `word` says, of which the first `length` bytes are the payload: they fit.
+    #[inline]
+    pub(crate) fn new(member: &'a Member, chunk: Chunk<'a>, word: ChunkWord, length: usize) -> Message<'a> {
+        Message { member, chunk, word, length }
     }
 
-    fn header_word(&self, word: impl Fn(&crate::layout::ChunkHeader) -> &crate::sync::Word) -> u64 {
+    /// The chunk, and its word, which are the caller's to see to.
+    pub(crate) fn into_parts(self) -> (Chunk<'a>, ChunkWord) {
+        let parts = (self.chunk, self.word);
+        std::mem::forget(self);
+        parts
+    }
+
+    fn header_word(&self, word: impl Fn(&ChunkHeader) -> &Word) -> u64 {
         // Relaxed: our chunk's header (I7), seen by S1.
-        self.member.segment().chunk_of_mine(self.raw.chunk).map_or(0, |chunk| word(chunk.header).load(Relaxed))
+        word(self.chunk.header()).load(Relaxed)
     }
 
     /// The payload, in place, 64-byte aligned.
     pub fn data(&self) -> &[u8] {
         // SAFETY: the chunk is in flight with this member: nobody writes its payload (I7) or gives it away; the length was checked against
         // the chunk's capacity when it was taken.
-        unsafe { std::slice::from_raw_parts(self.raw.data, self.raw.length) }
+        unsafe { std::slice::from_raw_parts(self.chunk.data(), self.length) }
     }
 
     /// Its identity, as `send` returned it.
@@ -149,7 +161,7 @@ impl<'a> Message<'a> {
         T::Archived: rkyv::Deserialize<T, Unarchiver>,
     {
         // SAFETY: as in `data`, but that its sender may write to it.
-        unsafe { typed::read::<T>(self.content(), self.raw.data, self.raw.length) }
+        unsafe { typed::read::<T>(self.content(), self.chunk.data(), self.length) }
     }
 
     /// The value in it, which came as JSON. Text and lists may be borrowed from the payload. Messages of plain bytes are read as well: who sends from a
@@ -189,8 +201,8 @@ impl<'a> Message<'a> {
     #[inline]
     pub fn release(self) -> Result<()> {
         self.member.check_fork()?;
-        self.member.counted_released(self.raw.chunk, self.raw.word);
-        self.member.give_back(self.raw.chunk, self.raw.word, ChunkState::InFlight);
+        self.member.counted_released(self.chunk.number, self.word);
+        self.member.give_back(self.chunk, self.word);
         self.member.give_up_rests_if_deposed();
         std::mem::forget(self);
         Ok(())
@@ -201,8 +213,8 @@ impl<'a> Message<'a> {
     /// # Errors
     /// [`Error::Forked`] in a child of the process that took it; `Released`, `Corrupt`.
     pub fn nack(self) -> Result<()> {
-        self.member.out_of_hand(self.raw.chunk, self.raw.word);
-        let result = self.member.redeliver(self.raw.chunk, self.raw.word);
+        self.member.out_of_hand(self.chunk.number, self.word);
+        let result = self.member.redeliver(self.chunk.number, self.word);
         self.member.counted(|counters| &counters.given_back, result.is_ok() as u64);
         self.member.give_up_rests_if_deposed();
         std::mem::forget(self);
@@ -214,15 +226,15 @@ impl<'a> Message<'a> {
     /// # Errors
     /// `Full`: as many messages of its queue are parked as a lane may hold; `InvalidArgument`; the message comes back with them.
     pub fn nack_after(mut self, delay: Duration) -> std::result::Result<(), ForwardError<'a>> {
-        let word = self.raw.word;
+        let word = self.word;
         let parked = match delay {
-            Duration::ZERO => self.member.redeliver(self.raw.chunk, self.raw.word),
-            _ => self.member.park(self.raw.chunk, &mut self.raw.word, delay),
+            Duration::ZERO => self.member.redeliver(self.chunk.number, self.word),
+            _ => self.member.park(self.chunk.number, &mut self.word, delay),
         };
         self.member.give_up_rests_if_deposed();
         match parked {
             Ok(()) => {
-                self.member.out_of_hand(self.raw.chunk, word);
+                self.member.out_of_hand(self.chunk.number, word);
                 self.member.counted(|counters| &counters.given_back, 1);
                 std::mem::forget(self);
                 Ok(())
@@ -311,16 +323,15 @@ impl<'a> Message<'a> {
         interrupted: &mut dyn FnMut() -> bool,
         part: impl FnOnce(&'a Member) -> Result<Loan<'a>>,
     ) -> Result<MessageId> {
-        let (asker, chunk) = (self.asker()?, self.member.segment().chunk_of_mine(self.raw.chunk));
-        let Some(Chunk { header, .. }) = chunk.filter(|_| self.lane() != Lane::Reply) else {
+        let asker = self.asker()?;
+        if self.lane() == Lane::Reply {
             return Err(Error::InvalidArgument { what: "an answer cannot be answered in parts".into() });
-        };
+        }
         let number = self.part();
         let id =
             self.member.answer_part(asker, (self.id(), number), part(self.member)?, content, timeout, interrupted)?;
         // Relaxed: our own header (I7). The count is void when the message is delivered again.
-        let meta = Meta(header.meta.load(Relaxed));
-        header.meta.store(meta.with_flags(number.next().flags(false)).0, Relaxed);
+        self.chunk.header().meta.store(self.meta().with_flags(number.next().flags(false)).0, Relaxed);
         Ok(id)
     }
 
@@ -349,13 +360,13 @@ impl<'a> Message<'a> {
     /// # Errors
     /// [`Error::Forked`] in a child of the process that took it.
     pub fn detach(self) -> Result<Loan<'a>> {
-        let (member, RawMessage { data, length, chunk, word }) = (self.member, self.raw);
-        let shared = member.check_mine(chunk, word, ChunkState::InFlight)?.word;
-        std::mem::forget(self);
-        member.counted_released(chunk, word);
-        let word = release(member.segment(), (chunk, shared), word, Some(member.name()));
+        let (member, length) = (self.member, self.length);
+        let chunk = member.check_mine(self.chunk.number, self.word, ChunkState::InFlight)?;
+        let (_, word) = self.into_parts();
+        member.counted_released(chunk.number, word);
+        let word = release(member.segment(), (chunk.number, chunk.word), word, Some(member.name()));
         member.give_up_rests_if_deposed();
-        Ok(Loan::new(member, RawLoan { data: data.cast_mut(), capacity: length, chunk, word }))
+        Ok(Loan::new(member, chunk, word, length))
     }
 
     /// Passes it on to another queue without a copy, as it is: same id, sender, lane; deliveries are counted anew. A crash leaves it
@@ -364,13 +375,13 @@ impl<'a> Message<'a> {
     /// # Errors
     /// Those of [`Member::send`]; the message comes back with them.
     pub fn forward(mut self, to: &str, timeout: Option<Duration>) -> std::result::Result<(), ForwardError<'a>> {
-        let word = self.raw.word;
+        let word = self.word;
         let forwarded = self.try_forward(to, timeout);
         self.member.give_up_rests_if_deposed();
         match forwarded {
             Ok(()) => {
-                self.member.out_of_hand(self.raw.chunk, word);
-                self.member.counted_forwarded(self.raw.length);
+                self.member.out_of_hand(self.chunk.number, word);
+                self.member.counted_forwarded(self.length);
                 std::mem::forget(self);
                 Ok(())
             }
@@ -395,29 +406,25 @@ impl<'a> Message<'a> {
     }
 
     fn move_to(&mut self, queue: Name, timeout: Option<Duration>) -> Result<()> {
-        let RawMessage { chunk, word, .. } = self.raw;
         let member = self.member;
-        let header = member.check_mine(chunk, word, ChunkState::InFlight)?.header;
+        let chunk = member.check_mine(self.chunk.number, self.word, ChunkState::InFlight)?;
+        let header = chunk.header();
         // Relaxed: our own header (I7), published by S1. A dead letter's origin stays in it.
         let deliveries = header.deliveries.load(Relaxed);
         header.deliveries.store(deliveries & !0xffff_ffff, Relaxed);
+        let route = Route::forward(self.lane().ring());
+        let word = &mut self.word;
         member
-            .enqueue(
-                queue,
-                Route::forward(self.lane().ring()),
-                (chunk, &mut self.raw.word),
-                &mut [],
-                timeout,
-                &mut || false,
-            )
+            .queue(queue)
+            .and_then(|queue| member.enqueue(queue, route, (chunk, word), &mut [], timeout, &mut || false))
             .inspect_err(|_| header.deliveries.store(deliveries, Relaxed))
     }
 
     /// Lets go of the member: for bindings that keep the message in an object of their own. It stays in flight with the member.
     pub fn into_raw(self) -> RawMessage {
-        let raw = self.raw;
-        std::mem::forget(self);
-        raw
+        let (data, length) = (self.chunk.data().cast_const(), self.length);
+        let (chunk, word) = self.into_parts();
+        RawMessage { data, length, chunk: chunk.number, word }
     }
 
     /// The reverse of [`Message::into_raw`].
@@ -428,10 +435,19 @@ impl<'a> Message<'a> {
     /// # Safety
     /// At most one `Message` of a raw message may exist at a time: releasing the one would leave the other with a view of freed bytes.
     pub unsafe fn from_raw(member: &'a Member, raw: RawMessage) -> Result<Message<'a>> {
-        let chunk = member.check_mine(raw.chunk, raw.word, ChunkState::InFlight)?;
+        // SAFETY: by the caller's word.
+        unsafe { Message::again(member, raw.chunk, raw.word) }
+    }
+
+    /// A message that was let go of.
+    ///
+    /// # Safety
+    /// As for [`Message::from_raw`].
+    pub(crate) unsafe fn again(member: &'a Member, chunk: u32, word: ChunkWord) -> Result<Message<'a>> {
+        let chunk = member.check_mine(chunk, word, ChunkState::InFlight)?;
         // Relaxed: our chunk's header (I7). The length was checked when the message was taken; a scribbled one is cut.
-        let length = Meta(chunk.header.meta.load(Relaxed)).length().min(chunk.capacity());
-        Ok(Message { member, raw: RawMessage { data: chunk.data, length, ..raw } })
+        let length = Meta(chunk.header().meta.load(Relaxed)).length().min(chunk.capacity());
+        Ok(Message::new(member, chunk, word, length))
     }
 }
 
@@ -444,9 +460,9 @@ impl Deref for Message<'_> {
 
 impl Drop for Message<'_> {
     fn drop(&mut self) {
-        self.member.out_of_hand(self.raw.chunk, self.raw.word);
+        self.member.out_of_hand(self.chunk.number, self.word);
         // A full redelivery ring keeps the message with the member, which tries again; after a fork it is the parent's.
-        if self.member.redeliver(self.raw.chunk, self.raw.word).is_ok() {
+        if self.member.redeliver(self.chunk.number, self.word).is_ok() {
             self.member.counted(|counters| &counters.given_back, 1);
         }
         self.member.give_up_rests_if_deposed();

@@ -2,29 +2,71 @@
 
 use super::Segment;
 use crate::layout::*;
+use crate::memory::Owned;
 use crate::span::Run;
 use crate::sync::{S7, Word};
 use crate::word::{SpanState, SpanWord};
+use std::ptr::NonNull;
 
 /// A chunk for who owns it (I7), or reads it while it cannot go.
 #[derive(Clone, Copy)]
 pub struct Chunk<'a> {
     /// Its number.
     pub number: u32,
-    /// Its size class.
-    pub class: usize,
+    class: u32,
     /// Whose it is.
     pub word: &'a Word,
-    /// Its header.
-    pub header: &'a ChunkHeader,
-    /// Its payload.
-    pub data: *mut u8,
+    /// Where its header begins, and after that its payload.
+    start: NonNull<u8>,
 }
 
-impl Chunk<'_> {
+// SAFETY: the memory is shared between processes; who may touch it when is what the chunk word says.
+unsafe impl Send for Chunk<'_> {}
+
+impl<'a> Chunk<'a> {
+    /// Its size class.
+    #[inline]
+    pub fn class(self) -> usize {
+        self.class as usize
+    }
+
     /// Most bytes of its payload.
-    pub fn capacity(&self) -> usize {
-        class_payload(self.class) as usize
+    #[inline]
+    pub fn capacity(self) -> usize {
+        class_payload(self.class()) as usize
+    }
+
+    /// Its header.
+    #[inline(always)]
+    pub fn header(self) -> &'a ChunkHeader {
+        // SAFETY: inside the mapping and aligned: spans begin at pages, strides are multiples of 64; made of atomics, mapped as long as the segment (I11).
+        unsafe { self.start.cast().as_ref() }
+    }
+
+    /// Its payload, 64-byte aligned.
+    #[inline(always)]
+    pub fn data(self) -> *mut u8 {
+        // SAFETY: a chunk is a header and its payload.
+        unsafe { self.start.add(CHUNK_HEADER as usize).as_ptr() }
+    }
+}
+
+impl<'a> Owned<'a> for Chunk<'a> {
+    #[inline(always)]
+    fn number(self) -> u32 {
+        self.number
+    }
+    #[inline(always)]
+    fn word(self) -> &'a Word {
+        self.word
+    }
+    #[inline(always)]
+    fn home(self) -> &'a Word {
+        &self.header().home
+    }
+    #[inline(always)]
+    fn rest(self) -> &'a Word {
+        &self.header().next
     }
 }
 
@@ -116,12 +158,10 @@ impl Segment {
         let at = self.chunk_at(chunk, class);
         // SAFETY: the heap, and with it the chunk, lies inside the mapping.
         let start = unsafe { self.base.add(at as usize) };
-        // SAFETY: as before.
-        let data = unsafe { start.add(CHUNK_HEADER as usize) };
-        // SAFETY: inside the mapping and aligned: spans begin at pages, strides are multiples of 64; made of atomics, mapped as long as `self` (I11).
-        let header = unsafe { &*start.cast::<ChunkHeader>() };
+        // SAFETY: a mapping does not begin at zero.
+        let start = unsafe { NonNull::new_unchecked(start) };
         // SAFETY: there are as many words for each span.
         let word = unsafe { self.all_chunk_words().get_unchecked(chunk as usize) };
-        Chunk { number: chunk, class, word, header, data }
+        Chunk { number: chunk, class: class as u32, word, start }
     }
 }

@@ -14,7 +14,7 @@ pub use chunks::Chunk;
 use crate::error::{Error, Result};
 use crate::keys::Keys;
 use crate::layout::*;
-use crate::memory::{Memory, Owned};
+use crate::memory::Memory;
 use crate::name;
 use crate::platform::cache;
 use crate::platform::file::{File, Mapping};
@@ -305,6 +305,8 @@ impl Segment {
 }
 
 impl Memory for Segment {
+    type Chunk<'a> = Chunk<'a>;
+
     #[inline]
     fn chunk(&self, chunk: u32) -> Option<&Word> {
         let row = self.spans().get((chunk as u64 / SPAN_CHUNKS) as usize)?;
@@ -323,9 +325,8 @@ impl Memory for Segment {
     }
 
     #[inline]
-    fn owned(&self, chunk: u32) -> Option<Owned<'_>> {
-        let Chunk { word, header, .. } = self.chunk_of_mine(chunk)?;
-        Some(Owned { word, home: &header.home, rest: &header.next })
+    fn owned(&self, chunk: u32) -> Option<Chunk<'_>> {
+        self.chunk_of_mine(chunk)
     }
 
     fn home_of_another(&self, chunk: u32) -> Option<u64> {
@@ -394,13 +395,11 @@ impl Memory for Segment {
         self.commit(first, pages(offset + bytes - first))
     }
 
-    #[inline]
-    fn expect(&self, chunk: u32) {
-        if let Some(chunk) = self.chunk_of_mine(chunk) {
-            cache::expect_write(chunk.word);
-            cache::expect_write(chunk.header);
-            cache::expect_write(chunk.data);
-        }
+    #[inline(always)]
+    fn expect(chunk: Chunk<'_>) {
+        cache::expect_write(chunk.word);
+        cache::expect_write(chunk.header());
+        cache::expect_write(chunk.data());
     }
 
     fn hint_free(&self, chunk: u32) {

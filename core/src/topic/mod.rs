@@ -261,24 +261,21 @@ impl<'a> Topic<'a> {
 
 /// Publishes `chunk`, which `word` says is `HELD` by the caller. `keep`: asked about the chunk that this pushes out, whether the caller wants it for
 /// itself; else it is everybody's. Wakes nobody: [`wait::ring_all`] is the caller's to do.
-pub fn publish(
-    memory: &impl Memory,
+pub fn publish<'m, M: Memory>(
+    memory: &'m M,
     notes: &Notes,
     topic: &Topic<'_>,
-    (chunk, word): (u32, ChunkWord),
+    (chunk, word): (M::Chunk<'m>, ChunkWord),
     keep: impl FnOnce(u32) -> Option<Name>,
 ) -> std::result::Result<Placed, NotPlaced> {
-    let not = |why| NotPlaced { word, why };
-    let Some(Owned { word: shared, home, .. }) = memory.owned(chunk) else {
-        return Err(not(Obstacle::Failed(Error::corrupt(format!("chunk {chunk}"), "I5"))));
-    };
+    let (shared, home) = (chunk.word(), chunk.home());
     // Relaxed: our own header (I7), published by S1.
     home.store(home.load(Relaxed) & !0xffff_ffff | topic.name.bits(), Relaxed);
     window(91);
     note_wake(&notes.sends_to, topic.name);
     window(92);
     // S8: the header is complete before the intent that announces it.
-    notes.intent.store(Intent::new(word.generation(), chunk, IntentKind::Send).0, S8.release());
+    notes.intent.store(Intent::new(word.generation(), chunk.number(), IntentKind::Send).0, S8.release());
     window(93);
     shared.store(ChunkWord::new(word.generation(), topic.name, ChunkState::Queued).0, S3.release());
     window(94);
@@ -286,7 +283,7 @@ pub fn publish(
         note_eviction(notes, old);
         window(95);
     };
-    let (position, old) = match topic.push(memory, chunk, about_to) {
+    let (position, old) = match topic.push(memory, chunk.number(), about_to) {
         Ok(placed) => placed,
         Err(why) => {
             // Nobody was told: take it back, under a new generation so that no word of this attempt can ever match again.

@@ -1,6 +1,7 @@
 //! Spans: who uses a chunk uses committed memory, whoever retires the span, dies in the midst of it, or gives it to another class.
 
 use crate::check::{Mortal, ORDINARY, caught, every_death, every_death_of_two, explore, mortal, needs};
+use crate::tiny::Words;
 use crate::tiny::member;
 use loom::cell::UnsafeCell;
 use loom::thread;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use swarmbus_core::Result;
 use swarmbus_core::layout::{Notes, SpanControl};
-use swarmbus_core::memory::{Memory, Owned};
+use swarmbus_core::memory::Memory;
 use swarmbus_core::queue::{self, Queue};
 use swarmbus_core::recover::Reaper;
 use swarmbus_core::span::{self, Claim, Run};
@@ -145,11 +146,13 @@ impl Heap {
 }
 
 impl Memory for Heap {
+    type Chunk<'a> = Words<'a>;
+
     fn chunk(&self, chunk: u32) -> Option<&Word> {
         self.chunks.get(chunk as usize)
     }
 
-    fn owned(&self, _chunk: u32) -> Option<Owned<'_>> {
+    fn owned(&self, _chunk: u32) -> Option<Words<'_>> {
         None
     }
 

@@ -30,6 +30,34 @@ pub const fn queue(index: u16) -> Name {
     Name::new(index, 5)
 }
 
+/// The words of a chunk.
+#[derive(Clone, Copy)]
+pub struct Words<'a> {
+    /// Which.
+    pub number: u32,
+    /// Whose it is.
+    pub word: &'a Word,
+    /// Its home queue.
+    pub home: &'a Word,
+    /// What hangs on it.
+    pub rest: &'a Word,
+}
+
+impl<'a> Owned<'a> for Words<'a> {
+    fn number(self) -> u32 {
+        self.number
+    }
+    fn word(self) -> &'a Word {
+        self.word
+    }
+    fn home(self) -> &'a Word {
+        self.home
+    }
+    fn rest(self) -> &'a Word {
+        self.rest
+    }
+}
+
 /// How large, and how old.
 #[derive(Clone, Copy)]
 pub struct Shape {
@@ -132,13 +160,15 @@ pub struct Segment {
 unsafe impl Sync for Segment {}
 
 impl Memory for Segment {
+    type Chunk<'a> = Words<'a>;
+
     fn chunk(&self, chunk: u32) -> Option<&Word> {
         self.chunks.get(chunk as usize)
     }
 
-    fn owned(&self, chunk: u32) -> Option<Owned<'_>> {
+    fn owned(&self, chunk: u32) -> Option<Words<'_>> {
         let at = chunk as usize;
-        Some(Owned { word: self.chunks.get(at)?, home: &self.homes[at], rest: &self.rests[at] })
+        Some(Words { number: chunk, word: self.chunks.get(at)?, home: &self.homes[at], rest: &self.rests[at] })
     }
 
     fn queue(&self, name: Name) -> Option<Queue<'_>> {
@@ -274,7 +304,7 @@ impl Segment {
         chunk: (u32, ChunkWord),
         rest: &mut [(u32, ChunkWord)],
     ) -> std::result::Result<(), ChunkWord> {
-        let known_head = Cell::new(0);
+        let (known_head, chunk) = (Cell::new(0), (self.owned(chunk.0).unwrap(), chunk.1));
         queue::publish(self, self.notes_of(me), &self.queue_at(to), route, chunk, rest, &known_head).map_err(
             |refused| {
                 assert!(!matches!(refused.why, Refusal::Failed(_)), "{:?}", refused.why);
@@ -293,6 +323,7 @@ impl Segment {
     pub fn publish_keyed(&self, me: Name, to: u16, key: u64, chunk: (u32, ChunkWord)) -> Keyed {
         let (queue, keys) = (self.queue_at(to), self.keys(queue(to)).unwrap());
         let who = (me, self.notes_of(me), self.key_notes_of(me).unwrap());
+        let chunk = (self.owned(chunk.0).unwrap(), chunk.1);
         keys::publish_keyed(self, who, &queue, (keys, key), Route::send(LANE), chunk, &mut [], &Cell::new(0))
     }
 
@@ -310,19 +341,20 @@ impl Segment {
     /// The same at a time, in ms: parked messages have theirs.
     pub fn take_at(&self, me: Name, from: u16, now_ms: u64) -> Option<Claimed> {
         let mut taken = None;
-        let only = |claimed| {
+        let only = |claimed, _: Option<Words<'_>>| {
             taken = Some(claimed);
             false
         };
         let queue = self.queue_at(from);
-        queue::take(self, self.notes_of(me), &queue, me, Order::Priority, |_| None, || now_ms, only).unwrap();
-        taken
+        let parked =
+            queue::take(self, self.notes_of(me), &queue, me, Order::Priority, |_| None, || now_ms, only).unwrap();
+        parked.or(taken)
     }
 
     /// Takes up to `most` messages at once.
     pub fn take_run(&self, me: Name, from: u16, most: usize) -> Vec<Claimed> {
         let mut run = Vec::new();
-        let some = |claimed| {
+        let some = |claimed, _: Option<Words<'_>>| {
             run.push(claimed);
             run.len() < most
         };

@@ -1,6 +1,7 @@
 //! A topic: publishers, subscribers that join and leave meanwhile, deaths at every step.
 
 use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, explore, mortal, needs};
+use crate::tiny::Words;
 use loom::cell::UnsafeCell;
 use loom::thread;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use swarmbus_core::Result;
 use swarmbus_core::layout::{CursorEntry, FIRST_TOPIC, Notes, TopicRoom};
-use swarmbus_core::memory::{Memory, Owned};
+use swarmbus_core::memory::Memory;
 use swarmbus_core::queue::{Queue, claim_free, note_wake, release};
 use swarmbus_core::recover::Reaper;
 use swarmbus_core::sync::{WakeWord, Word, mutated};
@@ -79,13 +80,15 @@ struct Stage {
 unsafe impl Sync for Stage {}
 
 impl Memory for Stage {
+    type Chunk<'a> = Words<'a>;
+
     fn chunk(&self, chunk: u32) -> Option<&Word> {
         self.chunks.get(chunk as usize)
     }
-    fn owned(&self, chunk: u32) -> Option<Owned<'_>> {
+    fn owned(&self, chunk: u32) -> Option<Words<'_>> {
         let home = self.homes.get(chunk as usize)?;
         // Nothing hangs on a message of a topic.
-        Some(Owned { word: &self.chunks[chunk as usize], home, rest: &self.nothing })
+        Some(Words { number: chunk, word: &self.chunks[chunk as usize], home, rest: &self.nothing })
     }
     fn queue(&self, _name: Name) -> Option<Queue<'_>> {
         None
@@ -176,6 +179,7 @@ impl Stage {
         let claim = |chunk: &u32| Some((*chunk, claim_free(&self.chunks[*chunk as usize], me)?));
         let (chunk, word) = (0..self.chunks.len() as u32).find_map(|chunk| claim(&chunk)).expect("a free chunk");
         self.write(chunk, number);
+        let chunk = self.owned(chunk).unwrap();
         match topic::publish(self, self.notes_of(me), &self.topic(), (chunk, word), |_| Some(me)) {
             Ok(placed) => {
                 if let Some((old, word)) = placed.evicted {
@@ -186,7 +190,7 @@ impl Stage {
                 Ok(placed.position)
             }
             Err(refused) => {
-                release(self, (chunk, &self.chunks[chunk as usize]), refused.word, None);
+                release(self, (chunk.number, chunk.word), refused.word, None);
                 Err(refused.why)
             }
         }
