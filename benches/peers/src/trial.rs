@@ -1,6 +1,8 @@
 //! What is run: a work, in a manner, by one rival; and what comes out of it.
 
+use crate::clock;
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -149,7 +151,7 @@ pub struct Trial {
     pub measured: Duration,
     /// What comes before it.
     pub warm_up: Duration,
-    /// Pauses between two looks of a poller that streams.
+    /// Pauses between two looks of a poller that streams, at first; up to [`LONGER`] times as many when little comes of them.
     pub pauses: u32,
     /// Pollers give up the processor between looks, because there are more of them than cores.
     pub yields: bool,
@@ -161,6 +163,32 @@ pub struct Trial {
     pub folder: PathBuf,
     /// A port of its own on loopback.
     pub port: u16,
+    /// How a poller of this process fares.
+    #[serde(skip)]
+    pub pace: Cell<Pace>,
+}
+
+/// How many times as long a poller pauses at most when it finds little.
+pub const LONGER: u32 = 16;
+
+/// What came of a poller's last pause, by the ticks of its clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    pauses: u32,
+    took: u64,
+    ended: u64,
+}
+
+impl Pace {
+    /// The pauses of its next wait: twice as many if it was busy for less time than it had waited, half as many if for much longer. Who looks too often finds one
+    /// message at a time, and takes the lines that it is in from who writes the next; that is so for every rival, and so for all the same.
+    fn next(self, usual: u32, now: u64) -> u32 {
+        match now.saturating_sub(self.ended) {
+            busy if busy < self.took => (self.pauses * 2).min(usual.saturating_mul(LONGER)),
+            busy if busy / 4 > self.took => (self.pauses / 2).max(usual),
+            _ => self.pauses.max(usual),
+        }
+    }
 }
 
 impl Trial {
@@ -187,9 +215,14 @@ impl Trial {
     /// What a poller does between two looks.
     #[inline]
     pub fn idle(&self) {
-        let pauses = if matches!(self.kind, Kind::RoundTrip | Kind::Calls) { 1 } else { self.pauses };
-        for _ in 0..pauses {
+        if matches!(self.kind, Kind::RoundTrip | Kind::Calls) {
             std::hint::spin_loop();
+        } else {
+            let now = clock::ticks();
+            let pauses = self.pace.get().next(self.pauses, now);
+            (0..pauses).for_each(|_| std::hint::spin_loop());
+            let ended = clock::ticks();
+            self.pace.set(Pace { pauses, took: ended - now, ended });
         }
         if self.yields {
             std::thread::yield_now();

@@ -74,6 +74,7 @@ impl Harness {
             measured: self.measured,
             warm_up: self.warm_up,
             pauses: self.pauses,
+            pace: Default::default(),
             yields: work.followers as usize + 1 > self.cores.len(),
             cores,
             tag,

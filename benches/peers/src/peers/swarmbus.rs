@@ -61,7 +61,9 @@ impl SwarmbusEnd {
         };
         // Blocking, a send waits for room for as long as it takes; polling, it looks once.
         let options = SendOptions { timeout: trial.polls().then_some(Duration::ZERO), ..SendOptions::default() };
-        Ok(SwarmbusEnd { agent, part, to, options, buffer: vec![0; trial.bytes], trial: trial.clone() })
+        // Only questions and answers go through it.
+        let buffer = if trial.kind == Kind::Calls { vec![0; trial.bytes] } else { Vec::new() };
+        Ok(SwarmbusEnd { agent, part, to, options, buffer, trial: trial.clone() })
     }
 
     /// A message of the mailbox, or of the queue of jobs.

@@ -2,6 +2,7 @@
 
 use super::Results;
 use super::table::{settings, tables, troubles};
+use crate::trial::LONGER;
 use std::fmt::Write;
 
 /// What is to be known before the figures of a work are compared: the beginning of the work's name, and that.
@@ -56,11 +57,16 @@ pub fn text(results: &Results, drawing: &str) -> String {
     ));
     line(&format!(
         "Medians of {} interleaved rounds of {} s each, after {} s of warm-up. Real processes; the sender writes all of every message, the receiver reads its \
-         beginning and its last byte. Pollers that stream pause {} times between two looks, once in round trips, and yield where \
-         there are more processes than cores. Where a rival has no threads or servers of its own, two processes have a core \
+         beginning and its last byte. Pollers that stream pause {} times between two looks, up to {} times where little comes of them, once in round trips, and yield \
+         where there are more processes than cores. Where a rival has no threads or servers of its own, two processes have a core \
          each. Reading the clock of the latencies costs {:.0} ns. Absolute figures move from machine to machine; ratios in one \
          run are what counts.",
-        how.rounds, how.seconds, how.warm_up, how.pauses, machine.ticks_ns
+        how.rounds,
+        how.seconds,
+        how.warm_up,
+        how.pauses,
+        how.pauses * LONGER,
+        machine.ticks_ns
     ));
     for (heading, table) in tables(results) {
         line(&format!("\n## {heading}\n\n{table}"));
