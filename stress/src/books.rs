@@ -62,6 +62,7 @@ impl Books {
         for event in events {
             match event {
                 Event::Ready | Event::Deposed | Event::Survived(..) | Event::Consumed(_) => {}
+                Event::Doing(_) | Event::Found(_) => {}
                 Event::Saying(..) | Event::Said(..) => {}
                 Event::Marked(number, Mark::Expendable) => self.entry(*number).expendable = true,
                 Event::Marked(number, Mark::Restless) => self.entry(*number).restless = true,

@@ -101,7 +101,8 @@ impl Process {
         Ok(())
     }
 
-    fn written(&self) -> u64 {
+    /// How many bytes its ledger has: who works writes.
+    pub fn written(&self) -> u64 {
         self.ledger.metadata().map_or(0, |about| about.len())
     }
 

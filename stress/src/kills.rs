@@ -57,15 +57,31 @@ impl Report {
 }
 
 /// Moments that nobody planned.
-pub(crate) struct Dice(u64);
+pub struct Dice(u64);
+
+impl Default for Dice {
+    fn default() -> Dice {
+        Dice::new()
+    }
+}
 
 impl Dice {
-    pub(crate) fn new() -> Dice {
+    /// Another row of moments each time.
+    pub fn new() -> Dice {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Dice(now.as_nanos() as u64 | 1)
     }
 
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+    /// The same row for the same seed; seeds that are close to each other have rows that are not.
+    pub fn seeded(seed: u64) -> Dice {
+        let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Dice(mixed ^ mixed >> 31 | 1)
+    }
+
+    /// One of so many numbers.
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -49,6 +49,10 @@ pub enum Event {
     Saying(u64, u64),
     /// It has set it.
     Said(u64, u64),
+    /// It begins this step of a storm.
+    Doing(u64),
+    /// What it has found: figures whose order its reader knows.
+    Found(Vec<u64>),
     /// What it has consumed in all, where a line for each message would be too much.
     Consumed(Tally),
 }
@@ -124,6 +128,11 @@ impl fmt::Display for Event {
             }
             Event::Saying(who, number) => write!(f, "saying {who} {number}"),
             Event::Said(who, number) => write!(f, "said {who} {number}"),
+            Event::Doing(step) => write!(f, "doing {step}"),
+            Event::Found(figures) => {
+                write!(f, "found")?;
+                figures.iter().try_for_each(|figure| write!(f, " {figure}"))
+            }
             Event::Consumed(Tally { messages, sum, squares, redeliveries }) => {
                 write!(f, "consumed {messages} {sum} {squares} {redeliveries}")
             }
@@ -168,6 +177,8 @@ impl Event {
             }
             ("saying", [who, number]) => Event::Saying(*who, *number),
             ("said", [who, number]) => Event::Said(*who, *number),
+            ("doing", [step]) => Event::Doing(*step),
+            ("found", figures) => Event::Found(figures.to_vec()),
             ("consumed", &[messages, sum, squares, redeliveries]) => {
                 Event::Consumed(Tally { messages, sum, squares, redeliveries })
             }
@@ -206,6 +217,8 @@ mod tests {
             Event::Unlocking(19, 20),
             Event::Saying(17, 18),
             Event::Said(19, 20),
+            Event::Doing(21),
+            Event::Found(vec![22, 23]),
             Event::Consumed(Tally { messages: 1, sum: 2, squares: 4, redeliveries: 0 }),
         ];
         for event in events {

@@ -7,7 +7,7 @@ use swarmbus_stress::crash::Point;
 use swarmbus_stress::scale::Measurement;
 use swarmbus_stress::victim::{Operation, Orders};
 use swarmbus_stress::{
-    Result, boards, contention, flow, handover, kills, peer, scale, space, topics, victim, wakes, workload,
+    Result, boards, contention, flow, handover, kills, peer, scale, soak, space, storm, topics, victim, wakes, workload,
 };
 
 #[derive(Parser)]
@@ -24,6 +24,25 @@ enum Verb {
         /// Kills of each kind.
         #[arg(default_value_t = 1000)]
         count: u32,
+    },
+    /// Kill storms: hundreds of processes killed at random moments, most on their way in, and one storm under load.
+    Storm(storm::Storms),
+    /// Let agents work for a long time, a few being killed, and tell whether what they take stays the same.
+    Soak(soak::Soak),
+    /// Answer questions until told to end.
+    #[command(hide = true)]
+    SoakEcho {
+        #[arg(long)]
+        bus: String,
+    },
+    /// Do everything on the bus of a storm until killed.
+    #[command(hide = true)]
+    StormWork(storm::Orders),
+    /// Come when a storm is over.
+    #[command(hide = true)]
+    StormFresh {
+        #[arg(long)]
+        bus: String,
     },
     /// Do one thing on a bus, and die of it.
     #[command(hide = true)]
@@ -235,6 +254,11 @@ fn run(verb: Verb) -> Result<()> {
             println!("{}", kills::kill_sleepers(program, count.div_ceil(20))?);
             Ok(())
         }
+        Verb::Storm(storms) => storms.run(std::path::Path::new("/proc/self/exe")),
+        Verb::Soak(soak) => soak.run(std::path::Path::new("/proc/self/exe")),
+        Verb::SoakEcho { bus } => soak::echo(&bus),
+        Verb::StormWork(orders) => storm::work(orders),
+        Verb::StormFresh { bus } => storm::fresh(&bus),
         Verb::Victim { bus, operation, at, times, first } => victim::run(Orders { bus, operation, at, times, first }),
         Verb::Peer { bus, first, operation } => peer::run(&bus, first, operation),
         Verb::Send { bus, queue, first, count, patience_ms, pause_us } => {

@@ -49,6 +49,18 @@ pub fn refill(bus: &Bus) -> Result<()> {
     (0..2 * CAPACITY).try_for_each(|_| publish_unbooked(&member, OWN))
 }
 
+/// Uses every slot of every topic: where memory was short, messages that nobody needed have been taken out.
+///
+/// # Errors
+/// When nothing can be published.
+pub fn fill(bus: &Bus) -> Result<()> {
+    let member = bus.join()?;
+    for topic in bus.observer()?.topics() {
+        (0..2 * topic.capacity.next_power_of_two()).try_for_each(|_| publish_unbooked(&member, &topic.name))?;
+    }
+    Ok(())
+}
+
 fn publish_unbooked(member: &Member, topic: &str) -> Result<()> {
     let options = PublishOptions { timeout: Some(Duration::ZERO), ..PublishOptions::default() };
     match member.publish(topic, &payload(0, 40), &options) {
@@ -119,6 +131,21 @@ pub fn keep_company(clerk: &mut Clerk, member: &Member, round: u64) -> Result<()
     }
     for topic in [NARROW, GOSSIP] {
         publish_unbooked(member, topic)?;
+    }
+    Ok(())
+}
+
+/// Comes to one of a few topics that nobody's books are about, publishes, reads what there is, and goes.
+///
+/// # Errors
+/// Whatever the bus says that it should not.
+pub fn visit(member: &Member, number: u64) -> Result<()> {
+    let topic = format!("place-{number}");
+    member.bus().declare_topic(&topic, &TopicOptions { capacity: Some(4), ..TopicOptions::default() })?;
+    let mut subscription = member.subscribe(&topic, StartAt::Now)?;
+    publish_unbooked(member, &topic)?;
+    while let Some(sample) = subscription.try_recv()? {
+        number_of(&sample)?;
     }
     Ok(())
 }
