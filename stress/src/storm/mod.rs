@@ -18,7 +18,7 @@ pub use swarmbus::Swarmbus;
 pub use worker::{Orders, options, work};
 
 use crate::Result;
-use crate::killer::Process;
+use crate::killer::{PATIENCE, Process};
 use crate::kills::Dice;
 use crate::ledger::Event;
 use nix::sys::signal::Signal;
@@ -52,17 +52,26 @@ impl Shape {
         Shape { residents: 8, under_load: true, ..Shape::early(kills) }
     }
 
-    /// How long a process lives, from the moment at which the kernel has begun its program.
-    fn life(&self, dice: &mut Dice) -> Duration {
-        let longest_us = match (self.under_load, dice.below(100)) {
-            (false, 0..45) => 5_000,
-            (false, 45..85) => 50_000,
-            (false, _) => 300_000,
-            (true, 0..10) => 5_000,
-            (true, _) => 1_000_000,
+    /// How long a process lives.
+    fn life(&self, dice: &mut Dice) -> Life {
+        let (from_first_word, longest_us) = match (self.under_load, dice.below(100)) {
+            (false, 0..40) => (true, 3_000),
+            (false, 40..60) => (false, 5_000),
+            (false, 60..85) => (false, 50_000),
+            (false, _) => (false, 300_000),
+            (true, 0..10) => (true, 3_000),
+            (true, _) => (false, 1_000_000),
         };
-        Duration::from_micros(dice.below(longest_us))
+        Life { from_first_word, lasts: Duration::from_micros(dice.below(longest_us)) }
     }
+}
+
+/// How long a process lives.
+struct Life {
+    /// From its first line in the ledger on, when it is about to make the bus; else from the moment at which the kernel has begun its program. On a loaded
+    /// machine there is a long time between the two.
+    from_first_word: bool,
+    lasts: Duration,
 }
 
 /// Who a process of a storm is.
@@ -112,10 +121,17 @@ struct End {
 }
 
 /// Kills a process when it has lived so long. Each has a thread for that, so that no death waits for another.
-fn doom(mut process: Process, life: Duration, ends: Sender<End>) {
+fn doom(mut process: Process, life: Life, ends: Sender<End>) {
     let began = Instant::now();
     std::thread::spawn(move || {
-        std::thread::sleep(life.saturating_sub(began.elapsed()));
+        let mut due = began + life.lasts;
+        if life.from_first_word {
+            while process.written() == 0 && matches!(process.has_ended(), Ok(false)) && began.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_micros(50));
+            }
+            due = Instant::now() + life.lasts;
+        }
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
         // Who has ended before is told by how it ended.
         let _ = process.signal(Signal::SIGKILL);
         let lived = began.elapsed();

@@ -36,6 +36,11 @@ impl Swarmbus {
         Swarmbus { program: program.into(), bus, witness: None, over: Arc::default() }
     }
 
+    /// Its name.
+    pub fn bus(&self) -> &str {
+        &self.bus
+    }
+
     /// The files that bear its name.
     fn files(&self) -> Vec<PathBuf> {
         let own = file_of(&self.bus);
