@@ -94,7 +94,7 @@ const fn allowed(share: f64, more: f64) -> Allowed {
 /// others work needs.
 const FIGURES: &[Figure] = &[
     ("segment, KiB", |sample| sample.committed_kib, allowed(0.1, 4096.0)),
-    ("spans in use", |sample| sample.spans, allowed(0.1, 16.0)),
+    ("spans in use", |sample| sample.spans, allowed(0.1, 3.0)),
     ("chunks held", |sample| sample.chunks_held, allowed(0.1, 64.0)),
     ("chunks queued", |sample| sample.chunks_queued, allowed(0.1, 200.0)),
     ("chunks in flight", |sample| sample.chunks_in_flight, allowed(0.1, 16.0)),

@@ -18,6 +18,7 @@ pub struct Iceoryx2 {
     /// The folder, and, with a hyphen, what names in shared memory begin with.
     tag: String,
     root: PathBuf,
+    settings: PathBuf,
     patience: Duration,
 }
 
@@ -26,13 +27,15 @@ impl Iceoryx2 {
     pub fn new(patience: Duration) -> Result<Iceoryx2> {
         let tag = format!("swarmbus-peers-{}-storm-{}", std::process::id(), STORMS.fetch_add(1, Relaxed));
         let root = std::env::temp_dir().join(&tag);
+        let settings = std::env::temp_dir().join(format!("{tag}.toml"));
         fs::create_dir_all(&root)?;
-        Ok(Iceoryx2 { program: std::env::current_exe()?, tag, root, patience })
+        fs::write(&settings, format!("[global]\nroot-path = \"{}\"\nprefix = \"{tag}-\"\n", root.display()))?;
+        Ok(Iceoryx2 { program: std::env::current_exe()?, tag, root, settings, patience })
     }
 
     fn orders(&self, part: &str, number: u64, seed: u64, resident: bool) -> Vec<String> {
-        let (root, number, seed) = (self.root.display().to_string(), number.to_string(), seed.to_string());
-        let words = [part, "--root", &root, "--prefix", &self.tag, "--number", &number, "--seed", &seed];
+        let (settings, number, seed) = (self.settings.display().to_string(), number.to_string(), seed.to_string());
+        let words = [part, "--settings", &settings, "--number", &number, "--seed", &seed];
         words.into_iter().chain(resident.then_some("--resident")).map(str::to_owned).collect()
     }
 
@@ -83,6 +86,7 @@ impl Drop for Iceoryx2 {
     fn drop(&mut self) {
         // All processes are gone; what cannot be removed is another user's.
         let _ = fs::remove_dir_all(&self.root);
+        let _ = fs::remove_file(&self.settings);
         self.shared().iter().for_each(|file| {
             let _ = fs::remove_file(file);
         });

@@ -8,8 +8,9 @@ use iceoryx2::port::listener::Listener;
 use iceoryx2::port::notifier::Notifier;
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
-use iceoryx2::prelude::{CallbackProgression, FileName, LogLevel, Path, SemanticString, ServiceName, set_log_level};
+use iceoryx2::prelude::{CallbackProgression, FilePath, LogLevel, SemanticString, ServiceName, set_log_level};
 use iceoryx2::service::ipc;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -51,12 +52,9 @@ pub const STEPS: &[&str] =
 /// What a process is told.
 #[derive(Args, Clone, Debug)]
 pub struct Orders {
-    /// The folder of its files.
+    /// The file of settings.
     #[arg(long)]
-    root: String,
-    /// What names in shared memory begin with.
-    #[arg(long)]
-    prefix: String,
+    settings: String,
     /// Which process of the storm it is.
     #[arg(long)]
     number: u64,
@@ -69,12 +67,11 @@ pub struct Orders {
 }
 
 impl Orders {
-    fn config(&self) -> Result<Config> {
+    /// The process' own settings, not only those of a node: who cleans up after one that died before it had written down its settings takes its own.
+    fn config(&self) -> Result<&'static Config> {
         set_log_level(LogLevel::Fatal);
-        let mut config = Config::default();
-        config.global.set_root_path(&Path::new(self.root.as_bytes()).map_err(failed)?);
-        config.global.prefix = FileName::new(format!("{}-", self.prefix).as_bytes()).map_err(failed)?;
-        Ok(config)
+        let file = FilePath::new(self.settings.as_bytes()).map_err(failed)?;
+        Config::setup_global_config_from_file(&file).map_err(failed)
     }
 }
 
@@ -165,7 +162,7 @@ pub fn work(orders: &Orders) -> Result<()> {
     let stop = if orders.resident { stop_flag() } else { Arc::new(AtomicBool::new(false)) };
     let (config, mut dice) = (orders.config()?, Dice::seeded(orders.seed));
     while !stop.load(Relaxed) {
-        let Some(node) = attempt(Step::Node, || NodeBuilder::new().config(&config).create::<ipc::Service>()) else {
+        let Some(node) = attempt(Step::Node, || NodeBuilder::new().config(config).create::<ipc::Service>()) else {
             std::thread::sleep(Duration::from_millis(1));
             continue;
         };
@@ -189,7 +186,7 @@ pub fn work(orders: &Orders) -> Result<()> {
 /// Makes a node and ports, sends a sample, receives it, and says how long that took, ns.
 pub fn fresh(orders: &Orders) -> Result<()> {
     let (config, begun) = (orders.config()?, Instant::now());
-    let node = NodeBuilder::new().config(&config).create::<ipc::Service>().map_err(failed)?;
+    let node = NodeBuilder::new().config(config).create::<ipc::Service>().map_err(failed)?;
     let ports = Ports::make(&node, SERVICES)?;
     let (Some(publisher), Some(subscriber)) = (&ports.publisher, &ports.subscriber) else {
         return Err("no ports can be had".into());
@@ -207,10 +204,12 @@ pub fn fresh(orders: &Orders) -> Result<()> {
 /// Buries the dead as well as it can be done, and says how many nodes of each kind are left: before, and when it is done.
 pub fn settle(orders: &Orders) -> Result<()> {
     let config = orders.config()?;
-    Event::Found(census(&config)?.into_iter().chain([0]).collect()).say();
+    Event::Found(census(config)?.into_iter().chain([0]).collect()).say();
+    let mut refusals = BTreeMap::<String, u32>::new();
     for _ in 0..PASSES {
+        refusals.clear();
         let mut dead = Vec::new();
-        Node::<ipc::Service>::list(&config, |state| {
+        Node::<ipc::Service>::list(config, |state| {
             if let NodeState::Dead(view) = state {
                 dead.push(view);
             }
@@ -218,10 +217,15 @@ pub fn settle(orders: &Orders) -> Result<()> {
         })
         .map_err(failed)?;
         for view in dead {
-            attempt(Step::CleanUp, || view.blocking_remove_stale_resources(Duration::from_secs(1)));
+            if let Err(why) = view.blocking_remove_stale_resources(Duration::from_secs(1)) {
+                *refusals.entry(format!("{why:?}")).or_default() += 1;
+            }
         }
     }
-    Event::Found(census(&config)?.into_iter().chain([1]).collect()).say();
+    if !refusals.is_empty() {
+        eprintln!("iceoryx2, asked to clean up after its dead nodes: {refusals:?}");
+    }
+    Event::Found(census(config)?.into_iter().chain([1]).collect()).say();
     Ok(())
 }
 
