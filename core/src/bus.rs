@@ -221,6 +221,8 @@ impl Bus {
     }
 
     /// When all indices are taken: reaps the dead from the index that is kept for this. `true` if that buried somebody.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn reap_from_reserve(&self) -> Result<bool> {
         let seat = registry::claim_reserve(self.segment())?;
         Ok(Member::new(self, seat)?.reap()?.members > 0)

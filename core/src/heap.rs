@@ -57,7 +57,8 @@ struct Class {
 /// A member's private part of the heap.
 pub struct Heap {
     me: Name,
-    classes: [Class; CLASSES],
+    /// Apart: a handle is moved before it has its place, and what it takes of the stack for that is never given back.
+    classes: Box<[Class; CLASSES]>,
     kept_bytes: u64,
     released_bytes: u64,
 }
@@ -65,7 +66,8 @@ pub struct Heap {
 impl Heap {
     /// An empty cache.
     pub fn new(me: Name) -> Heap {
-        Heap { me, classes: std::array::from_fn(|_| Class::default()), kept_bytes: 0, released_bytes: 0 }
+        let classes = Box::new(std::array::from_fn(|_| Class::default()));
+        Heap { me, classes, kept_bytes: 0, released_bytes: 0 }
     }
 
     /// A chunk whose payload holds `length` bytes, held by this member: one that it has kept.
