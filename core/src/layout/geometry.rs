@@ -21,7 +21,9 @@ pub struct Geometry {
     pub spans_at: u64,
     /// Offset of the topic table.
     pub topics_at: u64,
-    /// Offset of the cells; everything before it is committed at birth.
+    /// Offset of the chunk words; everything before it is committed at birth.
+    pub chunks_at: u64,
+    /// Offset of the cells.
     pub cells_at: u64,
     /// Bytes of one ring's slots.
     pub ring_bytes: u64,
@@ -37,8 +39,6 @@ pub struct Geometry {
     pub topic_cell_bytes: u64,
     /// Offset of the lock table.
     pub locks_at: u64,
-    /// Offset of the chunk words.
-    pub chunks_at: u64,
     /// Offset of the heap.
     pub heap_at: u64,
     /// Size of the file.
@@ -53,7 +53,9 @@ impl Geometry {
         let directory_words = ((agents + TOPICS as u64) * 2).next_power_of_two();
         let spans_at = directory_at + pages(directory_words * 8);
         let topics_at = spans_at + pages(spans * 64);
-        let cells_at = topics_at + pages(TOPICS as u64 * 32);
+        // Whoever has a message looks at the words of chunks, most of them at the first: beside the tables, these lie on the same page of page tables.
+        let chunks_at = topics_at + pages(TOPICS as u64 * 32);
+        let cells_at = chunks_at + spans * SPAN_CHUNKS * 8;
         let ring_bytes = 8 << ring_shift;
         let keys_in_cell = SLOTS_IN_CELL + pages((RINGS as u64 + 1) * ring_bytes);
         let cell_bytes = keys_in_cell + KEYS_BYTES;
@@ -61,8 +63,7 @@ impl Geometry {
         let cursors_in_topic = SLOTS_IN_TOPIC + pages(2 * ring_bytes);
         let topic_cell_bytes = cursors_in_topic + pages(agents * 16);
         let locks_at = topic_cells_at + TOPICS as u64 * topic_cell_bytes;
-        let chunks_at = locks_at + pages(LOCKS as u64 * 320);
-        let heap_at = chunks_at + spans * SPAN_CHUNKS * 8;
+        let heap_at = locks_at + pages(LOCKS as u64 * 320);
         let bytes = heap_at + spans * SPAN_BYTES;
         Geometry {
             agents,
@@ -73,6 +74,7 @@ impl Geometry {
             directory_words,
             spans_at,
             topics_at,
+            chunks_at,
             cells_at,
             ring_bytes,
             keys_in_cell,
@@ -81,7 +83,6 @@ impl Geometry {
             cursors_in_topic,
             topic_cell_bytes,
             locks_at,
-            chunks_at,
             heap_at,
             bytes,
         }

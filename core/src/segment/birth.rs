@@ -41,8 +41,8 @@ impl Segment {
         let failed = |what: &str, error| Error::system(format!("cannot {what} the segment of bus '{bus}'"), error);
         let file = File::create_unnamed(geometry.bytes, options.mode, options.group)
             .map_err(|error| failed("create", error))?;
-        file.commit(0, geometry.cells_at)
-            .map_err(|error| no_memory(geometry.cells_at, error, || failed("commit", error)))?;
+        file.commit(0, geometry.chunks_at)
+            .map_err(|error| no_memory(geometry.chunks_at, error, || failed("commit", error)))?;
         window(45);
         let header = header_bytes(bus, &geometry, options)?;
         file.write_at(&header, 0)
