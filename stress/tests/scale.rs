@@ -2,7 +2,7 @@
 //! of the segment an agent takes.
 
 use std::path::Path;
-use swarmbus_stress::scale::{Burden, Company, attach, calls, growth, handles, idle, options, reaping};
+use swarmbus_stress::scale::{Burden, Company, Own, attach, calls, footprint, growth, handles, idle, options, reaping};
 use swarmbus_stress::scene::Scene;
 
 fn program() -> &'static Path {
@@ -26,6 +26,17 @@ fn an_idle_agent_takes_a_page_of_the_segment() {
     let taken = observer.bus().committed_bytes - before;
     println!("200 idle agents take {} KiB of the segment", taken >> 10);
     assert_eq!(taken, 200 * 4096);
+}
+
+#[test]
+fn an_agent_adds_little_to_its_process() {
+    let steps = footprint(program(), 300).unwrap();
+    steps.iter().for_each(|(step, own)| println!("{step:?}: {own}"));
+    let Own { stack, rest, tables } = steps.last().unwrap().1;
+    // Where in their pages and regions things come to lie is chance; a page of page tables serves 2 MiB of the segment.
+    assert!(rest <= 20 && tables <= 48, "{rest} KiB of heap and data, {tables} KiB of page tables");
+    // Frames of a debug build are several times as large.
+    assert!(stack <= if cfg!(debug_assertions) { 40 } else { 20 }, "{stack} KiB of stack");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A process that is there, and has something.
 
+use super::footprint::walk;
 use crate::Result;
 use clap::ValueEnum;
 use nix::sys::prctl::set_pdeathsig;
@@ -55,29 +56,56 @@ fn now() -> Result<Duration> {
 #[must_use]
 pub fn orders() -> Option<Orders> {
     let mut words = std::env::args().skip(1);
-    let verb = words.next()?;
-    let forked = verb == "dwell-forked";
-    let words = [words.next()?, words.next()?, words.next()?];
-    (forked || verb == "dwell").then_some(Orders { forked, words })
+    let mut next = || words.next();
+    Some(match next()?.as_str() {
+        "dwell" => Orders::Dwell { bus: next()?, name: next()?, burden: next()? },
+        "dwell-forked" => Orders::Fork { bus: next()?, count: next()?, burden: next()? },
+        "walk" => Orders::Walk { bus: next()?, name: next()? },
+        _ => return None,
+    })
 }
 
-/// Bus, name (or how many are to be forked) and burden.
-pub struct Orders {
-    forked: bool,
-    words: [String; 3],
+/// What a dweller is to do.
+pub enum Orders {
+    /// Dwell.
+    Dwell {
+        /// On which bus.
+        bus: String,
+        /// As whom.
+        name: String,
+        /// With what.
+        burden: String,
+    },
+    /// Fork so many who do.
+    Fork {
+        /// On which bus they dwell.
+        bus: String,
+        /// How many.
+        count: String,
+        /// With what.
+        burden: String,
+    },
+    /// Go step by step, see [`super::footprint`].
+    Walk {
+        /// On which bus.
+        bus: String,
+        /// As whom.
+        name: String,
+    },
 }
 
-/// Does what it is told: dwells, or forks those who do.
+/// Does what it is told.
 ///
 /// # Errors
 /// Those of attaching; when the system forks no more.
 pub fn obey(orders: Orders) -> Result<()> {
-    let [bus, name, burden] = &orders.words;
-    if !orders.forked {
-        return dwell(bus, name, burden);
-    }
+    let (bus, count, burden) = match &orders {
+        Orders::Dwell { bus, name, burden } => return dwell(bus, name, burden),
+        Orders::Walk { bus, name } => return walk(bus, name),
+        Orders::Fork { bus, count, burden } => (bus, count, burden),
+    };
     set_pdeathsig(Signal::SIGKILL)?;
-    for number in 0..name.parse::<u32>()? {
+    for number in 0..count.parse::<u32>()? {
         // SAFETY: this process has one thread.
         if unsafe { fork() }?.is_child() {
             return dwell(bus, &format!("agent-{number}"), burden);
@@ -128,7 +156,7 @@ fn dwell(bus: &str, name: &str, burden: &str) -> Result<()> {
 }
 
 /// A file of the process, left open.
-fn bare(file: &impl AsRawFd) -> ManuallyDrop<File> {
+pub(super) fn bare(file: &impl AsRawFd) -> ManuallyDrop<File> {
     // SAFETY: open for as long as the process lives, and not closed by this either.
     ManuallyDrop::new(unsafe { File::from_raw_fd(file.as_raw_fd()) })
 }

@@ -6,6 +6,7 @@ mod calls;
 mod company;
 mod cost;
 mod dweller;
+mod footprint;
 mod idle;
 mod reaping;
 
@@ -13,6 +14,7 @@ pub use calls::{Calls, calls, counted};
 pub use company::{Company, options};
 pub use cost::{growth, messages};
 pub use dweller::{Burden, Orders, obey, orders};
+pub use footprint::{Own, Step, footprint};
 pub use idle::idle;
 pub use reaping::reaping;
 
@@ -59,6 +61,12 @@ pub enum Measurement {
         #[arg(long)]
         forked: bool,
     },
+    /// What an agent adds to the memory of its process, summed up after each step.
+    Footprint {
+        /// Beside how many others.
+        #[arg(long, default_value_t = 1000)]
+        agents: u32,
+    },
     /// What a message costs two agents, and what a look at everybody costs, beside so many idle processes.
     Cost {
         /// How many, one number after the other.
@@ -91,6 +99,11 @@ pub fn measure(program: &Path, measurement: &Measurement) -> Result<()> {
         }
         Measurement::Reap { agents, runs, with } => println!("{}", reaping(program, *agents, *runs, *with)?),
         Measurement::Idle { agents, with, forked } => println!("{}", idle(program, *agents, *with, *forked)?),
+        Measurement::Footprint { agents } => {
+            for (step, own) in footprint(program, *agents)? {
+                println!("{step:?}: {own}");
+            }
+        }
         Measurement::Cost { agents, messages } => {
             for agents in agents {
                 println!("{}", growth(program, *agents, *messages)?);
