@@ -75,6 +75,10 @@ pub fn reap(segment: &Segment, me: Name, only: Option<u32>) -> Reaped {
         mend_rings(segment);
     }
     heap::sweep_if_due(segment, me);
+    if only.is_none() {
+        // It has looked at others' cells. The idle make such passes in turn, and in the end each would have page tables as large as the bus.
+        segment.let_go_of_cells();
+    }
     reaper.reaped
 }
 
@@ -87,7 +91,7 @@ fn mend_rings(segment: &Segment) {
             topic.wake_all();
         }
     }
-    // Other queues in the next pass: whoever has looked at all of them pays for page tables as large as the bus.
+    // Other queues in the next pass: a pass is to be short.
     let roster = segment.roster();
     let first = clock::monotonic_ms() as usize / 1000 * MENDED_AT_A_TIME % roster.len();
     let named = (first..roster.len()).chain(0..first).filter_map(|index| {

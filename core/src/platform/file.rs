@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::layout::PAGE;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, FallocateFlags, Flock, FlockArg, OFlag, fallocate, open};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 use nix::sys::stat::{Mode, fchmod, fstat, stat};
 use nix::unistd::{Gid, LinkatFlags, fchown, ftruncate, linkat, unlink};
 use shared_memory::{Shmem, ShmemConf};
@@ -178,6 +178,16 @@ impl Mapping {
             Mapping::Shared(shmem) => (shmem.as_ptr(), shmem.len()),
             Mapping::ReadOnly { at, bytes } => (at.as_ptr().cast(), *bytes),
         }
+    }
+
+    /// Tells the kernel that nothing between two offsets is needed soon. What is touched again is mapped again, a fault for each few pages;
+    /// nothing of the file changes. Since Linux 6.14 page tables go as well, 4 KiB for each 2 MiB in which something was touched; before, they stay.
+    pub fn let_go(&self, from: u64, to: u64) {
+        let (base, bytes) = self.raw();
+        let (from, to) = (from as usize, (to as usize).min(bytes));
+        let Some(at) = NonNull::new(base.wrapping_add(from)).filter(|_| from < to) else { return };
+        // SAFETY: a range of our own mapping, which is of a file: its bytes are the same when they are next looked at. Refused (locked memory), it stays mapped.
+        let _ = unsafe { madvise(at.cast(), to - from, MmapAdvise::MADV_DONTNEED) };
     }
 }
 

@@ -37,7 +37,7 @@ pub struct Segment {
     inode: u64,
     base: *mut u8,
     bytes: usize,
-    _mapping: Mapping,
+    mapping: Mapping,
     geometry: Geometry,
     sections: Sections,
     stamp_is_inode: bool,
@@ -104,7 +104,7 @@ impl Segment {
                 inode,
                 base,
                 bytes,
-                _mapping: mapping,
+                mapping,
                 sections: Sections::of(base, bytes, &geometry),
                 geometry,
                 stamp_is_inode,
@@ -127,7 +127,7 @@ impl Segment {
         let ((base, bytes), stamp_is_inode) = (mapping.raw(), header.stamp_is_inode);
         let sections = Sections::of(base, bytes, &geometry);
         let name = header.name;
-        Ok(Segment { name, file, probe, inode, base, bytes, _mapping: mapping, geometry, sections, stamp_is_inode })
+        Ok(Segment { name, file, probe, inode, base, bytes, mapping, geometry, sections, stamp_is_inode })
     }
 
     /// The bus' name.
@@ -143,6 +143,11 @@ impl Segment {
     /// The open file.
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Lets go of the cells that this process has looked at, its own among them, and of the page tables for them: see [`Mapping::let_go`].
+    pub fn let_go_of_cells(&self) {
+        self.mapping.let_go(self.geometry.cells_at, self.geometry.locks_at);
     }
 
     /// The number that tells it from others of its name.
