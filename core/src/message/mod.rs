@@ -2,6 +2,7 @@
 
 mod checking;
 mod header;
+mod heading;
 mod loan;
 mod typed;
 mod writing;
@@ -9,6 +10,7 @@ mod writing;
 pub use checking::{Checking, NESTING_MAX};
 pub use header::{ContentType, Lane, MessageId};
 pub(crate) use header::{Meta, Part, RING_NAMES};
+pub use heading::Heading;
 pub use loan::{BatchError, Loan, PublishError, RawLoan};
 pub use typed::{Archiver, Checker, Refusal, Schema, Unarchiver, schema_id, schema_of};
 pub(crate) use writing::Lengths;
