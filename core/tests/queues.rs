@@ -81,6 +81,19 @@ fn a_queue_that_makes_room_keeps_the_newest() {
 }
 
 #[test]
+fn a_forward_that_waits_for_room_can_be_interrupted_and_gives_the_message_back() {
+    let bus = TestBus::new("forward-interrupted");
+    bus.declare("full", &QueueOptions { limit: Some(1), ..QueueOptions::default() }).unwrap();
+    let alice = bus.attach("alice").unwrap();
+    alice.send("full", b"", &SendOptions::default()).unwrap();
+    alice.send("alice", b"x", &SendOptions::default()).unwrap();
+    let message = alice.recv(None).unwrap();
+    let refused = message.forward_until("full", None, &mut || true).unwrap_err();
+    assert_eq!((refused.error, &*refused.message), (Error::Interrupted, &b"x"[..]));
+    refused.message.release().unwrap();
+}
+
+#[test]
 fn forwarding_moves_the_same_bytes_and_gives_them_back_when_refused() {
     let bus = TestBus::new("forward");
     bus.declare("next", &QueueOptions { limit: Some(1), ..QueueOptions::default() }).unwrap();

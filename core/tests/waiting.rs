@@ -518,3 +518,22 @@ fn a_descriptor_is_of_no_use_in_a_forked_child_which_makes_its_own() {
     assert!(is_readable(&descriptor, PATIENCE), "the parent's goes on");
     descriptor.try_next().unwrap().unwrap().release().unwrap();
 }
+
+#[test]
+fn who_waits_for_an_answer_arms_a_descriptor_without_taking_what_else_is_there() {
+    let bus = TestBus::new("rearmed");
+    let (alice, bob) = (bus.attach("alice").unwrap(), bus.attach("bob").unwrap());
+    let raw = bob.descriptor().unwrap().into_raw();
+    assert!(matches!(raw.rearm(&alice), Err(Error::InvalidArgument { .. })));
+    let mut answers = bob.call_stream("alice", b"?", &at_once()).unwrap();
+    raw.rearm(&bob).unwrap();
+    assert!(!is_readable(&raw, Duration::ZERO));
+    let question = alice.recv(Some(PATIENCE)).unwrap();
+    question.reply(b"!", swarmbus_core::ContentType::Bytes).unwrap();
+    assert!(is_readable(&raw, PATIENCE));
+    assert_eq!(&*answers.next(Some(Duration::ZERO)).unwrap().unwrap(), b"!");
+    alice.send("bob", b"mail", &at_once()).unwrap();
+    raw.rearm(&bob).unwrap();
+    assert!(is_readable(&raw, PATIENCE), "there is something to take");
+    raw.try_next(&bob).unwrap().unwrap().release().unwrap();
+}

@@ -100,10 +100,7 @@ impl RawDescriptor {
     /// As there; `InvalidArgument` for another member.
     pub fn try_next<'m>(&self, member: &'m Member) -> Result<Option<Message<'m>>> {
         member.check()?;
-        if !self.watched.is_of(member.bus(), member.name) {
-            let what = "this descriptor was made by another handle: use it with its own".into();
-            return Err(Error::InvalidArgument { what });
-        }
+        self.check_member(member)?;
         let queues = self.watched.queues().iter().map(|name| member.queue(*name)).collect::<Result<Vec<_>>>()?;
         loop {
             match member.take_any(&queues, &self.next) {
@@ -115,6 +112,29 @@ impl RawDescriptor {
                 return Ok(None);
             }
         }
+    }
+}
+
+impl RawDescriptor {
+    /// Says that its owner has looked, without taking anything: it is unreadable until one of its queues may have something to take, which may be at once.
+    /// For who waits for something else that comes the same way, such as the answer to a question.
+    ///
+    /// # Errors
+    /// As [`RawDescriptor::try_next`] for a member that is not its own, `Closed`, `Forked`.
+    pub fn rearm(&self, member: &Member) -> Result<()> {
+        member.check()?;
+        self.check_member(member)?;
+        member.look_for_dead();
+        self.watched.rearm();
+        Ok(())
+    }
+
+    fn check_member(&self, member: &Member) -> Result<()> {
+        if self.watched.is_of(member.bus(), member.name) {
+            return Ok(());
+        }
+        let what = "this descriptor was made by another handle: use it with its own".into();
+        Err(Error::InvalidArgument { what })
     }
 }
 

@@ -376,9 +376,22 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     /// Those of [`Member::send`]; the message comes back with them.
-    pub fn forward(mut self, to: &str, timeout: Option<Duration>) -> std::result::Result<(), ForwardError<'a>> {
+    pub fn forward(self, to: &str, timeout: Option<Duration>) -> std::result::Result<(), ForwardError<'a>> {
+        self.forward_until(to, timeout, &mut || false)
+    }
+
+    /// [`Message::forward`] with a hook that may end the wait for room: asked after signals and about once a second.
+    ///
+    /// # Errors
+    /// As [`Message::forward`], and [`Error::Interrupted`] when the hook says so.
+    pub fn forward_until(
+        mut self,
+        to: &str,
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> std::result::Result<(), ForwardError<'a>> {
         let word = self.word;
-        let forwarded = self.try_forward(to, timeout);
+        let forwarded = self.member.find(to).and_then(|queue| self.move_to(queue, timeout, interrupted));
         self.member.give_up_rests_if_deposed();
         match forwarded {
             Ok(()) => {
@@ -391,11 +404,6 @@ impl<'a> Message<'a> {
         }
     }
 
-    fn try_forward(&mut self, to: &str, timeout: Option<Duration>) -> Result<()> {
-        let queue = self.member.find(to)?;
-        self.move_to(queue, timeout)
-    }
-
     /// The queue to which a dead letter was sent before it died.
     pub(crate) fn origin(&self) -> Option<Name> {
         let origin = Some(self.header_word(|header| &header.deliveries) >> 32).filter(|_| !self.meta().is_copy())?;
@@ -404,10 +412,10 @@ impl<'a> Message<'a> {
 
     /// Sends a dead letter to `origin` again, at once or not at all. Done with it then: forget it.
     pub(crate) fn send_back(&mut self, origin: Name) -> Result<()> {
-        self.move_to(origin, Some(Duration::ZERO))
+        self.move_to(origin, Some(Duration::ZERO), &mut || false)
     }
 
-    fn move_to(&mut self, queue: Name, timeout: Option<Duration>) -> Result<()> {
+    fn move_to(&mut self, queue: Name, timeout: Option<Duration>, interrupted: &mut dyn FnMut() -> bool) -> Result<()> {
         let member = self.member;
         let chunk = member.check_mine(self.chunk.number, self.word, ChunkState::InFlight)?;
         let header = chunk.header();
@@ -418,7 +426,7 @@ impl<'a> Message<'a> {
         let word = &mut self.word;
         member
             .queue(queue)
-            .and_then(|queue| member.enqueue(queue, route, (chunk, word), &mut [], timeout, &mut || false))
+            .and_then(|queue| member.enqueue(queue, route, (chunk, word), &mut [], timeout, interrupted))
             .inspect_err(|_| header.deliveries.store(deliveries, Relaxed))
     }
 
