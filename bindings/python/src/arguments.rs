@@ -4,30 +4,72 @@ use std::time::Duration;
 
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString};
-use swarmbus_core::{Address, Bus, ContentType, Lane, SendOptions};
+use swarmbus_core::{Address, Bus, ContentType, Lane, SendOptions, key_of};
 
 use crate::error::{Raise, invalid_argument};
 
-/// Payloads up to this size are copied with the interpreter's lock held: giving it up and getting it back costs more.
-pub const COPY_UNDER_LOCK_BYTES: usize = 64 << 10;
+/// How a message is to be sent, as keyword arguments say it.
+pub struct How<'a> {
+    /// `lane=`
+    pub lane: &'a str,
+    /// `timeout=`, seconds
+    pub timeout: Option<f64>,
+    /// `correlation=`
+    pub correlation: u64,
+    /// `content=`, as [`Payload::with_content`] has found it
+    pub content: ContentType,
+    /// `time_to_live=`, seconds
+    pub time_to_live: Option<f64>,
+    /// `key=`
+    pub key: Option<&'a Bound<'a, PyAny>>,
+}
 
-/// How a message is to be sent, from the keyword arguments that `send` and `publish` share.
-pub fn send_options(
-    py: Python<'_>,
-    lane: &str,
-    timeout: Option<f64>,
-    correlation: u64,
-    content: ContentType,
-) -> PyResult<SendOptions> {
-    Ok(SendOptions {
-        lane: self::lane(py, lane)?,
-        timeout: self::timeout(py, timeout)?,
-        correlation,
-        content,
-        ..SendOptions::default()
-    })
+impl Default for How<'_> {
+    fn default() -> Self {
+        let content = ContentType::Bytes;
+        How { lane: "normal", timeout: None, correlation: 0, content, time_to_live: None, key: None }
+    }
+}
+
+impl How<'_> {
+    /// The core's options.
+    #[inline]
+    pub fn options(&self, py: Python<'_>) -> PyResult<SendOptions> {
+        Ok(SendOptions {
+            lane: lane(py, self.lane)?,
+            timeout: timeout(py, self.timeout)?,
+            correlation: self.correlation,
+            content: self.content,
+            time_to_live: self.time_to_live.map(|seconds| self::seconds(py, "time_to_live", seconds)).transpose()?,
+            key: self.key.map(key).transpose()?,
+        })
+    }
+}
+
+/// A deduplication key: a number, or the name of the message, as text or bytes.
+fn key(key: &Bound<'_, PyAny>) -> PyResult<u64> {
+    if let Ok(text) = key.cast::<PyString>() {
+        return Ok(key_of(text.to_str()?.as_bytes()));
+    }
+    if let Ok(bytes) = key.cast::<PyBytes>() {
+        return Ok(key_of(bytes.as_bytes()));
+    }
+    if key.is_instance_of::<PyInt>() && !key.is_instance_of::<PyBool>() {
+        return key.extract().map_err(|_| {
+            invalid_argument(key.py(), format!("key={key} is no key: give a whole number from 0 to 2**64 - 1, or text"))
+        });
+    }
+    let kind = key.get_type().name()?;
+    Err(PyTypeError::new_err(format!("key is a whole number, or the name of the message as str or bytes, not {kind}")))
+}
+
+/// A span of time that has to be finite.
+pub fn seconds(py: Python<'_>, what: &str, seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| invalid_argument(py, format!("{what}={seconds} makes no sense: give seconds, 0 or more")))
 }
 
 /// `None` waits for ever, and so does infinity.
@@ -40,6 +82,33 @@ pub fn timeout(py: Python<'_>, seconds: Option<f64>) -> PyResult<Option<Duration
         )),
         // What does not fit in a Duration is beyond anybody's patience too.
         Some(s) => Ok(Duration::try_from_secs_f64(s).ok()),
+    }
+}
+
+/// From where a message is to be taken.
+pub enum Origin {
+    /// The agent's mailbox, and its roles.
+    Mailbox,
+    /// A queue.
+    Queue(String),
+    /// Any of several.
+    Several(Vec<String>),
+}
+
+impl Origin {
+    /// What `queue=` means: nothing, a name, or several.
+    pub fn of(py: Python<'_>, bus: &Bus, queue: Option<&Bound<'_, PyAny>>) -> PyResult<Origin> {
+        let Some(queue) = queue.filter(|queue| !queue.is_none()) else { return Ok(Origin::Mailbox) };
+        let plain = |text: &str| Ok(name_on(py, bus, text)?.unwrap_or_else(|| text.to_owned()));
+        if let Ok(text) = queue.cast::<PyString>() {
+            return plain(text.to_str()?).map(Origin::Queue);
+        }
+        let wrong = || PyTypeError::new_err("queue is a name, or several of them in a list or tuple");
+        let mut names = Vec::new();
+        for name in queue.try_iter().map_err(|_| wrong())? {
+            names.push(plain(name?.cast::<PyString>().map_err(|_| wrong())?.to_str()?)?);
+        }
+        Ok(Origin::Several(names))
     }
 }
 
@@ -150,7 +219,11 @@ impl<'py> Payload<'py> {
     /// What `send` sends, and what it says of it: a dict or list is written as JSON, a buffer is bytes unless the caller says otherwise.
     pub fn with_content(data: &Bound<'py, PyAny>, content: Option<&str>) -> PyResult<(Payload<'py>, ContentType)> {
         let py = data.py();
-        if !(data.is_instance_of::<PyDict>() || data.is_instance_of::<PyList>()) {
+        if let Ok(bytes) = data.cast::<PyBytes>() {
+            return Ok((Payload::Bytes(bytes.clone()), self::content(py, content.unwrap_or("bytes"))?));
+        }
+        let is_plain = data.is_instance_of::<PyDict>() || data.is_instance_of::<PyList>();
+        if !is_plain && !data.hasattr(intern!(py, "__dataclass_fields__"))? {
             return Ok((Payload::of(data)?, self::content(py, content.unwrap_or("bytes"))?));
         }
         if let Some(other) = content.filter(|content| *content != "json") {
@@ -160,12 +233,8 @@ impl<'py> Payload<'py> {
                 format!("content={other:?} does not fit: a {kind} is sent as \"json\", which is the default for it"),
             ));
         }
-        let options = PyDict::new(py);
-        options.set_item("ensure_ascii", false)?;
-        options.set_item("allow_nan", false)?;
-        options.set_item("separators", (",", ":"))?;
-        let text = py.import("json")?.call_method("dumps", (data,), Some(&options))?;
-        Ok((Payload::Bytes(text.call_method0("encode")?.cast_into()?), ContentType::Json))
+        let text = py.import("swarmbus._typed")?.call_method1("dumps", (data,))?;
+        Ok((Payload::Bytes(text.cast_into()?), ContentType::Json))
     }
 
     /// Borrows `data`; text and everything else without a buffer is refused with a hint.

@@ -2,8 +2,11 @@
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList, PyTuple};
-use swarmbus_core::{BusInfo, ChunkCounts, ClassInfo, HeapInfo, LaneInfo, MemberInfo, QueueInfo};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use swarmbus_core::{
+    AgentInfo, BusInfo, ChunkCounts, ClassInfo, HeapInfo, LaneInfo, LockInfo, LockMode, MemberInfo, NameInfo, Peeked,
+    QueueInfo, Status, StatusInfo, SubscriberInfo, TopicInfo,
+};
 
 static RECORDS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
 
@@ -66,12 +69,8 @@ fn chunks<'py>(py: Python<'py>, counts: &ChunkCounts) -> PyResult<Bound<'py, PyA
     })
 }
 
-/// A list of `MemberInfo`.
-pub fn members<'py>(py: Python<'py>, members: &[MemberInfo]) -> PyResult<Bound<'py, PyList>> {
-    Ok(tuple(py, members, member)?.to_list())
-}
-
-fn member<'py>(py: Python<'py>, info: &MemberInfo) -> PyResult<Bound<'py, PyAny>> {
+/// A `MemberInfo`.
+pub fn member<'py>(py: Python<'py>, info: &MemberInfo) -> PyResult<Bound<'py, PyAny>> {
     record!(py, "MemberInfo", {
         index: info.index,
         incarnation: info.incarnation,
@@ -83,12 +82,8 @@ fn member<'py>(py: Python<'py>, info: &MemberInfo) -> PyResult<Bound<'py, PyAny>
     })
 }
 
-/// A list of `QueueInfo`.
-pub fn queues<'py>(py: Python<'py>, queues: &[QueueInfo]) -> PyResult<Bound<'py, PyList>> {
-    Ok(tuple(py, queues, queue)?.to_list())
-}
-
-fn queue<'py>(py: Python<'py>, info: &QueueInfo) -> PyResult<Bound<'py, PyAny>> {
+/// A `QueueInfo`.
+pub fn queue<'py>(py: Python<'py>, info: &QueueInfo) -> PyResult<Bound<'py, PyAny>> {
     record!(py, "QueueInfo", {
         name: &info.name,
         owner: info.owner,
@@ -99,11 +94,126 @@ fn queue<'py>(py: Python<'py>, info: &QueueInfo) -> PyResult<Bound<'py, PyAny>> 
         in_flight: info.in_flight,
         sent: info.sent,
         taken: info.taken,
+        max_deliveries: info.max_deliveries,
+        dead_letters: info.dead_letters.as_deref(),
+        undelivered: info.undelivered,
+        dropped: info.dropped,
     })
 }
 
 fn lane<'py>(py: Python<'py>, info: &LaneInfo) -> PyResult<Bound<'py, PyAny>> {
     record!(py, "LaneInfo", { lane: info.lane, depth: info.depth })
+}
+
+/// A `TopicInfo`.
+pub fn topic<'py>(py: Python<'py>, info: &TopicInfo) -> PyResult<Bound<'py, PyAny>> {
+    record!(py, "TopicInfo", {
+        name: &info.name,
+        policy: info.policy.as_str(),
+        capacity: info.capacity,
+        retain: info.retain,
+        published: info.published,
+        dropped: info.dropped,
+        retained_messages: info.retained_messages,
+        retained_bytes: info.retained_bytes,
+        subscribers: tuple(py, &info.subscribers, subscriber)?,
+    })
+}
+
+fn subscriber<'py>(py: Python<'py>, info: &SubscriberInfo) -> PyResult<Bound<'py, PyAny>> {
+    record!(py, "SubscriberInfo", {
+        agent: info.agent.as_deref(),
+        member: info.member,
+        pid: info.pid,
+        behind: info.behind,
+        missed: info.missed,
+    })
+}
+
+/// A `LockInfo`.
+pub fn lock<'py>(py: Python<'py>, info: &LockInfo) -> PyResult<Bound<'py, PyAny>> {
+    record!(py, "LockInfo", {
+        name: &info.name,
+        shared: info.mode == LockMode::Shared,
+        state: info.state,
+        agent: info.agent.as_deref(),
+        member: info.member,
+        pid: info.pid,
+        token: info.token,
+        since_ns: info.since_ns,
+        waits_behind: info.waits_behind,
+    })
+}
+
+/// A `NameInfo`.
+pub fn name<'py>(py: Python<'py>, info: &NameInfo) -> PyResult<Bound<'py, PyAny>> {
+    record!(py, "NameInfo", { name: &info.name, kind: info.kind.as_str(), owner: info.owner })
+}
+
+/// An `AgentInfo`.
+pub fn agent<'py>(py: Python<'py>, info: &AgentInfo) -> PyResult<Bound<'py, PyAny>> {
+    record!(py, "AgentInfo", {
+        name: &info.name,
+        pid: info.pid,
+        epoch: info.epoch,
+        tags: PyTuple::new(py, &info.tags)?,
+        roles: PyTuple::new(py, &info.roles)?,
+    })
+}
+
+/// A `Status`.
+pub fn status<'py>(py: Python<'py>, status: &Status) -> PyResult<Bound<'py, PyAny>> {
+    record!(py, "Status", {
+        state: status.state.as_str(),
+        done: status.done,
+        total: status.total,
+        task: &status.task,
+        note: &status.note,
+        blockers: PyTuple::new(py, &status.blockers)?,
+        tags: PyTuple::new(py, &status.tags)?,
+        roles: PyTuple::new(py, &status.roles)?,
+        since_ns: status.since_ns,
+    })
+}
+
+/// A `StatusInfo`.
+pub fn status_info<'py>(py: Python<'py>, info: &StatusInfo) -> PyResult<Bound<'py, PyAny>> {
+    record!(py, "StatusInfo", {
+        agent: &info.agent,
+        pid: info.pid,
+        state: info.state,
+        done: info.done,
+        total: info.total,
+        task: &info.task,
+        note: &info.note,
+        blockers: PyTuple::new(py, &info.blockers)?,
+        tags: PyTuple::new(py, &info.tags)?,
+        roles: PyTuple::new(py, &info.roles)?,
+        since_ns: info.since_ns,
+        beat_age_ns: info.beat_age_ns,
+    })
+}
+
+/// A `Peeked`.
+pub fn peeked<'py>(py: Python<'py>, peeked: &Peeked) -> PyResult<Bound<'py, PyAny>> {
+    record!(py, "Peeked", {
+        id: peeked.id,
+        sender: peeked.sender.as_deref(),
+        lane: peeked.lane,
+        deliveries: peeked.deliveries,
+        correlation: peeked.correlation,
+        content: peeked.content.as_str(),
+        data: PyBytes::new(py, &peeked.data),
+    })
+}
+
+/// A list of records.
+pub fn list<'py, T>(
+    py: Python<'py>,
+    items: &[T],
+    record: impl Fn(Python<'py>, &T) -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyList>> {
+    Ok(tuple(py, items, record)?.to_list())
 }
 
 fn tuple<'py, T>(

@@ -1,20 +1,36 @@
 //! The Python face of Swarmbus: the extension module `swarmbus._swarmbus`.
 //!
 //! The package in `python/swarmbus` re-exports what is defined here and adds the exception classes and the records
-//! that observers return. One file per Python class, and:
+//! that observers return.
 //!
-//! - `handle`: what the Python objects of one agent share, and the rules of thread, fork and closing;
-//! - `arguments`: sizes, time-outs, names and buffers as Python users write them;
+//! - `bus`, `agent`, `message` (and its `verbs`), `loan`, `sample`: a Python class each;
+//! - `handle`, `gil`, `threads`, `ending`: what the Python objects of one agent share, and the rules of thread, fork and closing;
+//! - `sending`, `receiving`, `answers`, `subscription`, `locks`, `board`, `queues`, `descriptor`: what an agent does, a topic each;
+//! - `arguments`, `bytes`: sizes, time-outs, names and buffers as Python users write them;
 //! - `error`: from the core's errors to the exception classes.
 
 mod agent;
+mod answers;
 mod arguments;
+mod board;
 mod bus;
+mod bytes;
+mod descriptor;
+mod ending;
 mod error;
+mod gil;
 mod handle;
 mod info;
 mod loan;
+mod locks;
 mod message;
+mod queues;
+mod receiving;
+mod sample;
+mod sending;
+mod subscription;
+mod threads;
+mod verbs;
 
 use pyo3::prelude::*;
 
@@ -22,15 +38,27 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = true)]
 mod _swarmbus {
     #[pymodule_export]
-    use crate::agent::{Agent, Messages};
+    use crate::agent::Agent;
     #[pymodule_export]
-    use crate::bus::{Bus, buses, connect, open};
+    use crate::answers::Answers;
+    #[pymodule_export]
+    use crate::bus::{Bus, buses, connect, open, remove};
+    #[pymodule_export]
+    use crate::descriptor::Descriptor;
     #[pymodule_export]
     use crate::error::error_codes;
     #[pymodule_export]
     use crate::loan::Loan;
     #[pymodule_export]
+    use crate::locks::Lock;
+    #[pymodule_export]
     use crate::message::Message;
+    #[pymodule_export]
+    use crate::receiving::Messages;
+    #[pymodule_export]
+    use crate::sample::Sample;
+    #[pymodule_export]
+    use crate::subscription::Subscription;
     use pyo3::prelude::*;
 
     /// The id of the schema that has a name, as ``"acme.task/1"``: what ``Message.schema`` says of its messages.
@@ -41,7 +69,7 @@ mod _swarmbus {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        crate::handle::watch_forks();
+        crate::threads::watch_forks();
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -17,12 +17,12 @@ PACKAGE = Path(_swarmbus.__file__).parent
 
 def test_the_stub_and_the_module_have_the_same_names() -> None:
     stub = ast.parse((PACKAGE / "_swarmbus.pyi").read_text())
-    classes = {node.name: node for node in stub.body if isinstance(node, ast.ClassDef)}
+    classes = {node.name: node for node in stub.body if isinstance(node, ast.ClassDef) and node.name[0] != "_"}
     functions = {node.name for node in stub.body if isinstance(node, ast.FunctionDef)}
     public = {name for name in vars(_swarmbus) if not name.startswith("_")}
     assert public == set(classes) | functions
     for name, node in classes.items():
-        described = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+        described = {item.name for item in node.body if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef))}
         real = {method for method in vars(getattr(_swarmbus, name)) if not method.startswith("_")}
         assert real == {method for method in described if not method.startswith("_")}, name
         for method in described:

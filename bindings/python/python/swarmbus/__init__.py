@@ -44,18 +44,51 @@ from ._errors import (
     WrongType,
     WrongVersion,
 )
-from ._swarmbus import Agent, Bus, Loan, Message, Messages, __version__, buses, connect, open, schema_id
+from ._swarmbus import (
+    Agent,
+    Answers,
+    Bus,
+    Descriptor,
+    Loan,
+    Lock,
+    Message,
+    Messages,
+    Sample,
+    Subscription,
+    __version__,
+    buses,
+    connect,
+    open,
+    remove,
+    schema_id,
+)
 
 # Most agents never look at a record or a type, and dataclasses and typing take longer to import than all the rest: they
 # come when somebody asks. Type checkers know this constant.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._info import BusInfo, ChunkCounts, ClassInfo, HeapInfo, LaneInfo, MemberInfo, QueueInfo
-    from ._types import Content, Lane
+    from ._info import (
+        AgentInfo,
+        BusInfo,
+        ChunkCounts,
+        ClassInfo,
+        HeapInfo,
+        LaneInfo,
+        LockInfo,
+        MemberInfo,
+        NameInfo,
+        Peeked,
+        QueueInfo,
+        Status,
+        StatusInfo,
+        SubscriberInfo,
+        TopicInfo,
+    )
+    from ._types import AgentState, Content, Lane, Policy
 else:
 
     def __getattr__(name: str):
-        if name in ("Content", "Lane"):
+        if name in ("AgentState", "Content", "Lane", "Policy"):
             from . import _types as module
         elif name in __all__:
             from . import _info as module
@@ -71,6 +104,9 @@ else:
 __all__ = [
     "Agent",
     "AgentBusy",
+    "AgentInfo",
+    "AgentState",
+    "Answers",
     "BrokenAnswer",
     "Bus",
     "BusExists",
@@ -80,6 +116,7 @@ __all__ = [
     "Closed",
     "Content",
     "Corrupt",
+    "Descriptor",
     "Error",
     "ForeignNamespace",
     "Forked",
@@ -92,19 +129,30 @@ __all__ = [
     "Lane",
     "LaneInfo",
     "Loan",
+    "Lock",
+    "LockInfo",
     "Locked",
     "MemberInfo",
     "Message",
     "Messages",
+    "NameInfo",
     "NotReady",
     "OutOfMemory",
+    "Peeked",
     "Permission",
+    "Policy",
     "QueueInfo",
     "Released",
+    "Sample",
+    "Status",
+    "StatusInfo",
+    "SubscriberInfo",
+    "Subscription",
     "System",
     "Timeout",
     "TooLarge",
     "TooManyAgents",
+    "TopicInfo",
     "UnknownAgent",
     "UnknownBus",
     "WrongBoot",
@@ -116,5 +164,6 @@ __all__ = [
     "buses",
     "connect",
     "open",
+    "remove",
     "schema_id",
 ]

@@ -83,6 +83,7 @@ class QueueInfo:
     """A mailbox or work queue.
 
     `owner` is the pid of the mailbox's owner, or None; `lanes` are those that have carried a message.
+    `undelivered` counts what became a dead letter, `dropped` what was lost for good.
     """
 
     name: str
@@ -94,3 +95,118 @@ class QueueInfo:
     in_flight: int
     sent: int
     taken: int
+    max_deliveries: int | None
+    dead_letters: str | None
+    undelivered: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberInfo:
+    """Who subscribes to a topic, how many messages it has not read, and how many it missed."""
+
+    agent: str | None
+    member: int
+    pid: int
+    behind: int
+    missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopicInfo:
+    """A topic. `policy` is "back-pressure", "drop-new" or "lossy"."""
+
+    name: str
+    policy: str
+    capacity: int
+    retain: int
+    published: int
+    dropped: int
+    retained_messages: int
+    retained_bytes: int
+    subscribers: tuple[SubscriberInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LockInfo:
+    """A lock that somebody has or waits for.
+
+    `state` is "held" or "waiting"; `since_ns` is when it was asked for, of CLOCK_MONOTONIC; `waits_behind` is how many
+    that conflict with it were asked for before.
+    """
+
+    name: str
+    shared: bool
+    state: str
+    agent: str | None
+    member: int
+    pid: int
+    token: int | None
+    since_ns: int
+    waits_behind: int
+
+
+@dataclass(frozen=True, slots=True)
+class NameInfo:
+    """A name on a bus. `kind` says what it is of: a mailbox, a queue, a role or a topic."""
+
+    name: str
+    kind: str
+    owner: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInfo:
+    """An agent. `pid` is None if it is gone; `epoch` is how often its mailbox has changed hands."""
+
+    name: str
+    pid: int | None
+    epoch: int
+    tags: tuple[str, ...]
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What an agent says of itself. `since_ns` is when it came into its state, of CLOCK_MONOTONIC."""
+
+    state: str
+    done: int
+    total: int
+    task: str
+    note: str
+    blockers: tuple[str, ...]
+    tags: tuple[str, ...]
+    roles: tuple[str, ...]
+    since_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatusInfo:
+    """The status of an agent, with its name, its pid (None if it is gone), and the age of its last sign of life."""
+
+    agent: str
+    pid: int | None
+    state: str
+    done: int
+    total: int
+    task: str
+    note: str
+    blockers: tuple[str, ...]
+    tags: tuple[str, ...]
+    roles: tuple[str, ...]
+    since_ns: int
+    beat_age_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Peeked:
+    """A message that waits in a queue."""
+
+    id: int
+    sender: str | None
+    lane: str
+    deliveries: int
+    correlation: int
+    content: str
+    data: bytes
