@@ -281,9 +281,11 @@ impl Subscription {
         }
         inner.waits.set(true);
         let waited = self.handle.wait(agent, |_, interrupted| {
+            let mut is_over =
+                || interrupted() || Python::try_attach(|py| self.reader.0.get(py).ends.get()).unwrap_or(true);
             // SAFETY: as above.
             let subscription = unsafe { &mut *subscription };
-            subscription.recv_until(timeout, interrupted).map(Some)
+            subscription.recv_until(timeout, &mut is_over).map(Some)
         });
         inner.waits.set(false);
         if inner.ends.get() {

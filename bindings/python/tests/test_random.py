@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +20,8 @@ import swarmbus
 from conftest import GUARD_S
 
 STEPS = 15_000
+SECONDS = float(os.environ.get("SWARMBUS_RANDOM_SECONDS", "3"))
+"""For how long random calls are made with random arguments; ten minutes are worth the wait after changes."""
 SIZES = (0, 1, 100, 5_000, 70_000)
 
 
@@ -161,3 +167,22 @@ def take_all(agent: swarmbus.Agent, queue: str) -> list[int]:
             ids.append(message.id)
             message.release()
     return ids
+
+
+@pytest.mark.timeout(SECONDS + 120)
+@pytest.mark.parametrize("seed", range(2))
+def test_random_calls_with_random_arguments_never_crash(bus: swarmbus.Bus, seed: int) -> None:
+    script = Path(__file__).with_name("random_calls.py")
+    run = subprocess.run(
+        [sys.executable, "-X", "faulthandler", str(script), bus.name, str(seed), str(SECONDS / 2)],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, f"seed {seed} ended with {run.returncode}:\n{run.stderr}"
+    assert int(run.stdout) > 100
+    with bus.attach("heir") as heir:
+        heir.recv_bytes_many(0)
+        with contextlib.suppress(swarmbus.Timeout):
+            heir.recv(timeout=1.5)
+    info = bus.info()
+    assert (info.heap.chunks.held, info.heap.chunks.in_flight, info.corrupt) == (0, 0, 0)

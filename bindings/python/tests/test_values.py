@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import subprocess
 import sys
@@ -152,6 +153,8 @@ def test_the_fixture_makes_a_bus_that_goes(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         cwd=tmp_path,
+        # Whether the package was installed or only built: its plugin is loaded once.
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )
     assert run.returncode == 0, run.stdout + run.stderr
     [said] = [line for line in run.stdout.splitlines() if "BUS" in line]
