@@ -21,7 +21,7 @@ impl Agent {
     /// Replaces what was said before, all of it: see ``update_status``. `state` is "idle", "waiting_for_dependencies",
     /// "in_progress", "completed" or "blocked"; `done` of `total` goals; `task` and `note` are texts; `blockers` say what
     /// keeps it from going on. It stays when the agent leaves. Raises InvalidArgument if it is too long.
-    #[pyo3(signature = (state, *, done=0, total=0, task=String::new(), note=String::new(), blockers=Vec::new()))]
+    #[pyo3(signature = (state, *, done=0, total=0, task="", note="", blockers=Vec::new()))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of the Python face")]
     fn set_status(
         &self,
@@ -29,11 +29,12 @@ impl Agent {
         state: &str,
         done: u32,
         total: u32,
-        task: String,
-        note: String,
+        task: &str,
+        note: &str,
         blockers: Vec<String>,
     ) -> PyResult<()> {
-        let status = Status { state: self::state(py, state)?, done, total, task, note, blockers, ..Status::default() };
+        let (state, task, note) = (self::state(py, state)?, task.to_owned(), note.to_owned());
+        let status = Status { state, done, total, task, note, blockers, ..Status::default() };
         self.handle.agent(py)?.set_status(&status).raise(py)
     }
 

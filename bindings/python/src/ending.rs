@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::Python;
 use swarmbus_core::{Agent, Error, Loan, LockGuard, Message, MessageId, RawLoan, RawLock, RawMessage, Result};
 
-use crate::subscription::Reader;
+use crate::reader::Reader;
 
 /// How a message ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

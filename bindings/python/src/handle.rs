@@ -22,7 +22,7 @@ use swarmbus_core::{Agent, Bus, Error, Result};
 use crate::ending::{Left, end};
 use crate::error::{exception, views_held};
 use crate::gil::{Gil, detached, token};
-use crate::subscription::Reader;
+use crate::reader::Reader;
 use crate::threads::Whose;
 
 /// What changes in a handle's life.

@@ -4,7 +4,7 @@
 //! that observers return.
 //!
 //! - `bus`, `agent`, `message` (and its `verbs`), `loan`, `sample`: a Python class each;
-//! - `handle`, `gil`, `threads`, `ending`: what the Python objects of one agent share, and the rules of thread, fork and closing;
+//! - `handle`, `gil`, `threads`, `ending`, `reader`: what the Python objects of one agent share, and the rules of thread, fork and closing;
 //! - `sending`, `receiving`, `answers`, `subscription`, `locks`, `board`, `queues`, `descriptor`: what an agent does, a topic each;
 //! - `arguments`, `bytes`: sizes, time-outs, names and buffers as Python users write them;
 //! - `error`: from the core's errors to the exception classes.
@@ -25,6 +25,7 @@ mod loan;
 mod locks;
 mod message;
 mod queues;
+mod reader;
 mod receiving;
 mod sample;
 mod sending;

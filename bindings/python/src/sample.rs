@@ -13,7 +13,7 @@ use crate::ending::Left;
 use crate::error::exception;
 use crate::gil::token;
 use crate::handle::Handle;
-use crate::subscription::Reader;
+use crate::reader::Reader;
 
 /// What is known of a sample beside its bytes.
 pub struct About {

@@ -1,10 +1,5 @@
 //! Topics: `Agent.publish`, `Agent.subscribe`, and `Subscription`.
-//!
-//! The core's subscription borrows from the agent, and a sample from the subscription. Both are kept here in a [`Reader`], which the
-//! handle of the agent ends before it gives the agent back; so what they borrow is there as long as they are.
 
-use std::cell::{Cell, RefCell};
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +12,11 @@ use crate::agent::Agent;
 use crate::arguments::{self, Payload};
 use crate::bytes::{self, COPY_UNDER_LOCK_BYTES};
 use crate::ending::Left;
-use crate::error::{Raise, exception, invalid_argument, mirror, views_held};
-use crate::gil::{Gil, token};
+use crate::error::{Raise, invalid_argument, mirror, views_held};
+use crate::gil::token;
 use crate::handle::{Handle, Using};
-use crate::sample::Sample;
+use crate::reader::{Reader, closed};
+use crate::sample::{About, Sample};
 
 #[pymethods]
 impl Agent {
@@ -100,157 +96,6 @@ fn start_at(start: &Bound<'_, PyAny>) -> PyResult<StartAt> {
     }
 }
 
-/// A subscription of the core's, and the sample at which its cursor stands.
-struct Open {
-    sample: Option<CoreSample<'static>>,
-    /// Made of a box; whatever refers to it comes from this pointer.
-    subscription: NonNull<CoreSubscription<'static>>,
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.sample = None;
-        // SAFETY: it was leaked when this was made, and the sample that refers to it is gone.
-        drop(unsafe { Box::from_raw(self.subscription.as_ptr()) });
-    }
-}
-
-/// What a subscription's Python objects share.
-pub struct Reader(Gil<Inner>);
-
-struct Inner {
-    /// `None` once ended.
-    open: RefCell<Option<Open>>,
-    /// Which sample the cursor stands at; rises with each.
-    turn: Cell<u64>,
-    /// Views of that sample.
-    views: Cell<usize>,
-    /// Whether it is to be done with when its last view is gone.
-    is_done: Cell<bool>,
-    /// Whether a wait for the next one is under way.
-    waits: Cell<bool>,
-    /// Whether it is to end when the wait is over.
-    ends: Cell<bool>,
-}
-
-impl Reader {
-    fn new(subscription: CoreSubscription<'_>) -> Reader {
-        let subscription = NonNull::from(Box::leak(Box::new(subscription))).cast();
-        let inner = Inner {
-            open: RefCell::new(Some(Open { sample: None, subscription })),
-            turn: Cell::new(0),
-            views: Cell::new(0),
-            is_done: Cell::new(false),
-            waits: Cell::new(false),
-            ends: Cell::new(false),
-        };
-        Reader(Gil::new(inner))
-    }
-
-    /// Ends it; what is a reaper's by now, or another process's, is left alone.
-    pub fn end(&self, py: Python<'_>, is_ours: bool) {
-        let open = self.0.get(py).open.take();
-        if !is_ours {
-            std::mem::forget(open);
-        }
-    }
-
-    /// Whether it has ended.
-    pub fn is_ended(&self, py: Python<'_>) -> bool {
-        self.0.get(py).open.borrow().is_none()
-    }
-
-    /// The payload of sample number `turn`, if it still is there.
-    pub fn data(&self, py: Python<'_>, turn: u64) -> Option<(NonNull<u8>, usize)> {
-        let inner = self.0.get(py);
-        if inner.turn.get() != turn || inner.is_done.get() {
-            return None;
-        }
-        let open = inner.open.borrow();
-        let data = open.as_ref()?.sample.as_ref()?.data();
-        Some((NonNull::from(data).cast(), data.len()))
-    }
-
-    /// Counts a view of the sample at which the cursor stands.
-    pub fn add_view(&self, py: Python<'_>) {
-        let views = &self.0.get(py).views;
-        views.set(views.get() + 1);
-    }
-
-    /// A view is gone; then comes `settle`.
-    pub fn remove_view(&self, py: Python<'_>) {
-        let views = &self.0.get(py).views;
-        views.set(views.get() - 1);
-    }
-
-    /// The sample number `turn` is done with; then comes `settle`.
-    pub fn done(&self, py: Python<'_>, turn: u64) {
-        let inner = self.0.get(py);
-        if inner.turn.get() == turn {
-            inner.is_done.set(true);
-        }
-    }
-
-    /// Moves the cursor on, or ends, if that was asked for and nothing is in the way. Done by the agent's thread.
-    pub fn settle(&self, py: Python<'_>) {
-        let inner = self.0.get(py);
-        if inner.views.get() > 0 || inner.waits.get() {
-            return;
-        }
-        if inner.ends.get() {
-            self.end(py, true);
-        } else if inner.is_done.get()
-            && let Some(open) = &mut *inner.open.borrow_mut()
-        {
-            open.sample = None;
-        }
-    }
-
-    /// Makes place for the next sample; the core's subscription, which nobody else uses until `put`.
-    fn prepare(&self, py: Python<'_>) -> PyResult<NonNull<CoreSubscription<'static>>> {
-        let inner = self.0.get(py);
-        if inner.waits.get() {
-            return Err(invalid_argument(
-                py,
-                "this subscription waits for its next sample already, further out".into(),
-            ));
-        }
-        if inner.views.get() > 0 {
-            return Err(views_held(format!(
-                "the next sample can't be had while {} view(s) of the last one are held: release them first (del view, or view.release()), or copy by bytes(sample)",
-                inner.views.get()
-            )));
-        }
-        let subscription = inner.open.borrow_mut().as_mut().map(|open| {
-            open.sample = None;
-            open.subscription
-        });
-        subscription.ok_or_else(|| closed(py))
-    }
-
-    /// Keeps what was received, and numbers it.
-    fn put(&self, py: Python<'_>, sample: CoreSample<'static>) -> u64 {
-        let inner = self.0.get(py);
-        if let Some(open) = &mut *inner.open.borrow_mut() {
-            open.sample = Some(sample);
-        }
-        inner.is_done.set(false);
-        inner.turn.set(inner.turn.get() + 1);
-        inner.turn.get()
-    }
-
-    fn look<T>(&self, py: Python<'_>, what: impl FnOnce(&CoreSubscription<'static>) -> T) -> PyResult<T> {
-        // SAFETY: it lives as long as it is kept; a shared look does not disturb its sample.
-        let seen = self.0.get(py).open.borrow().as_ref().map(|open| what(unsafe { open.subscription.as_ref() }));
-        seen.ok_or_else(|| closed(py))
-    }
-}
-
-#[cold]
-fn closed(py: Python<'_>) -> PyErr {
-    exception(py, "Released", "this subscription, or its agent, was closed: subscribe again".into())
-}
-
 /// A subscription to a topic; made by ``Agent.subscribe``.
 ///
 /// It gets every message once and in order, unless the topic is lossy: then ``sample.missed`` tells how many were missed. A
@@ -272,23 +117,21 @@ impl Subscription {
         timeout: Option<Duration>,
     ) -> PyResult<Result<Option<CoreSample<'static>>, Error>> {
         let subscription = self.reader.prepare(py)?.as_ptr();
-        let inner = self.reader.0.get(py);
         // SAFETY: it lives as long as the reader keeps it, which nobody ends during a call of the agent's; and it is used by one call at a
         // time, since there is no sample and `waits` keeps signal handlers out.
         let ready = unsafe { &mut *subscription }.try_recv();
         if timeout == Some(Duration::ZERO) || !matches!(ready, Ok(None)) {
             return Ok(ready);
         }
-        inner.waits.set(true);
+        self.reader.set_waits(py, true);
         let waited = self.handle.wait(agent, |_, interrupted| {
-            let mut is_over =
-                || interrupted() || Python::try_attach(|py| self.reader.0.get(py).ends.get()).unwrap_or(true);
+            let mut is_over = || interrupted() || Python::try_attach(|py| self.reader.ends(py)).unwrap_or(true);
             // SAFETY: as above.
             let subscription = unsafe { &mut *subscription };
             subscription.recv_until(timeout, &mut is_over).map(Some)
         });
-        inner.waits.set(false);
-        if inner.ends.get() {
+        self.reader.set_waits(py, false);
+        if self.reader.ends(py) {
             drop(waited);
             self.reader.settle(py);
             return Err(closed(py));
@@ -303,7 +146,7 @@ impl Subscription {
     }
 
     fn keep(&self, py: Python<'_>, sample: CoreSample<'static>) -> Sample {
-        let about = crate::sample::About::of(&sample);
+        let about = About::of(&sample);
         let turn = self.reader.put(py, sample);
         Sample::new(&self.handle, &self.reader, turn, about)
     }
@@ -363,12 +206,11 @@ impl Subscription {
     /// End it. Closing twice does nothing. Raises BufferError while views of its sample are held.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.handle.check(py)?;
-        let inner = self.reader.0.get(py);
-        if inner.views.get() > 0 {
+        if self.reader.views(py) > 0 {
             let what = "this subscription can't be closed while views of its sample are held: release them first";
             return Err(views_held(what.to_owned()));
         }
-        inner.ends.set(true);
+        self.reader.set_ends(py);
         self.reader.settle(py);
         Ok(())
     }
@@ -422,7 +264,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         // SAFETY: objects are freed with the interpreter's lock held.
         let py = unsafe { token() };
-        self.reader.0.get(py).ends.set(true);
+        self.reader.set_ends(py);
         self.handle.end_anywhere(py, Left::Reader(Arc::clone(&self.reader)));
     }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,4 +39,10 @@ def test_mypy_accepts_package_and_tests() -> None:
         capture_output=True,
         text=True,
     )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.skipif(shutil.which("pyright") is None, reason="pyright is not on the path")
+def test_pyright_accepts_the_package() -> None:
+    run = subprocess.run(["pyright", "python"], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
