@@ -1,6 +1,7 @@
 //! The `swarmbus` command: one verb per file, one mapping from errors to exit codes (`exit`), one way to print (`output`).
 
 mod bench;
+mod config;
 mod create;
 mod declare;
 mod destroy;
@@ -95,6 +96,7 @@ Exit codes (from sysexits.h):
 Environment:
   SWARMBUS         bus of addresses that name none
   SWARMBUS_AGENT   sender of 'send', mailbox of a 'recv' without address
+  SWARMBUS_ENV     profile of 'up' and 'config'
   NO_COLOR         no colours, also in a terminal";
 
 #[derive(Subcommand)]
@@ -109,6 +111,7 @@ enum Verb {
     Reap(reap::Args),
     Destroy(destroy::Args),
     Up(up::Args),
+    Config(config::Args),
     Ps(ps::Args),
     Drain(drain::Args),
     Down(down::Args),
@@ -139,6 +142,7 @@ fn run(verb: Verb, output: &Output) -> Result<ExitCode, Failure> {
         Verb::Reap(args) => reap::run(args, output),
         Verb::Destroy(args) => destroy::run(args, output),
         Verb::Up(args) => up::run(args, output),
+        Verb::Config(args) => config::run(args, output),
         Verb::Ps(args) => ps::run(args, output),
         Verb::Drain(args) => drain::run(args, output),
         Verb::Down(args) => down::run(args, output),

@@ -129,6 +129,12 @@ impl Output {
         size.map(|(width, _)| width.0)
     }
 
+    /// Whether what goes to stderr may have colours.
+    pub fn colors_notes(&self) -> bool {
+        let wanted = variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb");
+        wanted && std::io::stderr().is_terminal()
+    }
+
     /// Prints a line on stdout.
     pub fn line(&self, text: &str) -> Result<(), Failure> {
         // In one piece: a reader such as `grep -q`, content with the start, must not make the rest fail.

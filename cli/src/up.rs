@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use swarmbus_supervisor::run::UpError;
 use swarmbus_supervisor::rundir::RunDirError;
 use swarmbus_supervisor::show::{self, Style};
-use swarmbus_supervisor::{LoadError, Overrides, Topology};
+use swarmbus_supervisor::{Overrides, Topology};
 
-use crate::exit::{CANNOT_CREATE, CONFIG, Failure, PERMISSION, TEMPORARY};
+use crate::config;
+use crate::exit::{CANNOT_CREATE, Failure, PERMISSION, TEMPORARY};
 use crate::output::Output;
 
 /// Start a coordinator and pools of agents, and stay until they are done.
@@ -23,6 +24,7 @@ Examples:
   swarmbus up
   swarmbus up codestats.toml --size 8
   swarmbus up job.toml --size worker=200 --logs /var/tmp/job
+  swarmbus up --env prod --dry-run
 
 A file, in short:
   [bus]
@@ -57,6 +59,14 @@ pub struct Args {
     #[arg(long)]
     keep: bool,
 
+    /// Profile to lay over the file [default: $SWARMBUS_ENV]
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
+
+    /// Check everything, print what would be started, and start nothing
+    #[arg(long)]
+    dry_run: bool,
+
     /// Show failures and warnings only
     #[arg(short, long)]
     quiet: bool,
@@ -71,22 +81,21 @@ fn size(text: &str) -> Result<(Option<String>, u32), String> {
     Ok((pool, number))
 }
 
-/// No such file (`EX_NOINPUT`).
-const NO_INPUT: u8 = 66;
-
 pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
-    let overrides =
-        Overrides { bus: output.named_bus().map(str::to_owned), sizes: args.size, logs: args.logs, keep: args.keep };
+    let overrides = Overrides {
+        bus: output.named_bus().map(str::to_owned),
+        sizes: args.size,
+        logs: args.logs,
+        keep: args.keep,
+        profile: config::profile(args.env),
+    };
     let topology = match Topology::load(&args.file, &overrides) {
         Ok(topology) => topology,
-        // Several lines, with an excerpt; a failure is printed as one line.
-        Err(LoadError::Config(error)) => {
-            output.note(&error.to_string());
-            return Ok(ExitCode::from(CONFIG));
-        }
-        Err(error @ LoadError::Read { .. }) => return Err(Failure::new(NO_INPUT, error.to_string())),
-        Err(error) => return Err(Failure::usage(error.to_string())),
+        Err(error) => return config::refuse(error, output),
     };
+    if args.dry_run {
+        return config::show(&topology, output);
+    }
     let style = match (output.is_json(), args.quiet) {
         (true, _) => Style::Json,
         (false, true) => Style::Quiet,

@@ -4,9 +4,9 @@ mod common;
 
 use common::{ok, run};
 
-const VERBS: [&str; 14] = [
-    "create", "ls", "inspect", "declare", "send", "recv", "peek", "reap", "destroy", "up", "ps", "drain", "down",
-    "bench",
+const VERBS: [&str; 15] = [
+    "create", "ls", "inspect", "declare", "send", "recv", "peek", "reap", "destroy", "up", "config", "ps", "drain",
+    "down", "bench",
 ];
 
 fn help(args: &[&str]) -> String {

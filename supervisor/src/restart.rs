@@ -9,7 +9,7 @@ use std::time::Duration;
 pub const EXIT_NEVER_AGAIN: i32 = 125;
 
 /// After which exits a process is started again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
     /// After every exit.

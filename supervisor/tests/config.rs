@@ -4,8 +4,9 @@ mod common;
 
 use common::{Swarm, code};
 use std::path::Path;
+use swarmbus_supervisor::Topology;
+use swarmbus_supervisor::config::{ConfigError, LoadError, json_schema};
 use swarmbus_supervisor::restart::Policy;
-use swarmbus_supervisor::{ConfigError, Topology};
 
 const GOOD: &str = r#"[bus]
 name = "demo"
@@ -18,7 +19,14 @@ size = 100
 "#;
 
 fn parse(text: &str) -> Result<Topology, ConfigError> {
-    Topology::parse(Path::new("swarm.toml"), Path::new("/"), text)
+    under(text, None)
+}
+
+fn under(text: &str, profile: Option<&str>) -> Result<Topology, ConfigError> {
+    Topology::parse_under(Path::new("swarm.toml"), Path::new("/"), text, profile).map_err(|error| match error {
+        LoadError::Config(error) => error,
+        other => panic!("{other}"),
+    })
 }
 
 #[test]
@@ -143,6 +151,72 @@ fn all_mistakes_are_told_at_once() {
     assert_eq!(parse(&text).unwrap_err().problems().len(), 3);
 }
 
+const PROFILES: &str = r#"
+[bus]
+name = "demo"
+[env]
+LEVEL = "1"
+[pool.worker]
+command = ["sh"]
+size = 2
+env = { A = "a", B = "b" }
+[env.prod]
+bus.heap = "2GiB"
+env.LEVEL = "9"
+[env.prod.pool.worker]
+size = 700
+env = { A = "prod" }
+[env.dev.pool.extra]
+command = ["sh"]
+size = 1
+"#;
+
+#[test]
+fn a_profile_lies_over_the_file() {
+    let base = parse(PROFILES).unwrap();
+    let prod = under(PROFILES, Some("prod")).unwrap();
+    let dev = under(PROFILES, Some("dev")).unwrap();
+    assert_eq!((base.agents(), prod.agents(), dev.agents()), (2, 700, 3));
+    assert_eq!((base.bus.create.heap, prod.bus.create.heap), (1 << 30, 2 << 30));
+    let text = |env: &[(String, swarmbus_supervisor::config::Template)], name: &str| {
+        env.iter().find(|(known, _)| known == name).unwrap().1.to_string()
+    };
+    assert_eq!(text(&prod.pools[0].run.shared_env, "LEVEL"), "9");
+    assert_eq!((text(&prod.pools[0].run.env, "A"), text(&prod.pools[0].run.env, "B")), ("prod".into(), "b".into()));
+    assert_eq!((base.profile, prod.profile), (None, Some("prod".into())));
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_told_with_the_nearest() {
+    let load = |text| Topology::parse_under(Path::new("swarm.toml"), Path::new("/"), text, Some("prd"));
+    let told = load(PROFILES).unwrap_err().to_string();
+    assert!(told.contains("no profile `prd`; did you mean `prod`?"), "{told}");
+    assert!(load(GOOD).unwrap_err().to_string().contains("[env.prd]"));
+}
+
+#[test]
+fn a_mistake_in_a_profile_is_told_where_it_is_even_if_it_is_not_in_use() {
+    let text = PROFILES.replace("size = 700", "sise = 700");
+    for profile in [None, Some("prod"), Some("dev")] {
+        let told = under(&text, profile).unwrap_err().to_string();
+        assert!(told.contains("swarm.toml:14:") && told.contains("did you mean `size`?"), "{told}");
+    }
+    let text = PROFILES.replace("size = 700", "size = 0");
+    assert!(under(&text, None).is_ok());
+    assert!(under(&text, Some("prod")).unwrap_err().to_string().contains("swarm.toml:14:8"));
+}
+
+#[test]
+fn the_shipped_schema_is_that_of_the_code() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/swarm.schema.json");
+    let current = serde_json::to_string_pretty(&json_schema()).unwrap() + "\n";
+    if std::env::var_os("SWARMBUS_BLESS").is_some() {
+        std::fs::write(&shipped, &current).unwrap();
+    }
+    let known = std::fs::read_to_string(&shipped).unwrap_or_default();
+    assert!(known == current, "docs/swarm.schema.json is old: swarmbus config schema > docs/swarm.schema.json");
+}
+
 #[test]
 fn nothing_to_run_is_a_mistake() {
     let error = parse("[bus]\nname = \"demo\"\n").unwrap_err();
@@ -150,11 +224,17 @@ fn nothing_to_run_is_a_mistake() {
 }
 
 #[test]
-fn a_mistake_starts_nothing() {
-    let mut swarm =
-        Swarm::up("[bus]\nname = \"<bus>\"\n[pool.a]\ncommand = [\"sh\", \"-c\", \"touch ran\"]\nsize = 0\n");
-    assert_eq!(code(swarm.wait()), 78);
-    assert!(swarm.err().contains("swarm.toml:5:8: a pool has 1 to"), "{}", swarm.err());
-    assert!(!swarm.dir.path().join("ran").exists());
-    swarm.assert_nothing_left();
+fn no_mistake_starts_anything() {
+    for (from, to, line, words) in BAD {
+        let at = GOOD.rfind(from).unwrap();
+        let text = format!("{}{to}{}", &GOOD[..at], &GOOD[at + from.len()..]);
+        let text = text.replace("\"demo\"", "\"<bus>\"").replace("\"exit 0\"", "\"touch ran\"");
+        let mut swarm = Swarm::up(&text);
+        assert_eq!(code(swarm.wait()), 78, "{to}: {}", swarm.err());
+        assert!(swarm.err().contains(&format!("swarm.toml:{line}:")), "{to}: {}", swarm.err());
+        assert!(words.iter().all(|word| swarm.err().contains(word)), "{to}: {}", swarm.err());
+        assert!(!swarm.dir.path().join("ran").exists(), "{to}: something was started");
+        assert!(!swarm.dir.path().join("swarmbus").exists(), "{to}: a run directory was made");
+        swarm.assert_nothing_left();
+    }
 }

@@ -94,6 +94,7 @@ impl Checker {
         let plan = Topology {
             path: path.to_owned(),
             dir: dir.to_owned(),
+            profile: None,
             bus,
             coordinator,
             pools,

@@ -5,17 +5,23 @@
 
 mod check;
 mod launch;
+mod plain;
 mod problem;
+mod profile;
 mod schema;
 mod template;
 
 pub use launch::{Identity, Launch, LaunchFault, RESERVED};
+pub use plain::{Change, Plain, changes};
 pub use problem::{ConfigError, Problem, suggest};
 pub use template::{Fault, Template};
 
 use crate::{drain, restart};
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use swarmbus_core::CreateOptions;
+use toml::Spanned;
+use toml::de::DeTable;
 
 /// A checked topology: a bus, perhaps a coordinator, and pools of agents.
 #[derive(Clone, Debug)]
@@ -24,6 +30,8 @@ pub struct Topology {
     pub path: PathBuf,
     /// The folder of the file; commands run in it.
     pub dir: PathBuf,
+    /// The profile it was read under.
+    pub profile: Option<String>,
     /// The bus.
     pub bus: BusPlan,
     /// The process whose end is the end of the job.
@@ -86,6 +94,8 @@ pub struct Overrides {
     pub logs: Option<PathBuf>,
     /// As `keep = true`.
     pub keep: bool,
+    /// The profile to lay over the file.
+    pub profile: Option<String>,
 }
 
 /// Why a topology could not be loaded.
@@ -115,19 +125,49 @@ impl Topology {
         let text = std::fs::read_to_string(path).map_err(read)?;
         let full = std::fs::canonicalize(path).map_err(read)?;
         let dir = full.parent().unwrap_or(Path::new("/")).to_owned();
-        let mut topology = Topology::parse(path, &dir, &text)?;
+        let mut topology = Topology::parse_under(path, &dir, &text, overrides.profile.as_deref())?;
         topology.apply(overrides)?;
         Ok(topology)
     }
 
+    /// Checks a file as it is and under each of its profiles. The answer are their names.
+    pub fn check(path: &Path) -> Result<Vec<String>, LoadError> {
+        let topology = Topology::load(path, &Overrides::default())?;
+        let text = std::fs::read_to_string(path).map_err(|error| LoadError::Read { path: path.to_owned(), error })?;
+        let root = DeTable::parse(&text).map_err(|error| wrong(path, &text, vec![Problem::from_toml(&error)]))?;
+        let names = profile::names(root.as_ref());
+        let mut problems = Vec::new();
+        for name in &names {
+            let found = match read(&root, Some(name)) {
+                Ok(file) => check::topology(path, &topology.dir, file).1,
+                Err(problem) => vec![problem],
+            };
+            problems.extend(found.into_iter().map(|problem| profile::of_profile(problem, name)));
+        }
+        if problems.is_empty() { Ok(names) } else { Err(wrong(path, &text, problems).into()) }
+    }
+
     /// Checks the text of a file; `path` is what errors call it, `dir` where its commands run.
-    pub fn parse(path: &Path, dir: &Path, text: &str) -> Result<Topology, ConfigError> {
-        let file: schema::File =
-            toml::from_str(text).map_err(|error| ConfigError::new(path, text, vec![Problem::from_toml(&error)]))?;
-        let (topology, problems) = check::topology(path, dir, file);
+    pub fn parse(path: &Path, dir: &Path, text: &str) -> Result<Topology, LoadError> {
+        Topology::parse_under(path, dir, text, None)
+    }
+
+    /// Checks the text of a file under a profile. Of other profiles only keys and types are checked: they may be for a machine
+    /// that has other variables and programs.
+    pub fn parse_under(path: &Path, dir: &Path, text: &str, profile: Option<&str>) -> Result<Topology, LoadError> {
+        let root = DeTable::parse(text).map_err(|error| wrong(path, text, vec![Problem::from_toml(&error)]))?;
+        let names = profile::names(root.as_ref());
+        if let Some(wanted) = profile.filter(|wanted| !names.iter().any(|name| name == wanted)) {
+            return Err(LoadError::Override(profile::unknown(wanted, &names)));
+        }
+        let file = read(&root, profile).map_err(|problem| wrong(path, text, vec![problem]))?;
+        let (topology, mut problems) = check::topology(path, dir, file);
+        for name in names.iter().filter(|name| Some(name.as_str()) != profile) {
+            problems.extend(read(&root, Some(name)).err().map(|problem| profile::of_profile(problem, name)));
+        }
         match topology {
-            Some(topology) if problems.is_empty() => Ok(topology),
-            _ => Err(ConfigError::new(path, text, problems)),
+            Some(topology) if problems.is_empty() => Ok(Topology { profile: profile.map(str::to_owned), ..topology }),
+            _ => Err(wrong(path, text, problems).into()),
         }
     }
 
@@ -174,6 +214,21 @@ impl Topology {
     pub fn agent_name(pool: &str, index: u32) -> String {
         format!("{pool}-{index}")
     }
+}
+
+/// The file as serde reads it under a profile.
+fn read(root: &Spanned<DeTable<'_>>, profile: Option<&str>) -> Result<schema::File, Problem> {
+    let table = profile::under(root, profile);
+    schema::File::deserialize(toml::de::Deserializer::from(table)).map_err(|error| Problem::from_toml(&error))
+}
+
+fn wrong(path: &Path, text: &str, problems: Vec<Problem>) -> ConfigError {
+    ConfigError::new(path, text, problems)
+}
+
+/// The JSON Schema of a topology file, for editors; it is shipped as `docs/swarm.schema.json`.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(schema::File).to_value()
 }
 
 /// The most agents a pool or a bus can have; members have 16-bit indices.

@@ -1,5 +1,6 @@
 //! Configuration errors for people: file, line, the wrong word, what would be right.
 
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ impl Problem {
 
     /// What the TOML reader or serde found, with the nearest right word where there is one.
     pub fn from_toml(error: &toml::de::Error) -> Problem {
-        let message = error.message().to_owned();
+        let message = plain(error.message());
         let mut hint = hint_for(&message);
         let ticked = ticked(&message);
         if (message.starts_with("unknown field") || message.starts_with("unknown variant"))
@@ -38,6 +39,11 @@ impl Problem {
         };
         Problem { span: error.span().unwrap_or(0..0), message, hint }
     }
+}
+
+/// A table of TOML is a `map` to serde.
+fn plain(message: &str) -> String {
+    message.replace("invalid type: map", "invalid type: table")
 }
 
 /// The words in back-ticks of a serde message, in order: the wrong one first, then what was expected.
@@ -97,24 +103,31 @@ impl ConfigError {
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
-    fn write_problem(&self, f: &mut fmt::Formatter<'_>, problem: &Problem) -> fmt::Result {
-        let (line, column) = self.place(problem);
-        write!(f, "{}:{line}:{column}: {}", self.path.display(), problem.message)?;
-        let source = self.text.lines().nth(line - 1).unwrap_or("");
-        if !source.is_empty() {
-            let start = floor_char(&self.text, problem.span.start);
-            let end = floor_char(&self.text, problem.span.end).max(start);
-            let first_line = self.text[start..end].lines().next().unwrap_or("");
-            let carets = "^".repeat(first_line.chars().count().max(1));
-            let source: String = source.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            write!(f, "\n{line:>5} | {source}\n      | {}{carets}", " ".repeat(column - 1))?;
+    /// The text for people: what is wrong, the line, the wrong words underlined, what would be right.
+    pub fn render(&self, color: bool) -> String {
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let path = self.path.display().to_string();
+        let shown = self.problems.iter().take(SHOWN_MAX).map(|problem| {
+            let mut note = AnnotationKind::Primary.span(self.underlined(problem));
             if !problem.hint.is_empty() {
-                write!(f, " {}", problem.hint)?;
+                note = note.label(problem.hint.as_str());
             }
-        } else if !problem.hint.is_empty() {
-            write!(f, "\n      = {}", problem.hint)?;
+            let source = Snippet::source(self.text.as_str()).path(path.as_str()).annotation(note);
+            Level::ERROR.primary_title(problem.message.as_str()).element(source)
+        });
+        let mut text = renderer.render(&shown.collect::<Vec<_>>()).to_string();
+        if self.problems.len() > SHOWN_MAX {
+            text.push_str(&format!("\n… and {} more", self.problems.len() - SHOWN_MAX));
         }
-        Ok(())
+        text
+    }
+
+    /// The span, whole characters of its first line only: a whole table underlined would say nothing.
+    fn underlined(&self, problem: &Problem) -> Range<usize> {
+        let start = floor_char(&self.text, problem.span.start);
+        let end = floor_char(&self.text, problem.span.end).max(start);
+        let line = self.text[start..end].lines().next().unwrap_or("");
+        start..start + line.len()
     }
 }
 
@@ -128,16 +141,7 @@ fn floor_char(text: &str, at: usize) -> usize {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().take(SHOWN_MAX).enumerate() {
-            if index > 0 {
-                writeln!(f)?;
-            }
-            self.write_problem(f, problem)?;
-        }
-        if self.problems.len() > SHOWN_MAX {
-            write!(f, "\n… and {} more", self.problems.len() - SHOWN_MAX)?;
-        }
-        Ok(())
+        f.write_str(&self.render(false))
     }
 }
 
@@ -160,12 +164,14 @@ mod tests {
         let at = text.find("'x'").unwrap();
         let error = ConfigError::new(Path::new("t.toml"), text, vec![Problem::new(at..at + 3, "wrong", "right")]);
         assert_eq!(error.place(&error.problems()[0]), (2, 6));
-        assert_eq!(error.to_string(), "t.toml:2:6: wrong\n    2 | bü = 'x'\n      |      ^^^ right");
+        let shown = error.to_string();
+        assert!(shown.contains("--> t.toml:2:6") && shown.contains("2 | bü = 'x'"), "{shown}");
+        assert!(shown.contains("|      ^^^ right"), "{shown}");
     }
 
     #[test]
     fn places_beyond_the_text_do_not_panic() {
         let error = ConfigError::new(Path::new("t.toml"), "", vec![Problem::new(7..9, "wrong", "right")]);
-        assert_eq!(error.to_string(), "t.toml:1:1: wrong\n      = right");
+        assert!(error.to_string().contains("error: wrong"), "{error}");
     }
 }

@@ -2,9 +2,11 @@
 
 use super::template::Template;
 use crate::restart::Policy;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -13,62 +15,111 @@ use toml::Spanned;
 /// Variables by name, each with its place in the file.
 pub type Env = BTreeMap<Spanned<String>, Spanned<Text>>;
 
-/// A whole file.
-#[derive(Deserialize)]
+/// What `swarmbus up` starts: a bus, perhaps a coordinator, and pools of agents.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(title = "swarm.toml")]
 pub struct File {
+    /// The bus.
     pub bus: Bus,
+    /// The process whose end is the end of the job.
     pub coordinator: Option<Coordinator>,
+    /// Pools of agents, by name.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Pool>")]
     pub pool: BTreeMap<Spanned<String>, Pool>,
+    /// Variables for all processes. A table in here is a profile: `[env.prod.pool.worker]` lays over `[pool.worker]` under `--env prod`.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, VariableOrProfile>")]
     pub env: Env,
+    /// How long agents have at the end.
     #[serde(default)]
     pub drain: Drain,
+    /// The folder for the output of agents; without it their output goes with the run.
+    #[schemars(with = "Option<Text>")]
     pub logs: Option<Spanned<Text>>,
 }
 
-/// `[bus]`
-#[derive(Deserialize)]
+/// A variable, or a profile.
+struct VariableOrProfile;
+
+impl JsonSchema for VariableOrProfile {
+    fn schema_name() -> Cow<'static, str> {
+        "VariableOrProfile".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "object"] })
+    }
+}
+
+/// The bus.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bus {
+    /// Its name; agents find it in `SWARMBUS`.
+    #[schemars(with = "String")]
     pub name: Spanned<String>,
+    /// Room for messages; memory is committed as it is used. 1GiB if it is not given.
+    #[schemars(with = "Option<Size>")]
     pub heap: Option<Spanned<Size>>,
+    /// Entries for members and queues.
+    #[schemars(with = "Option<Count>")]
     pub agents: Option<Spanned<Count>>,
+    /// Messages per lane of a queue; 1000 if it is not given.
+    #[schemars(with = "Option<Count>")]
     pub limit: Option<Spanned<Count>>,
+    /// Work queues that are there before anybody starts.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub queues: Vec<Spanned<String>>,
+    /// Take the bus if it exists, and leave it at the end.
     #[serde(default)]
     pub keep: bool,
 }
 
-/// `[coordinator]`
-#[derive(Deserialize)]
+/// The process whose end is the end of the job.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Coordinator {
+    /// A list of words; no shell takes part.
+    #[schemars(with = "Words")]
     pub command: Spanned<Words>,
+    /// Its agent name; `coordinator` if it is not given.
+    #[schemars(with = "Option<String>")]
     pub name: Option<Spanned<String>>,
+    /// Variables for it alone.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Text>")]
     pub env: Env,
+    /// What follows an exit; `on-abnormal` if it is not given.
     pub restart: Option<Restart>,
 }
 
-/// `[pool.NAME]`
-#[derive(Deserialize)]
+/// A pool of agents.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
+    /// A list of words; no shell takes part.
+    #[schemars(with = "Words")]
     pub command: Spanned<Words>,
+    /// How many agents.
+    #[schemars(with = "Count")]
     pub size: Spanned<Count>,
+    /// Variables for this pool.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Text>")]
     pub env: Env,
+    /// What follows an exit; `on-failure` if it is not given.
     pub restart: Option<Restart>,
 }
 
-/// `[drain]`
-#[derive(Deserialize, Default)]
+/// How long agents have at the end.
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Drain {
+    /// To finish by themselves; 10s if it is not given.
     pub grace: Option<Span>,
+    /// From SIGTERM to SIGKILL; 5s if it is not given.
     pub kill_after: Option<Span>,
 }
 
@@ -83,16 +134,55 @@ pub struct Restart {
     pub healthy: Option<Span>,
 }
 
-#[derive(Deserialize)]
+/// The details of a restart policy.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RestartTable {
+    /// After which exits.
     policy: Option<Policy>,
+    /// The delay after the first failure; it doubles with each further one.
     first: Option<Span>,
+    /// The longest delay.
     most: Option<Span>,
+    /// Give up at this many failures …
+    #[schemars(with = "Option<Count>")]
     failures: Option<Spanned<Count>>,
+    /// … within this time.
     within: Option<Span>,
+    /// After a life this long the delay starts from `first` again.
     healthy: Option<Span>,
 }
+
+impl JsonSchema for Restart {
+    fn schema_name() -> Cow<'static, str> {
+        "Restart".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (policy, table) = (generator.subschema_for::<Policy>(), generator.subschema_for::<RestartTable>());
+        json_schema!({ "anyOf": [policy, table] })
+    }
+}
+
+/// Gives a type that reads itself its part of the JSON Schema.
+macro_rules! described {
+    ($type:ident: $($json:tt)+) => {
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                let _ = &generator;
+                json_schema!($($json)+)
+            }
+        }
+    };
+}
+
+described!(Count: { "description": "a whole number", "type": "integer", "minimum": 0 });
+described!(Span: { "description": "a duration with its unit, such as \"10s\"", "type": "string", "pattern": "^ *[0-9]+ *[a-zA-Zµ]" });
+described!(Size: { "description": "bytes, or a size with its unit, such as \"256MiB\"", "type": ["integer", "string"], "minimum": 0 });
+described!(Text: { "description": "a text; ${NAME} and ${NAME:-default} are filled in", "type": "string" });
+described!(Words: { "description": "a command, word by word", "type": "array", "items": { "type": "string" }, "minItems": 1 });
 
 impl<'de> Deserialize<'de> for Restart {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Restart, D::Error> {

@@ -125,6 +125,20 @@ impl Template {
     }
 }
 
+impl fmt::Display for Template {
+    /// As it is written in a file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => f.write_str(&text.replace("${", "$${"))?,
+                Part::Variable { name, default: None } => write!(f, "${{{name}}}")?,
+                Part::Variable { name, default: Some(default) } => write!(f, "${{{name}:-{default}}}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +168,13 @@ mod tests {
     #[test]
     fn a_doubled_dollar_is_literal() {
         assert_eq!(expand("$${A} ${A}").unwrap(), "${A} one");
+    }
+
+    #[test]
+    fn what_is_shown_means_the_same() {
+        for text in ["echo $1 {x}", "<${A}>", "${B:-<${A}>}!", "$${A} ${A}", "${B:-}"] {
+            assert_eq!(Template::parse(text).unwrap().to_string(), text);
+        }
     }
 
     #[test]

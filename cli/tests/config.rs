@@ -1,0 +1,92 @@
+//! `config check`, `config show`, `config schema` and `up --dry-run`: they tell, and start nothing.
+
+mod common;
+
+use common::{BIN, unique};
+use serde_json::Value;
+use std::process::{Command, Output};
+
+const TEXT: &str = r#"
+[bus]
+name = "<bus>"
+[pool.worker]
+command = ["touch", "ran"]
+size = 2
+[env.prod.pool.worker]
+size = 700
+"#;
+
+struct Folder(tempfile::TempDir, String);
+
+impl Folder {
+    fn with(text: &str) -> Folder {
+        let (dir, bus) = (tempfile::tempdir().unwrap(), unique("cli-config"));
+        std::fs::write(dir.path().join("swarm.toml"), text.replace("<bus>", &bus)).unwrap();
+        Folder(dir, bus)
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(BIN);
+        command.args(args).current_dir(self.0.path()).env("XDG_RUNTIME_DIR", self.0.path());
+        command.env_remove("SWARMBUS").env_remove("SWARMBUS_ENV").output().unwrap()
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        assert!(!self.0.path().join("ran").exists() || std::thread::panicking(), "something was started");
+        assert!(!std::path::Path::new("/dev/shm").join(format!("swarmbus.{}", self.1)).exists());
+    }
+}
+
+#[test]
+fn a_good_file_is_said_to_be_good() {
+    let folder = Folder::with(TEXT);
+    let checked = folder.json(&["config", "check", "-o", "json"]);
+    assert_eq!((&checked["agents"], &checked["profiles"][0]), (&2.into(), &"prod".into()));
+    let text = String::from_utf8(folder.run(&["config", "check", "--env", "prod"]).stdout).unwrap();
+    assert!(text.contains("700 agents"), "{text}");
+}
+
+#[test]
+fn a_profile_is_checked_although_nobody_asked_for_it() {
+    let folder = Folder::with(&TEXT.replace("size = 700", "size = 0"));
+    let output = folder.run(&["config", "check"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{told}");
+    assert!(told.contains("swarm.toml:8:8") && told.contains("(profile prod)"), "{told}");
+}
+
+#[test]
+fn what_is_shown_has_the_profile_and_the_defaults() {
+    let folder = Folder::with(TEXT);
+    for args in
+        [["config", "show", "--env", "prod", "-o", "json"].as_slice(), &["up", "--env=prod", "--dry-run", "-o", "json"]]
+    {
+        let shown = folder.json(args);
+        assert_eq!(shown["pool"]["worker"]["size"], 700);
+        assert_eq!(shown["pool"]["worker"]["restart"]["policy"], "on-failure");
+    }
+    let text = String::from_utf8(folder.run(&["up", "--dry-run"]).stdout).unwrap();
+    assert!(text.contains("[pool.worker]\nsize = 2"), "{text}");
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_refused() {
+    let output = Folder::with(TEXT).run(&["up", "--env", "prd"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("did you mean `prod`?"));
+}
+
+#[test]
+fn the_schema_is_the_one_that_is_shipped() {
+    let folder = Folder::with(TEXT);
+    let printed = String::from_utf8(folder.run(&["config", "schema"]).stdout).unwrap();
+    assert!(printed == include_str!("../../docs/swarm.schema.json"));
+}
