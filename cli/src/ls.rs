@@ -9,7 +9,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::units;
 
-/// List the buses of this host, or the mailboxes and queues of one bus.
+/// List the buses of this host, or the mailboxes and queues of one.
 ///
 /// Looking costs the agents nothing: the segment is mapped read-only.
 #[derive(clap::Args)]

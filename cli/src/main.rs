@@ -7,9 +7,11 @@ mod declare;
 mod destroy;
 mod down;
 mod drain;
+mod events;
 mod exit;
 mod inspect;
 mod interrupt;
+mod logs;
 mod ls;
 mod message;
 mod output;
@@ -17,7 +19,9 @@ mod peek;
 mod ps;
 mod reap;
 mod recv;
+mod reload;
 mod send;
+mod steer;
 mod units;
 mod up;
 
@@ -113,6 +117,14 @@ enum Verb {
     Up(up::Args),
     Config(config::Args),
     Ps(ps::Args),
+    Logs(logs::Args),
+    Events(events::Args),
+    Restart(steer::Restart),
+    Stop(steer::Stop),
+    Start(steer::Start),
+    ResetFailed(steer::ResetFailed),
+    Scale(steer::Scale),
+    Reload(reload::Args),
     Drain(drain::Args),
     Down(down::Args),
     Bench(bench::Args),
@@ -144,6 +156,14 @@ fn run(verb: Verb, output: &Output) -> Result<ExitCode, Failure> {
         Verb::Up(args) => up::run(args, output),
         Verb::Config(args) => config::run(args, output),
         Verb::Ps(args) => ps::run(args, output),
+        Verb::Logs(args) => logs::run(args, output),
+        Verb::Events(args) => events::run(args, output),
+        Verb::Restart(args) => steer::restart(args, output),
+        Verb::Stop(args) => steer::stop(args, output),
+        Verb::Start(args) => steer::start(args, output),
+        Verb::ResetFailed(args) => steer::reset_failed(args, output),
+        Verb::Scale(args) => steer::scale(args, output),
+        Verb::Reload(args) => reload::run(args, output),
         Verb::Drain(args) => drain::run(args, output),
         Verb::Down(args) => down::run(args, output),
         Verb::Bench(args) => bench::run(args, output),

@@ -12,7 +12,7 @@ use crate::config;
 use crate::exit::{CANNOT_CREATE, Failure, PERMISSION, TEMPORARY};
 use crate::output::Output;
 
-/// Start a coordinator and pools of agents, and stay until they are done.
+/// Start a coordinator and pools of agents; stay until the end.
 ///
 /// The file is checked as a whole before anything starts. When the coordinator exits 0, or on
 /// SIGINT or SIGTERM, the agents are drained: intake stops, they finish what they hold and end.

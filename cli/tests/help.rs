@@ -4,9 +4,30 @@ mod common;
 
 use common::{ok, run};
 
-const VERBS: [&str; 15] = [
-    "create", "ls", "inspect", "declare", "send", "recv", "peek", "reap", "destroy", "up", "config", "ps", "drain",
-    "down", "bench",
+const VERBS: [&str; 23] = [
+    "create",
+    "ls",
+    "inspect",
+    "declare",
+    "send",
+    "recv",
+    "peek",
+    "reap",
+    "destroy",
+    "up",
+    "config",
+    "ps",
+    "logs",
+    "events",
+    "restart",
+    "stop",
+    "start",
+    "reset-failed",
+    "scale",
+    "reload",
+    "drain",
+    "down",
+    "bench",
 ];
 
 fn help(args: &[&str]) -> String {

@@ -179,7 +179,9 @@ fn mistakes_have_their_exit_codes() {
     assert_eq!(answer.status.code(), Some(78));
     let told = String::from_utf8(answer.stderr).unwrap();
     assert!(
-        told.contains("swarm.toml:4:1: unknown key `comand`") && told.contains("did you mean `command`?"),
+        told.contains("swarm.toml:4:1")
+            && told.contains("unknown key `comand`")
+            && told.contains("did you mean `command`?"),
         "{told}"
     );
     assert_eq!(swarm.run(&["up", "none.toml"]).status.code(), Some(66));

@@ -1,7 +1,7 @@
 //! The other side of the control socket; and what can be done when nobody answers there.
 
-use crate::control::{Answer, Request};
 use crate::process::{Stranger, room_for, start_ticks, uptime_s};
+use crate::protocol::{Answer, LogFile, Request};
 use crate::rundir;
 use crate::status::{Known, Status, status};
 use rustix::process::Signal;
@@ -21,7 +21,7 @@ pub enum ClientError {
     #[error(transparent)]
     Bus(#[from] Error),
     /// There is nobody to ask.
-    #[error("{bus} has no supervisor that could drain it; `swarmbus down {bus}` stops its agents and removes it")]
+    #[error("{bus} has no supervisor that could do that; `swarmbus down {bus}` stops its agents and removes it")]
     Unsupervised {
         /// The bus.
         bus: String,
@@ -110,8 +110,8 @@ impl Supervisor {
         ClientError::NoAnswer { bus: self.bus.clone(), pid: self.pid, error }
     }
 
-    fn ask(&mut self, request: Request, within: Option<Duration>) -> Result<(), ClientError> {
-        let line = serde_json::to_string(&request).map_err(|error| self.no_answer(error.into()))? + "\n";
+    fn ask(&mut self, request: &Request, within: Option<Duration>) -> Result<(), ClientError> {
+        let line = serde_json::to_string(request).map_err(|error| self.no_answer(error.into()))? + "\n";
         let stream = self.reader.get_mut();
         let asked = stream.set_read_timeout(within).and_then(|()| stream.write_all(line.as_bytes()));
         asked.map_err(|error| self.no_answer(error))
@@ -148,7 +148,7 @@ impl Supervisor {
 /// The status of a bus: from its supervisor or, if there is none, from the segment and what the supervisor left behind.
 pub fn ps(bus: &str) -> Result<Status, ClientError> {
     if let Some(mut supervisor) = Supervisor::of(bus)? {
-        supervisor.ask(Request::Ps, Some(ANSWER_WITHIN))?;
+        supervisor.ask(&Request::Ps, Some(ANSWER_WITHIN))?;
         match supervisor.answer() {
             Ok(Answer::Status(status)) => return Ok(status),
             Ok(other) => {
@@ -177,20 +177,63 @@ pub fn ps(bus: &str) -> Result<Status, ClientError> {
     Ok(status(&observer, "unsupervised", None, known.collect()))
 }
 
+/// Asks the supervisor for something that is answered at once.
+pub fn ask(bus: &str, request: &Request) -> Result<Answer, ClientError> {
+    let Some(mut supervisor) = Supervisor::of(bus)? else {
+        Observer::open(bus)?;
+        return Err(ClientError::Unsupervised { bus: bus.to_owned() });
+    };
+    supervisor.ask(request, Some(ANSWER_WITHIN))?;
+    supervisor.answer()
+}
+
+/// Asks for what happens, and hears it until `heard` says that it is enough or the run ends.
+pub fn events(bus: &str, heard: &mut dyn FnMut(&serde_json::Value) -> bool) -> Result<(), ClientError> {
+    let Some(mut supervisor) = Supervisor::of(bus)? else {
+        Observer::open(bus)?;
+        return Err(ClientError::Unsupervised { bus: bus.to_owned() });
+    };
+    supervisor.ask(&Request::Events, None)?;
+    loop {
+        match supervisor.answer() {
+            Ok(Answer::Event { event }) => {
+                let last = event["event"] == "down";
+                if !heard(&event) || last {
+                    return Ok(());
+                }
+            }
+            Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Where the output of agents goes; also when the supervisor is dead.
+pub fn logs(bus: &str) -> Result<Vec<LogFile>, ClientError> {
+    if let Ok(Answer::Logs { files }) = ask(bus, &Request::Logs { names: Vec::new() }) {
+        return Ok(files);
+    }
+    let entries = rundir::find(bus).map(|dir| rundir::journal(&dir)).unwrap_or_default();
+    if entries.is_empty() {
+        Observer::open(bus)?;
+    }
+    Ok(entries.into_iter().filter_map(|entry| Some(LogFile { agent: entry.agent, path: entry.log? })).collect())
+}
+
 /// Asks the supervisor for a drain and waits for its end. `heard` is told how it goes.
 pub fn drain(bus: &str, heard: &mut dyn FnMut(&Answer)) -> Result<(u8, u64), ClientError> {
     let Some(mut supervisor) = Supervisor::of(bus)? else {
         Observer::open(bus)?;
         return Err(ClientError::Unsupervised { bus: bus.to_owned() });
     };
-    supervisor.ask(Request::Drain, None)?;
+    supervisor.ask(&Request::Drain { names: Vec::new() }, None)?;
     supervisor.follow(heard)
 }
 
 /// Stops a bus now and removes it; without a supervisor, does its work.
 pub fn down(bus: &str, heard: &mut dyn FnMut(&Answer)) -> Result<Stopped, ClientError> {
     if let Some(mut supervisor) = Supervisor::of(bus)? {
-        supervisor.ask(Request::Down, Some(ANSWER_WITHIN))?;
+        supervisor.ask(&Request::Down, Some(ANSWER_WITHIN))?;
         let (_, unread) = supervisor.follow(heard)?;
         return Ok(Stopped { bus: bus.to_owned(), supervised: true, signalled: 0, killed: 0, unread });
     }

@@ -1,8 +1,8 @@
-//! The control socket: a request is one line of JSON, the answer one line or, while something goes on, several.
+//! The server's side of the control socket: connections, and what was not yet heard or said on them.
 
-use crate::status::Status;
+use crate::event::Event;
+use crate::protocol::{Answer, Request};
 use crate::watch::Watch;
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -10,51 +10,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
 
-/// What can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Request {
-    /// The status; one answer.
-    Ps,
-    /// A drain; answers tell how it goes, the last one is `done`.
-    Drain,
-    /// An end within seconds; answers as for a drain.
-    Down,
-}
-
-/// What is answered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "kebab-case")]
-pub enum Answer {
-    /// The status.
-    Status(Status),
-    /// A drain is under way.
-    Draining {
-        /// What it waits for.
-        phase: String,
-        /// How many are left.
-        left: usize,
-        /// Some of them.
-        agents: Vec<String>,
-        /// Messages that wait in queues.
-        queued: u64,
-    },
-    /// The run is over and the bus is gone.
-    Done {
-        /// The exit code of `swarmbus up`.
-        code: u8,
-        /// Messages that nobody read.
-        unread: u64,
-    },
-    /// The request was not understood.
-    Error {
-        /// Why.
-        message: String,
-    },
-}
-
 /// A request longer than this is none.
-const REQUEST_BYTES_MAX: usize = 4096;
+const REQUEST_BYTES_MAX: usize = 64 << 10;
 
 /// A client that leaves more than this unread is dropped.
 const UNREAD_BYTES_MAX: usize = 4 << 20;
@@ -62,13 +19,23 @@ const UNREAD_BYTES_MAX: usize = 4 << 20;
 /// More connections than this are turned away.
 const CLIENTS_MAX: usize = 64;
 
+/// What a client is told without asking again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follows {
+    /// Nothing.
+    Nothing,
+    /// How a drain goes; it waits for its end.
+    Drain,
+    /// Everything that happens.
+    Events,
+}
+
 #[derive(Debug)]
 struct Client {
     stream: UnixStream,
     heard: Vec<u8>,
     to_say: Vec<u8>,
-    /// Waits for the end of a drain and is told how it goes.
-    follows: bool,
+    follows: Follows,
     /// Nothing more comes from it; dropped after the next answer.
     closing: bool,
     said_something: bool,
@@ -106,7 +73,8 @@ impl Control {
             self.next = self.next.wrapping_add(1);
             if watch.client(id, &stream).is_ok() {
                 let (heard, to_say) = (Vec::new(), Vec::new());
-                let client = Client { stream, heard, to_say, follows: false, closing: false, said_something: false };
+                let client =
+                    Client { stream, heard, to_say, follows: Follows::Nothing, closing: false, said_something: false };
                 self.clients.insert(id, client);
             }
         }
@@ -143,7 +111,7 @@ impl Control {
                 break;
             }
         }
-        if gone && requests.is_empty() && !client.follows {
+        if gone && requests.is_empty() && client.follows == Follows::Nothing {
             self.drop_client(id, watch);
         } else if gone {
             // Whoever only shut its sending side down still wants answers; but a descriptor at its end is always
@@ -163,26 +131,37 @@ impl Control {
         }
     }
 
-    /// From now on this client is told how a drain goes.
-    pub fn follow(&mut self, id: u32) {
+    /// From now on this client is told.
+    pub fn follow(&mut self, id: u32, what: Follows) {
         if let Some(client) = self.clients.get_mut(&id) {
-            client.follows = true;
+            client.follows = what;
         }
     }
 
-    /// Whether somebody follows a drain.
-    pub fn has_followers(&self) -> bool {
-        self.clients.values().any(|client| client.follows)
+    /// Whether somebody follows.
+    pub fn has_followers(&self, what: Follows) -> bool {
+        self.clients.values().any(|client| client.follows == what)
     }
 
-    /// Tells all who follow. One who does not keep up misses the news in between.
+    /// Tells all who follow a drain. One who does not keep up misses the news in between.
     pub fn tell(&mut self, answer: &Answer, watch: &Watch) {
-        let ids: Vec<u32> = self.clients.iter().filter(|(_, client)| client.follows).map(|(id, _)| *id).collect();
         let last = matches!(answer, Answer::Done { .. });
+        self.tell_those(Follows::Drain, answer, watch, |client| last || client.to_say.is_empty());
+    }
+
+    /// Tells all who follow events. One who leaves too much unread is dropped.
+    pub fn tell_event(&mut self, event: &Event, watch: &Watch) {
+        if self.has_followers(Follows::Events) {
+            let event = serde_json::to_value(event).unwrap_or_default();
+            self.tell_those(Follows::Events, &Answer::Event { event }, watch, |_| true);
+        }
+    }
+
+    fn tell_those(&mut self, what: Follows, answer: &Answer, watch: &Watch, is_told: impl Fn(&Client) -> bool) {
+        let follow = self.clients.iter().filter(|(_, client)| client.follows == what);
+        let ids: Vec<u32> = follow.map(|(id, _)| *id).collect();
         for id in ids {
-            if let Some(client) = self.clients.get_mut(&id)
-                && (last || client.to_say.is_empty())
-            {
+            if let Some(client) = self.clients.get_mut(&id).filter(|client| is_told(client)) {
                 push(client, answer);
             }
             self.flush(id, watch);
@@ -216,7 +195,7 @@ impl Control {
             self.drop_client(id, watch);
         } else if !client.closing {
             let _ = watch.client_waits(id, &client.stream, true, !client.to_say.is_empty());
-        } else if !client.follows && client.said_something {
+        } else if client.follows == Follows::Nothing && client.said_something {
             self.drop_client(id, watch);
         }
     }

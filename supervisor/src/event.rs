@@ -49,6 +49,13 @@ pub enum Event {
         /// The last lines it wrote, if it failed.
         tail: Vec<String>,
     },
+    /// Somebody asked for something, and these agents are concerned.
+    Asked {
+        /// What: `restart`, `stop`, `start`, `drain`, `scale`, `reload` or `reset-failed`.
+        verb: &'static str,
+        /// Who.
+        agents: Vec<String>,
+    },
     /// All agents of a pool have failed for good.
     PoolFailed {
         /// The pool.
@@ -114,6 +121,8 @@ pub enum Next {
     Restart(f64),
     /// Nothing; all is well.
     Nothing,
+    /// What somebody asked for: it was told to end.
+    AsAsked,
     /// Nothing; it was given up.
     GivenUp(Why),
 }

@@ -4,7 +4,7 @@
 //! signal between them and the supervisor, so its own death costs nothing: agents go on talking through the segment.
 //!
 //! What decides is pure and apart from the operating system: [`restart`] (policy, back-off, giving up), [`pool`] (the
-//! state of each agent) and [`drain`] (the phases of an end). What acts is small: [`process`] starts and collects,
+//! state of each agent), [`stop`] (the end of one) and [`drain`] (the end of all). What acts is small: [`process`] starts and collects,
 //! [`watch`] is the one place that sleeps, [`rundir`] and [`control`] are what others see. [`run`] ties them together.
 
 pub mod client;
@@ -16,11 +16,13 @@ pub mod exit;
 pub mod log;
 pub mod pool;
 pub mod process;
+pub mod protocol;
 pub mod restart;
 pub mod run;
 pub mod rundir;
 pub mod show;
 pub mod status;
+pub mod stop;
 pub mod watch;
 
 pub use client::{ClientError, Stopped};

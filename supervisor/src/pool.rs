@@ -23,10 +23,34 @@ pub enum State {
         /// Since when.
         since: Duration,
     },
+    /// Its process was told to end.
+    Stopping {
+        /// The process.
+        pid: u32,
+        /// Since when it is there.
+        since: Duration,
+        /// What comes then.
+        after: After,
+    },
     /// It ended and need not come back.
     Finished,
     /// It failed and is left alone.
     Failed,
+    /// Somebody stopped it; it may be started again.
+    Stopped,
+    /// Its pool has become smaller.
+    Gone,
+}
+
+/// What follows when a process ends that was told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// It starts again.
+    Again,
+    /// It stays away until somebody starts it.
+    Stay,
+    /// It is no longer of its pool.
+    Leave,
 }
 
 impl State {
@@ -36,8 +60,27 @@ impl State {
             State::Waiting { first: true, .. } => "starting",
             State::Waiting { .. } => "backoff",
             State::Running { .. } => "running",
+            State::Stopping { .. } => "stopping",
             State::Finished => "finished",
             State::Failed => "failed",
+            State::Stopped => "stopped",
+            State::Gone => "gone",
+        }
+    }
+
+    /// The process, if there is one.
+    pub fn pid(&self) -> Option<u32> {
+        match self {
+            State::Running { pid, .. } | State::Stopping { pid, .. } => Some(*pid),
+            _ => None,
+        }
+    }
+
+    /// Since when its process is there.
+    pub fn since(&self) -> Option<Duration> {
+        match self {
+            State::Running { since, .. } | State::Stopping { since, .. } => Some(*since),
+            _ => None,
         }
     }
 }
@@ -72,26 +115,86 @@ pub struct Fleet {
 impl Fleet {
     /// The agents of a topology, all due at once, the coordinator first.
     pub fn new(topology: &Topology) -> Fleet {
-        let slot = |name, pool, index, plan| Slot {
+        let mut fleet = Fleet::default();
+        if let Some(coordinator) = &topology.coordinator {
+            fleet.add(coordinator.name.clone(), None, 0, coordinator.restart, Duration::ZERO);
+        }
+        for (number, pool) in topology.pools.iter().enumerate() {
+            for index in 1..=pool.size {
+                let name = Topology::agent_name(&pool.name, index);
+                fleet.add(name, Some(number), index, pool.run.restart, Duration::ZERO);
+            }
+        }
+        fleet
+    }
+
+    /// One more agent, due at `now`. The place of one that has gone is taken again.
+    pub fn add(&mut self, name: String, pool: Option<usize>, index: u32, plan: Plan, now: Duration) -> usize {
+        let fresh = Slot {
             name,
             pool,
             index,
-            state: State::Waiting { due: Duration::ZERO, first: true },
+            state: State::Waiting { due: now, first: true },
             restarts: 0,
             last: None,
             plan,
             history: History::default(),
         };
-        let mut slots = Vec::new();
-        if let Some(coordinator) = &topology.coordinator {
-            slots.push(slot(coordinator.name.clone(), None, 0, coordinator.restart));
-        }
-        for (number, pool) in topology.pools.iter().enumerate() {
-            for index in 1..=pool.size {
-                slots.push(slot(Topology::agent_name(&pool.name, index), Some(number), index, pool.run.restart));
+        match self.slots.iter().position(|slot| slot.state == State::Gone && slot.name == fresh.name) {
+            Some(at) => {
+                self.slots[at] = fresh;
+                at
+            }
+            None => {
+                self.slots.push(fresh);
+                self.slots.len() - 1
             }
         }
-        Fleet { slots, stopping: false }
+    }
+
+    /// The agents of a pool that have not gone, by their numbers.
+    pub fn of_pool(&self, pool: usize) -> Vec<usize> {
+        let is_of = |slot: &Slot| slot.pool == Some(pool) && slot.state != State::Gone;
+        let mut found: Vec<usize> = (0..self.slots.len()).filter(|at| is_of(&self.slots[*at])).collect();
+        found.sort_by_key(|at| self.slots[*at].index);
+        found
+    }
+
+    /// Tells an agent to end. The answer is the process that is to be ended; without one, what comes after has come already.
+    pub fn stop(&mut self, at: usize, after: After, now: Duration) -> Option<u32> {
+        let slot = &mut self.slots[at];
+        match slot.state {
+            State::Running { pid, since } | State::Stopping { pid, since, .. } => {
+                slot.state = State::Stopping { pid, since, after };
+                Some(pid)
+            }
+            _ => {
+                slot.state = came(after, now);
+                None
+            }
+        }
+    }
+
+    /// Starts one that is not there; its failures are forgotten. Whether there was anything to do.
+    pub fn start(&mut self, at: usize, now: Duration) -> bool {
+        let slot = &mut self.slots[at];
+        match slot.state {
+            State::Stopped | State::Finished | State::Failed | State::Waiting { .. } => {
+                slot.history = History::default();
+                slot.state = State::Waiting { due: now, first: true };
+                true
+            }
+            State::Stopping { pid, since, .. } => {
+                slot.state = State::Stopping { pid, since, after: After::Again };
+                true
+            }
+            State::Running { .. } | State::Gone => false,
+        }
+    }
+
+    /// Gives an agent another policy.
+    pub fn set_plan(&mut self, at: usize, plan: Plan) {
+        self.slots[at].plan = plan;
     }
 
     /// All slots.
@@ -133,11 +236,15 @@ impl Fleet {
     /// only one that has something to come back for (`unfinished`) may come back.
     pub fn ended(&mut self, at: usize, exit: Exit, unfinished: bool, now: Duration, chance: f64) -> Verdict {
         let slot = &mut self.slots[at];
-        let lived = match slot.state {
-            State::Running { since, .. } => now.saturating_sub(since),
-            _ => Duration::ZERO,
-        };
+        let lived = slot.state.since().map_or(Duration::ZERO, |since| now.saturating_sub(since));
         slot.last = Some(exit);
+        if let (State::Stopping { after, .. }, false) = (&slot.state, self.stopping) {
+            slot.state = came(*after, now);
+            return match slot.state {
+                State::Waiting { .. } => Verdict::Retry { after: Duration::ZERO },
+                _ => Verdict::Finished,
+            };
+        }
         let verdict = if self.stopping && !unfinished {
             Verdict::Finished
         } else {
@@ -163,15 +270,12 @@ impl Fleet {
 
     /// The processes that are there: slot and process.
     pub fn running(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
-        self.slots.iter().enumerate().filter_map(|(at, slot)| match slot.state {
-            State::Running { pid, .. } => Some((at, pid)),
-            _ => None,
-        })
+        self.slots.iter().enumerate().filter_map(|(at, slot)| slot.state.pid().map(|pid| (at, pid)))
     }
 
     /// Who is left, for a drain: those that run and those that will.
     pub fn left(&self) -> Left {
-        let is_left = |slot: &&Slot| matches!(slot.state, State::Running { .. } | State::Waiting { .. });
+        let is_left = |slot: &&Slot| slot.state.pid().is_some() || matches!(slot.state, State::Waiting { .. });
         let pools = self.slots.iter().filter(|slot| slot.pool.is_some()).filter(is_left).count();
         let coordinator = self.slots.iter().filter(|slot| slot.pool.is_none()).any(|slot| is_left(&slot));
         Left { pools, coordinator }
@@ -179,13 +283,16 @@ impl Fleet {
 
     /// Whether every agent of this pool has failed for good.
     pub fn pool_has_failed(&self, pool: usize) -> bool {
-        let mut of_pool = self.slots.iter().filter(|slot| slot.pool == Some(pool)).peekable();
-        of_pool.peek().is_some() && of_pool.all(|slot| slot.state == State::Failed)
+        let mut of_pool = self.of_pool(pool).into_iter().peekable();
+        of_pool.peek().is_some() && of_pool.all(|at| self.slots[at].state == State::Failed)
     }
 
-    /// Whether nothing runs and nothing will.
+    /// Whether nothing runs and nothing will. One that somebody stopped may be started again, and a pool that was made empty
+    /// may grow again: then it is not over.
     pub fn is_over(&self) -> bool {
-        self.slots.iter().all(|slot| matches!(slot.state, State::Finished | State::Failed))
+        let has_ended = |slot: &Slot| matches!(slot.state, State::Finished | State::Failed);
+        let mut rest = self.slots.iter().filter(|slot| slot.state != State::Gone).peekable();
+        rest.peek().is_some() && rest.all(has_ended)
     }
 
     /// Whether some agent was given up.
@@ -201,6 +308,14 @@ impl Fleet {
     /// Restarts in all.
     pub fn restarts(&self) -> u32 {
         self.slots.iter().map(|slot| slot.restarts).sum()
+    }
+}
+
+fn came(after: After, now: Duration) -> State {
+    match after {
+        After::Again => State::Waiting { due: now, first: false },
+        After::Stay => State::Stopped,
+        After::Leave => State::Gone,
     }
 }
 
@@ -295,6 +410,41 @@ mod tests {
         assert_eq!(fleet.left(), Left { pools: 0, coordinator: true });
         fleet.ended(0, Exit::Code(0), false, s(1), 0.5);
         assert!(fleet.is_over());
+    }
+
+    #[test]
+    fn what_was_told_to_end_is_no_failure() {
+        let mut fleet = fleet(3);
+        for (at, pid) in [(1, 7), (2, 8), (3, 9)] {
+            fleet.started(at, pid, s(0));
+        }
+        for (at, after) in [(1, After::Again), (2, After::Stay), (3, After::Leave)] {
+            for _ in 0..2 {
+                assert_eq!(fleet.stop(at, after, s(1)), Some(6 + at as u32));
+            }
+            assert_eq!(fleet.slot(at).state.word(), "stopping");
+            fleet.ended(at, Exit::Signal(15), false, s(2), 0.5);
+        }
+        let words: Vec<_> = fleet.slots()[1..].iter().map(|slot| slot.state.word()).collect();
+        assert_eq!(words, ["backoff", "stopped", "gone"]);
+        assert!(fleet.due(s(2), 9).contains(&1) && !fleet.any_failed());
+        assert!(fleet.start(2, s(3)) && !fleet.start(3, s(3)));
+        assert_eq!(fleet.of_pool(0), [1, 2]);
+        assert_eq!(fleet.add("worker-3".into(), Some(0), 3, Plan::for_agents(), s(4)), 3);
+        assert_eq!(fleet.of_pool(0), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_start_forgets_failures() {
+        let mut fleet = fleet(1);
+        for n in 0..5 {
+            fleet.started(1, 7, s(n));
+            fleet.ended(1, Exit::Code(1), false, s(n), 0.5);
+        }
+        assert_eq!(fleet.slot(1).state, State::Failed);
+        assert!(fleet.start(1, s(5)));
+        fleet.started(1, 7, s(5));
+        assert!(matches!(fleet.ended(1, Exit::Code(1), false, s(5), 0.5), Verdict::Retry { .. }));
     }
 
     #[test]

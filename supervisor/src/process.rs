@@ -49,6 +49,14 @@ impl Spawner {
         }
     }
 
+    /// Makes room for more children. The error is the most children that there is room for.
+    pub fn make_room(&mut self, children: u32) -> Result<(), u64> {
+        let raised = Spawner::new(children)?;
+        // The first limit is the one that children are to have.
+        self.files = self.files.take().or(raised.files);
+        Ok(())
+    }
+
     /// Starts a process: in a group of its own, so that the terminal's Ctrl-C does not reach it, with nothing to read,
     /// and with no tie that would end it together with the supervisor.
     pub fn spawn(&self, launch: &Launch, dir: &Path, output: Output<'_>) -> io::Result<Spawned> {

@@ -62,6 +62,8 @@ pub struct Entry {
     pub boot: String,
     /// How often it had been started before.
     pub restarts: u32,
+    /// Where its output goes, if not where the supervisor's went.
+    pub log: Option<PathBuf>,
 }
 
 impl Entry {
@@ -136,6 +138,21 @@ pub enum RunDirError {
         /// What the system said.
         error: io::Error,
     },
+}
+
+/// A start that is to be noted.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// The agent.
+    pub agent: &'a str,
+    /// Its pool.
+    pub pool: Option<&'a str>,
+    /// Its process.
+    pub pid: u32,
+    /// How often it had been started before.
+    pub restarts: u32,
+    /// Where its output goes.
+    pub log: Option<&'a Path>,
 }
 
 /// A run directory that this supervisor holds.
@@ -213,9 +230,17 @@ impl RunDir {
     }
 
     /// Notes a start, so that `ps` and `down` can find the process when the supervisor is dead.
-    pub fn note(&mut self, agent: &str, pool: Option<&str>, pid: u32, restarts: u32) -> io::Result<()> {
-        let (agent, pool) = (agent.to_owned(), pool.map(str::to_owned));
-        let entry = Entry { agent, pool, pid, start: start_ticks(pid).unwrap_or(0), boot: self.boot.clone(), restarts };
+    pub fn note(&mut self, start: Start<'_>) -> io::Result<()> {
+        let Start { agent, pool, pid, restarts, log } = start;
+        let entry = Entry {
+            agent: agent.to_owned(),
+            pool: pool.map(str::to_owned),
+            pid,
+            start: start_ticks(pid).unwrap_or(0),
+            boot: self.boot.clone(),
+            restarts,
+            log: log.map(Path::to_owned),
+        };
         let line = serde_json::to_string(&entry)? + "\n";
         match self.entries.iter_mut().find(|known| known.agent == entry.agent) {
             Some(known) => *known = entry,

@@ -125,7 +125,7 @@ impl Lines {
 
     fn ended(&mut self, event: &Event) {
         let Event::Ended { agent, pool, pid, exit, error, redelivered, next, tail } = event else { return };
-        if *next == Next::Nothing {
+        if matches!(next, Next::Nothing | Next::AsAsked) {
             return;
         }
         let group = pool.clone().unwrap_or_else(|| agent.clone());
@@ -161,7 +161,7 @@ impl Lines {
             }
             Next::GivenUp(Why::Asked) => line.push_str("; not started again, as the code says"),
             Next::GivenUp(Why::Policy) => line.push_str("; not started again, by its policy"),
-            Next::Nothing => {}
+            Next::Nothing | Next::AsAsked => {}
         }
         self.line(&line);
         if !same && !tail.is_empty() {
@@ -204,6 +204,7 @@ impl Lines {
                 line
             }
             _ if self.quiet => return None,
+            Event::Asked { verb, agents } => format!("{verb}: {}", some(agents)),
             Event::Up { bus, agents, coordinator, seconds } => {
                 let with = if *coordinator { "a coordinator and " } else { "" };
                 format!("{bus}: {with}{agents} agent{} started in {seconds:.1} s", plural(*agents))

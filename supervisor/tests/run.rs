@@ -427,7 +427,7 @@ fn the_control_socket_is_ours_alone_and_bears_nonsense() {
     assert!(answer.contains("\"answer\":\"status\""), "{answer}");
 
     let mut endless = UnixStream::connect(&path).unwrap();
-    let _ = endless.write_all(&[b'x'; 8192]);
+    let _ = endless.write_all(&[b'x'; 80_000]);
     let mut rest = Vec::new();
     let _ = endless.read_to_end(&mut rest);
     assert!(rest.is_empty(), "an endless request is hung up on");

@@ -17,7 +17,7 @@ use crate::ls::{QUEUE_HEADERS, or_dash, queue_row};
 use crate::output::Output;
 use crate::units;
 
-/// Show everything about a bus, or about one agent, queue or topic of it.
+/// Show everything about a bus, or about an agent, queue or topic.
 ///
 /// The segment is the whole system, so a copy of its file can be inspected as well: on another day,
 /// on another host, after everything has died.

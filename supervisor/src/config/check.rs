@@ -4,7 +4,7 @@ use super::launch::{Identity, LaunchFault, RESERVED};
 use super::problem::Problem;
 use super::schema::{self, Env, Size, Span, Text};
 use super::template::Template;
-use super::{AGENTS_MAX, BusPlan, CommandPlan, PoolPlan, SPARE_MEMBERS, Topology};
+use super::{AGENTS_MAX, BusPlan, CommandPlan, Overrides, PoolPlan, SPARE_MEMBERS, Topology};
 use crate::{drain, restart};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -95,6 +95,7 @@ impl Checker {
             path: path.to_owned(),
             dir: dir.to_owned(),
             profile: None,
+            overrides: Overrides::default(),
             bus,
             coordinator,
             pools,

@@ -32,6 +32,8 @@ pub struct Topology {
     pub dir: PathBuf,
     /// The profile it was read under.
     pub profile: Option<String>,
+    /// What the command line said over the file.
+    pub overrides: Overrides,
     /// The bus.
     pub bus: BusPlan,
     /// The process whose end is the end of the job.
@@ -83,6 +85,13 @@ pub struct CommandPlan {
     pub restart: restart::Plan,
 }
 
+impl CommandPlan {
+    /// Whether a process started by the other plan would be another one; the policy for its end does not count.
+    pub fn starts_differently(&self, other: &CommandPlan) -> bool {
+        (&self.words, &self.shared_env, &self.env) != (&other.words, &other.shared_env, &other.env)
+    }
+}
+
 /// What the command line says over the file.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
@@ -128,6 +137,11 @@ impl Topology {
         let mut topology = Topology::parse_under(path, &dir, &text, overrides.profile.as_deref())?;
         topology.apply(overrides)?;
         Ok(topology)
+    }
+
+    /// Reads the same file again, with the same overrides.
+    pub fn again(&self) -> Result<Topology, LoadError> {
+        Topology::load(&self.path, &self.overrides)
     }
 
     /// Checks a file as it is and under each of its profiles. The answer are their names.
@@ -200,6 +214,7 @@ impl Topology {
             self.logs = Some(std::path::absolute(logs).unwrap_or_else(|_| logs.clone()));
         }
         self.bus.keep |= overrides.keep;
+        self.overrides = overrides.clone();
         let wanted = self.agents() + self.bus.queues.len() as u32 + SPARE_MEMBERS;
         self.bus.create.agents = self.bus.create.agents.max(wanted);
         Ok(())

@@ -1,11 +1,12 @@
 //! How a run ends: why, with what exit code, who is told, signalled and waited for, and what is removed.
 
 use super::{Run, UpError};
-use crate::control::Answer;
+use crate::control::Follows;
 use crate::drain::{Action, Drain, Mode, Who};
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::process::{collect, signal_group};
+use crate::protocol::Answer;
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
 use swarmbus_core::Error;
@@ -65,14 +66,15 @@ impl Run<'_> {
         if self.ending.is_none() {
             self.ending = Some(ending);
             self.fleet.stop_starting();
-            self.show.show(&Event::Draining { reason, gently, left });
+            self.stops.clear();
+            self.say(Event::Draining { reason, gently, left });
             let (drain, actions) = Drain::begin(self.topology.drain, mode, now);
             self.drain = Some(drain);
             self.act(&actions);
         } else if let Some(drain) = &mut self.drain {
             let actions = drain.harder(mode, now);
             if !actions.is_empty() {
-                self.show.show(&Event::Draining { reason, gently, left });
+                self.say(Event::Draining { reason, gently, left });
                 self.act(&actions);
             }
         }
@@ -90,8 +92,8 @@ impl Run<'_> {
         let left = left.pools + usize::from(left.coordinator);
         if left != self.told_left || !actions.is_empty() {
             self.told_left = left;
-            self.show.show(&Event::DrainLeft { phase, left });
-            if self.control.has_followers() {
+            self.say(Event::DrainLeft { phase, left });
+            if self.control.has_followers(Follows::Drain) {
                 let agents = self.fleet.running().take(10).map(|(at, _)| self.fleet.slot(at).name.clone()).collect();
                 let queued = self.observer.queues().iter().map(|queue| queue.queued).sum();
                 let answer = Answer::Draining { phase: phase.to_owned(), left, agents, queued };
@@ -118,7 +120,7 @@ impl Run<'_> {
             agents.push(self.fleet.slot(at).name.clone());
         }
         if !agents.is_empty() && self.drain.as_ref().is_some_and(|drain| drain.mode() == Mode::Gently) {
-            self.show.show(&Event::Signalled { signal: name, agents });
+            self.say(Event::Signalled { signal: name, agents });
         }
     }
 
@@ -171,7 +173,7 @@ impl Run<'_> {
         unread.sort();
         let unread_sum = unread.iter().map(|(_, count)| count).sum();
         if !unread.is_empty() {
-            self.show.show(&Event::Unread { queues: unread });
+            self.say(Event::Unread { queues: unread });
         }
         if self.topology.bus.keep {
             let names = self.topology.bus.queues.iter().chain(self.fleet.slots().iter().map(|slot| &slot.name));
@@ -196,6 +198,7 @@ impl Run<'_> {
             redelivered: self.redelivered,
             logs,
         };
+        self.control.tell_event(&down, &self.watch);
         self.member.close();
         let destroyed = if self.topology.bus.keep { Ok(()) } else { self.bus.destroy() };
         self.control.tell(&Answer::Done { code, unread: unread_sum }, &self.watch);

@@ -1,21 +1,27 @@
 //! The run itself: one loop that starts what is due, sleeps, and answers what woke it.
 
+mod asked;
 mod ending;
+mod reload;
+mod starting;
+mod stopping;
 
-use crate::config::{Identity, Topology};
-use crate::control::{Answer, Control, Request};
+use crate::config::Topology;
+use crate::control::Control;
 use crate::drain::{Drain, Mode};
 use crate::event::{Event, Next};
 use crate::exit::Exit;
 use crate::log;
-use crate::pool::{Fleet, State};
-use crate::process::{Output, Spawner, collect};
+use crate::pool::{Fleet, Slot, State};
+use crate::process::{Spawner, collect};
 use crate::restart::{Chance, Verdict};
 use crate::rundir::{RunDir, RunDirError};
 use crate::show::Show;
 use crate::status::{Known, Status, status};
+use crate::stop::Stop;
 use crate::watch::{self, Watch};
 use ending::Ending;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -75,7 +81,10 @@ const REAP_EVERY: Duration = Duration::from_secs(1);
 const REAP_AGAIN: Duration = Duration::from_millis(50);
 
 struct Run<'a> {
-    topology: &'a Topology,
+    /// What runs: the file, and what was changed since by hand. Pools keep their places; one that was removed has a size of 0.
+    topology: Topology,
+    /// What the file said when it was last read.
+    loaded: Topology,
     show: &'a mut dyn Show,
     begun: Instant,
     bus: Bus,
@@ -91,6 +100,10 @@ struct Run<'a> {
     children: Vec<Option<(OwnedFd, u64)>>,
     chance: Chance,
     next_reap: Duration,
+    /// By slot: agents that are being stopped while the others go on.
+    stops: BTreeMap<usize, Stop>,
+    /// Slots whose mailboxes were closed for that, and are to be opened again.
+    closed: BTreeSet<usize>,
     drain: Option<Drain>,
     ending: Option<Ending>,
     announced: bool,
@@ -137,7 +150,7 @@ fn make_bus(topology: &Topology) -> Result<Bus, UpError> {
 }
 
 fn prepare<'a>(
-    topology: &'a Topology,
+    topology: &Topology,
     show: &'a mut dyn Show,
     bus: &Bus,
     rundir: RunDir,
@@ -163,7 +176,8 @@ fn prepare<'a>(
     let seed =
         u64::from(std::process::id()) ^ crate::process::start_ticks(std::process::id()).unwrap_or(1).rotate_left(32);
     Ok(Run {
-        topology,
+        topology: topology.clone(),
+        loaded: topology.clone(),
         show,
         begun: Instant::now(),
         bus: bus.clone(),
@@ -178,6 +192,8 @@ fn prepare<'a>(
         fleet,
         chance: Chance::new(seed),
         next_reap: REAP_EVERY,
+        stops: BTreeMap::new(),
+        closed: BTreeSet::new(),
         drain: None,
         ending: None,
         announced: false,
@@ -197,6 +213,7 @@ impl Run<'_> {
             if self.ending.is_none() && self.fleet.is_over() {
                 self.end(Ending::AllEnded, Mode::Gently);
             }
+            self.stop_on();
             self.drain_on();
             if self.drain.as_ref().is_some_and(Drain::is_done) {
                 return Ok(());
@@ -218,91 +235,26 @@ impl Run<'_> {
 
     fn next_deadline(&self) -> Option<Duration> {
         let drain = self.drain.as_ref().and_then(Drain::deadline);
-        [self.fleet.next_due(), drain, Some(self.next_reap)].into_iter().flatten().min()
-    }
-
-    fn start_due(&mut self) {
-        let due = self.fleet.due(self.now(), STARTS_PER_TURN);
-        if due.is_empty() {
-            return;
-        }
-        for slot in due {
-            // One that cannot be started may have ended the run.
-            if matches!(self.fleet.slot(slot).state, State::Waiting { .. }) {
-                self.start(slot);
-            }
-        }
-        if !self.announced {
-            let (bus, total) = (self.topology.bus.name.clone(), self.children.len());
-            let begun = self.fleet.running().count();
-            self.show.show(&Event::Starting { bus: bus.clone(), begun, total });
-            if self.fleet.all_begun() {
-                self.announced = true;
-                let coordinator = self.topology.coordinator.is_some();
-                let (agents, seconds) = (total - usize::from(coordinator), self.now().as_secs_f64());
-                self.show.show(&Event::Up { bus, agents, coordinator, seconds });
-            }
-        }
-    }
-
-    fn start(&mut self, at: usize) {
-        let slot = self.fleet.slot(at);
-        let (name, restarts) = (slot.name.clone(), slot.restarts);
-        let pool = slot.pool.map(|pool| &self.topology.pools[pool]);
-        let log = self.logs.join(format!("{name}.log"));
-        let (plan, output) = match (pool, &self.topology.coordinator) {
-            (Some(pool), _) => (&pool.run, Output::File(&log)),
-            (None, Some(plan)) => (plan, Output::Inherit),
-            (None, None) => return,
-        };
-        let from = std::fs::metadata(&log).map_or(0, |meta| meta.len());
-        let spawned = match plan.launch(&self.topology.dir, &self.identity(at)) {
-            Ok(launch) => self.spawner.spawn(&launch, &self.topology.dir, output).map_err(|error| error.to_string()),
-            Err(fault) => Err(fault.to_string()),
-        };
-        match spawned {
-            Ok(child) => {
-                let pool = pool.map(|pool| pool.name.as_str());
-                if let Err(error) = self.rundir.note(&name, pool, child.pid, restarts) {
-                    self.warn(format!("cannot note {name} in the run directory: {error}"));
-                }
-                if let Err(error) = self.watch.child(at, &child.pidfd) {
-                    self.warn(format!("cannot watch {name}: {error}"));
-                }
-                self.fleet.started(at, child.pid, self.now());
-                self.children[at] = Some((child.pidfd, from));
-            }
-            Err(error) => self.settle(at, None, Exit::NotStarted, Some(error), Reaped::default(), Vec::new()),
-        }
-    }
-
-    fn identity(&self, at: usize) -> Identity {
-        let slot = self.fleet.slot(at);
-        let pools = &self.topology.pools;
-        let only = if pools.len() == 1 { pools.first() } else { None };
-        let pool = slot.pool.map(|pool| &pools[pool]).or(only);
-        Identity {
-            bus: self.topology.bus.name.clone(),
-            agent: slot.name.clone(),
-            pool: pool.map(|pool| (pool.name.clone(), pool.size)),
-            pools: pools.iter().map(|pool| format!("{}={}", pool.name, pool.size)).collect::<Vec<_>>().join(" "),
-            index: slot.pool.map(|_| slot.index),
-        }
+        let now = self.now();
+        let stops = self.stops.values().filter_map(|stop| stop.deadline(now)).min();
+        [self.fleet.next_due(), drain, stops, Some(self.next_reap)].into_iter().flatten().min()
     }
 
     fn ended(&mut self, at: usize) {
-        let State::Running { pid, .. } = self.fleet.slot(at).state else { return };
+        let Some(pid) = self.fleet.slot(at).state.pid() else { return };
         let Some((pidfd, from)) = self.children[at].take() else { return };
         let Some(exit) = collect(pid, &pidfd) else {
             self.children[at] = Some((pidfd, from));
             return;
         };
         self.watch.forget(&pidfd);
+        self.stops.remove(&at);
         let reaped = self.reap(|member| member.reap_process(pid));
         // What is left of its group was killed just now and has memberships of its own.
         self.next_reap = self.next_reap.min(self.now() + REAP_AGAIN);
         let slot = self.fleet.slot(at);
-        let failed = !exit.is_success() && slot.pool.is_some();
+        let told = matches!(slot.state, State::Stopping { .. });
+        let failed = !exit.is_success() && slot.pool.is_some() && !told;
         let tail = if failed { log::tail(&self.logs.join(format!("{}.log", slot.name)), from) } else { Vec::new() };
         self.settle(at, Some(pid), exit, None, reaped, tail);
     }
@@ -319,9 +271,11 @@ impl Run<'_> {
         let chance = self.chance.draw();
         let finishing = self.drain.as_ref().is_some_and(Drain::lets_pools_finish);
         let unfinished = finishing && self.fleet.slot(at).pool.is_some() && reaped.redelivered > 0;
+        let told = self.ending.is_none() && matches!(self.fleet.slot(at).state, State::Stopping { .. });
         let verdict = self.fleet.ended(at, exit, unfinished, self.now(), chance);
         let slot = self.fleet.slot(at);
         let next = match &verdict {
+            _ if told => Next::AsAsked,
             Verdict::Retry { after } => Next::Restart(after.as_secs_f64()),
             Verdict::Finished => Next::Nothing,
             Verdict::Failed(why) => Next::GivenUp(why.clone()),
@@ -330,12 +284,15 @@ impl Run<'_> {
         let pool_name = pool.map(|pool| self.topology.pools[pool].name.clone());
         let agent = slot.name.clone();
         let redelivered = reaped.redelivered;
-        self.show.show(&Event::Ended { agent, pool: pool_name.clone(), pid, exit, error, redelivered, next, tail });
-        let over = matches!(verdict, Verdict::Finished | Verdict::Failed(_));
+        self.say(Event::Ended { agent, pool: pool_name.clone(), pid, exit, error, redelivered, next, tail });
+        if told {
+            self.tell_what_waits(at);
+        }
+        let over = !told && matches!(verdict, Verdict::Finished | Verdict::Failed(_));
         match (pool, pool_name) {
             (None, _) if over => self.end(Ending::Coordinator(exit), Mode::Gently),
             (Some(number), Some(name)) if over && self.fleet.pool_has_failed(number) => {
-                self.show.show(&Event::PoolFailed { pool: name.clone() });
+                self.say(Event::PoolFailed { pool: name.clone() });
                 self.end(Ending::PoolFailed(name), Mode::Gently);
             }
             _ => {}
@@ -372,34 +329,11 @@ impl Run<'_> {
         self.end(Ending::Signal(signal), if force { Mode::Forcibly } else { Mode::Gently });
     }
 
-    fn asked(&mut self, id: u32) {
-        for request in self.control.client(id, &self.watch) {
-            match request {
-                Request::Ps => {
-                    let answer = Answer::Status(self.status());
-                    self.control.answer(id, &answer, &self.watch);
-                }
-                Request::Drain => {
-                    self.control.follow(id);
-                    self.told_left = usize::MAX;
-                    self.end(Ending::Drain, Mode::Gently);
-                }
-                Request::Down => {
-                    self.control.follow(id);
-                    self.told_left = usize::MAX;
-                    self.end(Ending::Down, Mode::Quickly);
-                }
-            }
-        }
-    }
-
     fn status(&self) -> Status {
         let now = self.now();
-        let known = |slot: &crate::pool::Slot| {
-            let (pid, uptime_s) = match slot.state {
-                State::Running { pid, since } => (Some(pid), Some(now.saturating_sub(since).as_secs_f64())),
-                _ => (None, None),
-            };
+        let known = |slot: &Slot| {
+            let pid = slot.state.pid();
+            let uptime_s = slot.state.since().map(|since| now.saturating_sub(since).as_secs_f64());
             let state = if self.drain.is_some() && pid.is_some() { "draining" } else { slot.state.word() };
             Known {
                 name: slot.name.clone(),
@@ -416,10 +350,21 @@ impl Run<'_> {
             (None, false) => "starting",
             (None, true) => "running",
         };
-        status(&self.observer, state, Some(std::process::id()), self.fleet.slots().iter().map(known).collect())
+        status(&self.observer, state, Some(std::process::id()), self.present().map(known).collect())
+    }
+
+    /// The slots that are filled or may be.
+    fn present(&self) -> impl Iterator<Item = &Slot> {
+        self.fleet.slots().iter().filter(|slot| slot.state != State::Gone)
+    }
+
+    /// Tells whoever watches.
+    fn say(&mut self, event: Event) {
+        self.show.show(&event);
+        self.control.tell_event(&event, &self.watch);
     }
 
     fn warn(&mut self, text: String) {
-        self.show.show(&Event::Warning { text });
+        self.say(Event::Warning { text });
     }
 }

@@ -89,6 +89,22 @@ impl Swarm {
         self.command(&[verb, &self.bus]).output().unwrap()
     }
 
+    /// Says something over the control socket and hears one answer.
+    pub fn ask(&self, request: serde_json::Value) -> serde_json::Value {
+        use std::io::{BufRead, BufReader, Write};
+        let mut stream = std::os::unix::net::UnixStream::connect(self.run_dir().join("control.sock")).unwrap();
+        stream.write_all(format!("{request}\n").as_bytes()).unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// The agents by name: process, state and restarts.
+    pub fn agents(&self) -> std::collections::BTreeMap<String, swarmbus_supervisor::status::AgentStatus> {
+        let agents = self.ps().map(|status| status.agents).unwrap_or_default();
+        agents.into_iter().map(|agent| (agent.name.clone(), agent)).collect()
+    }
+
     pub fn ps(&self) -> Option<Status> {
         serde_json::from_slice(&self.verb("ps").stdout).ok()
     }
