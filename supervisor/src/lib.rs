@@ -17,12 +17,14 @@ pub mod log;
 pub mod pool;
 pub mod process;
 pub mod protocol;
+pub mod ready;
 pub mod restart;
 pub mod run;
 pub mod rundir;
 pub mod show;
 pub mod status;
 pub mod stop;
+pub mod strays;
 pub mod watch;
 
 pub use client::{ClientError, Stopped};

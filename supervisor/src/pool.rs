@@ -45,8 +45,8 @@ pub enum State {
 /// What follows when a process ends that was told to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
-    /// It starts again.
-    Again,
+    /// It starts again, at this time or as soon as it has ended.
+    Again(Duration),
     /// It stays away until somebody starts it.
     Stay,
     /// It is no longer of its pool.
@@ -100,6 +100,8 @@ pub struct Slot {
     pub restarts: u32,
     /// How it ended last.
     pub last: Option<Exit>,
+    /// It depends on somebody who is not ready.
+    pub blocked: bool,
     plan: Plan,
     history: History,
 }
@@ -137,6 +139,7 @@ impl Fleet {
             state: State::Waiting { due: now, first: true },
             restarts: 0,
             last: None,
+            blocked: false,
             plan,
             history: History::default(),
         };
@@ -185,11 +188,16 @@ impl Fleet {
                 true
             }
             State::Stopping { pid, since, .. } => {
-                slot.state = State::Stopping { pid, since, after: After::Again };
+                slot.state = State::Stopping { pid, since, after: After::Again(now) };
                 true
             }
             State::Running { .. } | State::Gone => false,
         }
+    }
+
+    /// Holds a start back, or no longer.
+    pub fn block(&mut self, at: usize, blocked: bool) {
+        self.slots[at].blocked = blocked;
     }
 
     /// Gives an agent another policy.
@@ -209,7 +217,7 @@ impl Fleet {
 
     /// The slots that are due at `now`, at most `most`.
     pub fn due(&self, now: Duration, most: usize) -> Vec<usize> {
-        let due = |slot: &Slot| matches!(slot.state, State::Waiting { due, .. } if due <= now);
+        let due = |slot: &Slot| !slot.blocked && matches!(slot.state, State::Waiting { due, .. } if due <= now);
         let places = self.slots.iter().enumerate().filter(|(_, slot)| due(slot)).map(|(at, _)| at);
         places.take(most).collect()
     }
@@ -217,7 +225,7 @@ impl Fleet {
     /// When the next slot is due.
     pub fn next_due(&self) -> Option<Duration> {
         let due = |slot: &Slot| match slot.state {
-            State::Waiting { due, .. } => Some(due),
+            State::Waiting { due, .. } if !slot.blocked => Some(due),
             _ => None,
         };
         self.slots.iter().filter_map(due).min()
@@ -313,7 +321,7 @@ impl Fleet {
 
 fn came(after: After, now: Duration) -> State {
     match after {
-        After::Again => State::Waiting { due: now, first: false },
+        After::Again(due) => State::Waiting { due: due.max(now), first: false },
         After::Stay => State::Stopped,
         After::Leave => State::Gone,
     }
@@ -418,7 +426,7 @@ mod tests {
         for (at, pid) in [(1, 7), (2, 8), (3, 9)] {
             fleet.started(at, pid, s(0));
         }
-        for (at, after) in [(1, After::Again), (2, After::Stay), (3, After::Leave)] {
+        for (at, after) in [(1, After::Again(s(0))), (2, After::Stay), (3, After::Leave)] {
             for _ in 0..2 {
                 assert_eq!(fleet.stop(at, after, s(1)), Some(6 + at as u32));
             }

@@ -60,14 +60,7 @@ impl Spawner {
     /// Starts a process: in a group of its own, so that the terminal's Ctrl-C does not reach it, with nothing to read,
     /// and with no tie that would end it together with the supervisor.
     pub fn spawn(&self, launch: &Launch, dir: &Path, output: Output<'_>) -> io::Result<Spawned> {
-        let mut command = Command::new(&launch.program);
-        command.args(&launch.args).current_dir(dir).process_group(0).stdin(Stdio::null());
-        for (name, value) in &launch.env {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
+        let mut command = launch.command(dir);
         if let Output::File(path) = output {
             let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
             command.stdout(file.try_clone()?).stderr(file);
@@ -87,6 +80,21 @@ impl Spawner {
             let _ = prlimit(Some(pid), Resource::Nofile, *files);
         }
         Ok(Spawned { pid: child.id(), pidfd })
+    }
+}
+
+impl Launch {
+    /// As the standard library has it: in a group of its own and with nothing to read.
+    pub fn command(&self, dir: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).current_dir(dir).process_group(0).stdin(Stdio::null());
+        for (name, value) in &self.env {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
     }
 }
 

@@ -22,6 +22,18 @@ pub enum Policy {
     Never,
 }
 
+/// Who else of a group starts anew when one of its agents does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Nobody.
+    OneForOne,
+    /// Everybody.
+    OneForAll,
+    /// Those that come after it: later pools, and higher numbers of its own.
+    RestForOne,
+}
+
 /// The policy with its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {

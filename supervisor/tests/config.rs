@@ -127,6 +127,23 @@ const BAD: &[(&str, &str, usize, &[&str])] = &[
     ("[pool.worker]", "[env]\nSWARMBUS = \"x\"\n[pool.worker]", 7, &["SWARMBUS is set by the supervisor"]),
     ("size = 100", "size = 100\nsize = 3", 9, &["duplicate key"]),
     ("[pool.worker]", "[pool.worker", 6, &["swarm.toml:6"]),
+    ("size = 100", "size = 100\ndepends_on = [\"workers\"]", 9, &["no pool `workers`", "did you mean `worker`?"]),
+    ("size = 100", "size = 100\ndepends_on = [\"coordinater\"]", 9, &["did you mean `coordinator`?"]),
+    ("size = 100", "size = 100\ndepends_on = [\"worker\"]", 9, &["`worker` would wait for itself"]),
+    ("size = 100", "size = 100\nready = \"buss\"", 9, &["unknown variant `buss`", "did you mean `bus`?"]),
+    ("size = 100", "size = 100\nready = { log = \"\" }", 9, &["no text to wait for"]),
+    (
+        "[pool.worker]",
+        "[group.g]\npools = [\"wroker\"]\nstrategy = \"one-for-all\"\n[pool.worker]",
+        7,
+        &["did you mean `worker`?"],
+    ),
+    (
+        "[pool.worker]",
+        "[group.g]\npools = []\nstrategy = \"one-for-al\"\n[pool.worker]",
+        8,
+        &["did you mean `one-for-all`?"],
+    ),
 ];
 
 #[test]

@@ -1,10 +1,11 @@
 //! Checks a file that was read as a whole, so that all that is wrong is told at once and nothing starts before.
 
 use super::launch::{Identity, LaunchFault, RESERVED};
-use super::problem::Problem;
+use super::problem::{Problem, suggest};
 use super::schema::{self, Env, Size, Span, Text};
 use super::template::Template;
-use super::{AGENTS_MAX, BusPlan, CommandPlan, Overrides, PoolPlan, SPARE_MEMBERS, Topology};
+use super::{AGENTS_MAX, BusPlan, CommandPlan, GroupPlan, Overrides, PoolPlan, SPARE_MEMBERS, Topology};
+use crate::ready::Ready;
 use crate::{drain, restart};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,11 +18,23 @@ const HEAP_BYTES_MIN: u64 = 1 << 20;
 
 struct Checker {
     problems: Vec<Problem>,
+    /// Who waits for whom.
+    waits: Vec<(String, Spanned<String>)>,
+}
+
+/// What a coordinator's and a pool's table say beside what runs.
+struct After {
+    restart: Option<schema::Restart>,
+    usual: restart::Plan,
+    depends_on: Vec<Spanned<String>>,
+    ready: Option<Spanned<schema::Ready>>,
+    /// Whether its output goes to a file.
+    has_log: bool,
 }
 
 /// The topology, as far as it could be understood, and all that is wrong with it.
 pub fn topology(path: &Path, dir: &Path, file: schema::File) -> (Option<Topology>, Vec<Problem>) {
-    let mut checker = Checker { problems: Vec::new() };
+    let mut checker = Checker { problems: Vec::new(), waits: Vec::new() };
     let topology = checker.topology(path, dir, file);
     (topology, checker.problems)
 }
@@ -58,8 +71,19 @@ impl Checker {
                 Some(name) => self.name(name, "the coordinator", 63),
                 None => "coordinator".to_owned(),
             };
-            let (plan, places) =
-                self.command(name, raw.command, raw.env, &shared_env, raw.restart, restart::Plan::for_coordinator());
+            let (plan, places) = self.command(
+                name,
+                raw.command,
+                raw.env,
+                &shared_env,
+                After {
+                    restart: raw.restart,
+                    usual: restart::Plan::for_coordinator(),
+                    depends_on: raw.depends_on,
+                    ready: raw.ready,
+                    has_log: false,
+                },
+            );
             let span = raw.name.map_or(place, |name| name.span());
             self.unique(&mut names, plan.name.clone(), "the coordinator", span);
             runs.push((plan.clone(), places));
@@ -76,8 +100,19 @@ impl Checker {
             let longest = 62 - size.to_string().len();
             let span = name.span();
             let name = self.name(&name, "a pool", longest);
-            let (plan, places) =
-                self.command(name.clone(), raw.command, raw.env, &shared_env, raw.restart, restart::Plan::for_agents());
+            let (plan, places) = self.command(
+                name.clone(),
+                raw.command,
+                raw.env,
+                &shared_env,
+                After {
+                    restart: raw.restart,
+                    usual: restart::Plan::for_agents(),
+                    depends_on: raw.depends_on,
+                    ready: raw.ready,
+                    has_log: true,
+                },
+            );
             for index in 1..=size {
                 let what = format!("an agent of pool {name}");
                 if !self.unique(&mut names, Topology::agent_name(&name, index), &what, span.clone()) {
@@ -90,6 +125,9 @@ impl Checker {
         if coordinator.is_none() && pools.is_empty() && self.problems.is_empty() {
             self.say(0..0, "there is nothing to run", "add a [coordinator] or a [pool.worker], each with its command");
         }
+        let known: Vec<&str> = runs.iter().map(|(plan, _): &(CommandPlan, Places)| plan.name.as_str()).collect();
+        self.dependencies(&known);
+        let groups = self.groups(file.group, &pools);
         self.fit(&mut bus, agents_given, &pools, coordinator.is_some());
         let plan = Topology {
             path: path.to_owned(),
@@ -99,6 +137,7 @@ impl Checker {
             bus,
             coordinator,
             pools,
+            groups,
             drain: drain::Plan {
                 grace: file.drain.grace.map_or(drain::Plan::default().grace, |span| span.0),
                 kill_after: file.drain.kill_after.map_or(drain::Plan::default().kill_after, |span| span.0),
@@ -248,8 +287,7 @@ impl Checker {
         command: Spanned<schema::Words>,
         env: Env,
         shared_env: &[(String, Template)],
-        restart: Option<schema::Restart>,
-        usual: restart::Plan,
+        after: After,
     ) -> (CommandPlan, Places) {
         let mut places = Places { command: command.span(), words: Vec::new(), env: places_of(&env) };
         let mut words = Vec::new();
@@ -264,8 +302,80 @@ impl Checker {
             self.say(command.span(), "the command is empty", "name a program, such as [\"python3\", \"worker.py\"]");
         }
         let env = self.env(env);
-        let restart = self.restart(restart, usual);
-        (CommandPlan { name, words, shared_env: shared_env.to_vec(), env, restart }, places)
+        let restart = self.restart(after.restart, after.usual);
+        let ready = after.ready.as_ref().map_or(Ok(Ready::Bus), |ready| ready.as_ref().plan());
+        let ready = ready.unwrap_or_else(|fault| {
+            let span = after.ready.as_ref().map_or(0..0, Spanned::span);
+            self.say(span, fault.to_string(), fault.hint());
+            Ready::Bus
+        });
+        if let (Ready::Log(text), Some(written)) = (&ready, &after.ready)
+            && (text.is_empty() || !after.has_log)
+        {
+            let hint = if after.has_log {
+                "say what it writes"
+            } else {
+                "its output goes where the supervisor's does: use another way"
+            };
+            self.say(written.span(), "there is no text to wait for", hint);
+        }
+        let depends_on = after.depends_on.iter().map(|name| name.as_ref().clone()).collect();
+        self.waits.extend(after.depends_on.into_iter().map(|on| (name.clone(), on)));
+        (CommandPlan { name, words, shared_env: shared_env.to_vec(), env, restart, depends_on, ready }, places)
+    }
+
+    /// Everybody waits for somebody there is, and nobody for himself, not even by way of others.
+    fn dependencies(&mut self, known: &[&str]) {
+        let waits = std::mem::take(&mut self.waits);
+        for (who, on) in &waits {
+            if !known.contains(&on.as_ref().as_str()) {
+                self.say(
+                    on.span(),
+                    format!("there is no pool `{}` to depend on", on.as_ref()),
+                    suggest(on.as_ref(), known),
+                );
+                continue;
+            }
+            let mut reached = vec![on.as_ref().as_str()];
+            let mut at = 0;
+            while let Some(name) = reached.get(at).copied() {
+                at += 1;
+                let next = waits.iter().filter(|(from, _)| from == name).map(|(_, on)| on.as_ref().as_str());
+                let fresh: Vec<&str> = next.filter(|name| !reached.contains(name)).collect();
+                reached.extend(fresh);
+            }
+            if reached.contains(&who.as_str()) {
+                let message = format!("`{who}` would wait for itself: {} depends on it", on.as_ref());
+                self.say(on.span(), message, "take one of the dependencies out");
+            }
+        }
+    }
+
+    fn groups(&mut self, raw: BTreeMap<Spanned<String>, schema::Group>, pools: &[PoolPlan]) -> Vec<GroupPlan> {
+        let known: Vec<&str> = pools.iter().map(|pool| pool.name.as_str()).collect();
+        let mut taken: Vec<String> = Vec::new();
+        let mut groups = Vec::new();
+        for (name, group) in raw {
+            for pool in &group.pools {
+                if !known.contains(&pool.as_ref().as_str()) {
+                    self.say(
+                        pool.span(),
+                        format!("there is no pool `{}`", pool.as_ref()),
+                        suggest(pool.as_ref(), &known),
+                    );
+                } else if taken.contains(pool.as_ref()) {
+                    self.say(
+                        pool.span(),
+                        format!("the pool `{}` is in a group already", pool.as_ref()),
+                        "one is enough",
+                    );
+                }
+                taken.push(pool.as_ref().clone());
+            }
+            let pools = group.pools.into_iter().map(Spanned::into_inner).collect();
+            groups.push(GroupPlan { name: name.into_inner(), pools, strategy: group.strategy });
+        }
+        groups
     }
 
     fn restart(&mut self, raw: Option<schema::Restart>, usual: restart::Plan) -> restart::Plan {

@@ -159,6 +159,8 @@ mod tests {
             shared_env: pairs(shared),
             env: pairs(env),
             restart: restart::Plan::for_agents(),
+            depends_on: Vec::new(),
+            ready: crate::ready::Ready::Bus,
         }
     }
 

@@ -16,6 +16,8 @@ pub use plain::{Change, Plain, changes};
 pub use problem::{ConfigError, Problem, suggest};
 pub use template::{Fault, Template};
 
+use crate::ready::Ready;
+use crate::restart::Strategy;
 use crate::{drain, restart};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -40,6 +42,8 @@ pub struct Topology {
     pub coordinator: Option<CommandPlan>,
     /// The pools, in the order of the file.
     pub pools: Vec<PoolPlan>,
+    /// Pools that are restarted together.
+    pub groups: Vec<GroupPlan>,
     /// How long agents have to finish.
     pub drain: drain::Plan,
     /// Where logs go when they are to stay.
@@ -83,6 +87,21 @@ pub struct CommandPlan {
     pub env: Vec<(String, Template)>,
     /// What follows an exit.
     pub restart: restart::Plan,
+    /// Pools, or the coordinator, that must be ready before it starts.
+    pub depends_on: Vec<String>,
+    /// When it counts as ready.
+    pub ready: Ready,
+}
+
+/// `[group.NAME]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupPlan {
+    /// Its name.
+    pub name: String,
+    /// The pools, in order.
+    pub pools: Vec<String>,
+    /// Who else starts anew when an agent of them does.
+    pub strategy: Strategy,
 }
 
 impl CommandPlan {

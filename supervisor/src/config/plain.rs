@@ -1,10 +1,11 @@
 //! A topology in plain words, defaults written out: what `config show` prints, and what two topologies are compared by.
 
-use super::{CommandPlan, PoolPlan, Topology};
+use super::{CommandPlan, GroupPlan, PoolPlan, Topology};
+use crate::ready::Ready;
 use crate::restart;
 use bytesize::ByteSize;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub struct Plain {
     coordinator: Option<Command>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pool: BTreeMap<String, Pool>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    group: BTreeMap<String, Group>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,6 +50,15 @@ struct Command {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     env: BTreeMap<String, String>,
     restart: Restart,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    depends_on: Vec<String>,
+    ready: Value,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Group {
+    pools: Vec<String>,
+    strategy: restart::Strategy,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -84,6 +96,7 @@ impl From<&Topology> for Plain {
             env: shared.map_or_else(BTreeMap::new, |run| texts(&run.shared_env)),
             coordinator: topology.coordinator.as_ref().map(|run| command(run, Some(run.name.clone()))),
             pool: topology.pools.iter().map(|plan| (plan.name.clone(), pool(plan))).collect(),
+            group: topology.groups.iter().map(group).collect(),
         }
     }
 }
@@ -93,6 +106,10 @@ impl Plain {
     pub fn to_toml(&self) -> String {
         toml::to_string(self).unwrap_or_else(|error| format!("# cannot be written: {error}\n"))
     }
+}
+
+fn group(plan: &GroupPlan) -> (String, Group) {
+    (plan.name.clone(), Group { pools: plan.pools.clone(), strategy: plan.strategy })
 }
 
 fn pool(plan: &PoolPlan) -> Pool {
@@ -112,6 +129,14 @@ fn command(plan: &CommandPlan, name: Option<String>) -> Command {
             healthy: span(restart.healthy),
             failures: restart.failures,
             within: span(restart.within),
+        },
+        depends_on: plan.depends_on.clone(),
+        ready: match &plan.ready {
+            Ready::Bus => "bus".into(),
+            Ready::Start => "start".into(),
+            Ready::Notify => "notify".into(),
+            Ready::Log(text) => json!({ "log": text }),
+            Ready::Exec(words) => json!({ "exec": words.iter().map(ToString::to_string).collect::<Vec<_>>() }),
         },
     }
 }
@@ -214,6 +239,14 @@ command = ["sh"]
 size = 2
 env = { A = "${LEVEL}" }
 restart = { policy = "always", most = "1m 30s" }
+depends_on = ["x"]
+[pool.x]
+command = ["sh"]
+size = 1
+ready = { exec = ["test", "-e", "${NO_SUCH:-x}"] }
+[group.g]
+pools = ["x", "w"]
+strategy = "rest-for-one"
 "#;
 
     #[test]

@@ -1,7 +1,8 @@
 //! The topology file as serde reads it: every key, nothing checked beyond its type.
 
 use super::template::Template;
-use crate::restart::Policy;
+use crate::ready::{self, Plain};
+use crate::restart::{Policy, Strategy};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
@@ -28,6 +29,10 @@ pub struct File {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Pool>")]
     pub pool: BTreeMap<Spanned<String>, Pool>,
+    /// Pools that are restarted together, by name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Group>")]
+    pub group: BTreeMap<Spanned<String>, Group>,
     /// Variables for all processes. A table in here is a profile: `[env.prod.pool.worker]` lays over `[pool.worker]` under `--env prod`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, VariableOrProfile>")]
@@ -93,6 +98,13 @@ pub struct Coordinator {
     pub env: Env,
     /// What follows an exit; `on-abnormal` if it is not given.
     pub restart: Option<Restart>,
+    /// Pools (or the coordinator) that must be ready before it starts.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub depends_on: Vec<Spanned<String>>,
+    /// When it counts as ready for those that depend on it; `bus` if it is not given.
+    #[schemars(with = "Option<Ready>")]
+    pub ready: Option<Spanned<Ready>>,
 }
 
 /// A pool of agents.
@@ -111,6 +123,24 @@ pub struct Pool {
     pub env: Env,
     /// What follows an exit; `on-failure` if it is not given.
     pub restart: Option<Restart>,
+    /// Pools (or the coordinator) that must be ready before it starts.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub depends_on: Vec<Spanned<String>>,
+    /// When it counts as ready for those that depend on it; `bus` if it is not given.
+    #[schemars(with = "Option<Ready>")]
+    pub ready: Option<Spanned<Ready>>,
+}
+
+/// Pools that are restarted together.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// The pools, in order.
+    #[schemars(with = "Vec<String>")]
+    pub pools: Vec<Spanned<String>>,
+    /// Who else starts anew when an agent of them does.
+    pub strategy: Strategy,
 }
 
 /// How long agents have at the end.
@@ -160,6 +190,74 @@ impl JsonSchema for Restart {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let (policy, table) = (generator.subschema_for::<Policy>(), generator.subschema_for::<RestartTable>());
         json_schema!({ "anyOf": [policy, table] })
+    }
+}
+
+/// `ready = "bus"` or a table with a text to wait for or a command to try.
+pub enum Ready {
+    /// A word.
+    Plain(Plain),
+    /// A text in the output.
+    Log(String),
+    /// A command.
+    Exec(Words),
+}
+
+/// A text to wait for, or a command to try.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum ReadyTable {
+    /// A text that it writes.
+    Log(String),
+    /// A command that exits with 0.
+    Exec(Words),
+}
+
+impl<'de> Deserialize<'de> for Ready {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Ready, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Ready;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"bus\", \"start\" or \"notify\", or a table such as { log = \"listening\" } or { exec = [\"test\", \"-e\", \"up\"] }")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Ready, E> {
+                Plain::deserialize(de::value::StrDeserializer::new(text)).map(Ready::Plain)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Ready, A::Error> {
+                Ok(match ReadyTable::deserialize(MapAccessDeserializer::new(map))? {
+                    ReadyTable::Log(text) => Ready::Log(text),
+                    ReadyTable::Exec(words) => Ready::Exec(words),
+                })
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl JsonSchema for Ready {
+    fn schema_name() -> Cow<'static, str> {
+        "Ready".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (word, table) = (generator.subschema_for::<Plain>(), generator.subschema_for::<ReadyTable>());
+        json_schema!({ "anyOf": [word, table] })
+    }
+}
+
+impl Ready {
+    /// As the supervisor has it.
+    pub fn plan(&self) -> Result<ready::Ready, super::template::Fault> {
+        Ok(match self {
+            Ready::Plain(Plain::Bus) => ready::Ready::Bus,
+            Ready::Plain(Plain::Start) => ready::Ready::Start,
+            Ready::Plain(Plain::Notify) => ready::Ready::Notify,
+            Ready::Log(text) => ready::Ready::Log(text.clone()),
+            Ready::Exec(words) => {
+                let words: Result<_, _> = words.0.iter().map(|word| word.as_ref().template()).collect();
+                ready::Ready::Exec(words?)
+            }
+        })
     }
 }
 

@@ -44,7 +44,7 @@ impl Run<'_> {
                     true
                 }),
                 Request::Restart { names } => self.each("restart", &names, |run, at| {
-                    run.stop(at, After::Again, false);
+                    run.stop(at, After::Again(std::time::Duration::ZERO), false);
                     true
                 }),
                 Request::Start { names } => self.each("start", &names, |run, at| run.fleet.start(at, run.now())),

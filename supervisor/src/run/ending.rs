@@ -67,6 +67,7 @@ impl Run<'_> {
             self.ending = Some(ending);
             self.fleet.stop_starting();
             self.stops.clear();
+            self.probes.clear();
             self.say(Event::Draining { reason, gently, left });
             let (drain, actions) = Drain::begin(self.topology.drain, mode, now);
             self.drain = Some(drain);
@@ -167,6 +168,7 @@ impl Run<'_> {
                 }
             }
         }
+        self.end_all_strays();
         let _ = self.member.reap();
         let mut unread: Vec<(String, u64)> =
             self.observer.queues().into_iter().filter(|q| q.queued > 0).map(|q| (q.name, q.queued)).collect();

@@ -2,6 +2,7 @@
 
 mod asked;
 mod ending;
+mod readiness;
 mod reload;
 mod starting;
 mod stopping;
@@ -14,6 +15,7 @@ use crate::exit::Exit;
 use crate::log;
 use crate::pool::{Fleet, Slot, State};
 use crate::process::{Spawner, collect};
+use crate::ready::Probe;
 use crate::restart::{Chance, Verdict};
 use crate::rundir::{RunDir, RunDirError};
 use crate::show::Show;
@@ -104,6 +106,13 @@ struct Run<'a> {
     stops: BTreeMap<usize, Stop>,
     /// Slots whose mailboxes were closed for that, and are to be opened again.
     closed: BTreeSet<usize>,
+    /// Slots whose processes are ready; known only of those that somebody depends on.
+    ready: BTreeSet<usize>,
+    /// By slot: what is looked at until it is ready.
+    probes: BTreeMap<usize, Probe>,
+    next_look: Duration,
+    /// Children that were there before us, from before an `exec`: they are none of our business.
+    others: BTreeSet<u32>,
     drain: Option<Drain>,
     ending: Option<Ending>,
     announced: bool,
@@ -117,6 +126,7 @@ struct Run<'a> {
 pub fn up(topology: &Topology, show: &mut dyn Show) -> Result<u8, UpError> {
     let agents = topology.agents();
     let spawner = Spawner::new(agents).map_err(|most| UpError::TooManyProcesses { agents, most })?;
+    crate::strays::adopt_orphans();
     let watch = Watch::new().map_err(system("cannot watch for signals"))?;
     let rundir = RunDir::claim(&topology.bus.name)?;
     let bus = match make_bus(topology) {
@@ -194,6 +204,10 @@ fn prepare<'a>(
         next_reap: REAP_EVERY,
         stops: BTreeMap::new(),
         closed: BTreeSet::new(),
+        ready: BTreeSet::new(),
+        probes: BTreeMap::new(),
+        next_look: Duration::ZERO,
+        others: crate::strays::children().into_iter().collect(),
         drain: None,
         ending: None,
         announced: false,
@@ -209,6 +223,7 @@ impl Run<'_> {
 
     fn turn_until_over(&mut self) -> Result<(), UpError> {
         loop {
+            self.look_for_the_ready();
             self.start_due();
             if self.ending.is_none() && self.fleet.is_over() {
                 self.end(Ending::AllEnded, Mode::Gently);
@@ -237,7 +252,8 @@ impl Run<'_> {
         let drain = self.drain.as_ref().and_then(Drain::deadline);
         let now = self.now();
         let stops = self.stops.values().filter_map(|stop| stop.deadline(now)).min();
-        [self.fleet.next_due(), drain, stops, Some(self.next_reap)].into_iter().flatten().min()
+        let look = self.fleet.slots().iter().any(|slot| slot.blocked).then_some(self.next_look);
+        [self.fleet.next_due(), drain, stops, look, Some(self.next_reap)].into_iter().flatten().min()
     }
 
     fn ended(&mut self, at: usize) {
@@ -249,6 +265,9 @@ impl Run<'_> {
         };
         self.watch.forget(&pidfd);
         self.stops.remove(&at);
+        self.ready.remove(&at);
+        self.probes.remove(&at);
+        self.end_strays_of(at);
         let reaped = self.reap(|member| member.reap_process(pid));
         // What is left of its group was killed just now and has memberships of its own.
         self.next_reap = self.next_reap.min(self.now() + REAP_AGAIN);
@@ -288,6 +307,9 @@ impl Run<'_> {
         if told {
             self.tell_what_waits(at);
         }
+        if let (Verdict::Retry { after }, false, Some(pool), None) = (&verdict, told, &pool_name, &self.ending) {
+            self.restart_group(at, pool, *after);
+        }
         let over = !told && matches!(verdict, Verdict::Finished | Verdict::Failed(_));
         match (pool, pool_name) {
             (None, _) if over => self.end(Ending::Coordinator(exit), Mode::Gently),
@@ -320,6 +342,7 @@ impl Run<'_> {
     }
 
     fn reap_all(&mut self) {
+        self.look_after_strays();
         self.next_reap = self.now() + REAP_EVERY;
         self.reap(Member::reap);
     }

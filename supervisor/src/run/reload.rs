@@ -87,7 +87,7 @@ impl Run<'_> {
             for at in self.fleet.of_pool(place) {
                 self.fleet.set_plan(at, new.run.restart);
                 if anew && self.fleet.slot(at).index <= known.min(size) {
-                    self.stop(at, After::Again, false);
+                    self.stop(at, After::Again(std::time::Duration::ZERO), false);
                 }
             }
         }
@@ -106,7 +106,7 @@ impl Run<'_> {
         let Some(at) = self.fleet.slots().iter().position(|slot| slot.pool.is_none()) else { return };
         self.fleet.set_plan(at, new.restart);
         if old.starts_differently(&new) {
-            self.stop(at, After::Again, false);
+            self.stop(at, After::Again(std::time::Duration::ZERO), false);
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::event::Event;
 use crate::exit::Exit;
 use crate::pool::State;
 use crate::process::Output;
+use crate::ready::{Probe, Ready};
 use crate::rundir::Start;
 use swarmbus_core::Reaped;
 
@@ -46,9 +47,19 @@ impl Run<'_> {
             (None, None) => return,
         };
         let from = std::fs::metadata(&log).map_or(0, |meta| meta.len());
-        let spawned = match plan.launch(&self.topology.dir, &self.identity(at)) {
+        let mut unheard = None;
+        let mut launch = plan.launch(&self.topology.dir, &self.identity(at)).map_err(|fault| fault.to_string());
+        if let (Ok(launch), true) = (&mut launch, plan.ready == Ready::Notify) {
+            let path = self.rundir.path().join(format!("{name}.notify"));
+            launch.env.push(("NOTIFY_SOCKET".into(), Some(path.display().to_string())));
+            match Probe::notify(path) {
+                Ok(probe) => drop(self.probes.insert(at, probe)),
+                Err(error) => unheard = Some(format!("it could not say that it is ready: {error}")),
+            }
+        }
+        let spawned = match unheard.map_or(launch, Err) {
             Ok(launch) => self.spawner.spawn(&launch, &self.topology.dir, output).map_err(|error| error.to_string()),
-            Err(fault) => Err(fault.to_string()),
+            Err(fault) => Err(fault),
         };
         match spawned {
             Ok(child) => {
@@ -68,7 +79,7 @@ impl Run<'_> {
         }
     }
 
-    fn identity(&self, at: usize) -> Identity {
+    pub(super) fn identity(&self, at: usize) -> Identity {
         let slot = self.fleet.slot(at);
         let pools = &self.topology.pools;
         let mut filled = pools.iter().filter(|pool| pool.size > 0);

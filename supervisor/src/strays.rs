@@ -1,0 +1,40 @@
+//! Processes that agents left behind outside their groups. The supervisor adopts them as the nearest subreaper, and knows by their
+//! variables whose they are.
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, set_child_subreaper, waitid};
+
+/// From now on orphans among our descendants become our children. A kernel that refuses leaves them to init.
+pub fn adopt_orphans() {
+    let _ = set_child_subreaper(rustix::process::getpid().into());
+}
+
+/// Our children, adopted ones and those that have ended included.
+pub fn children() -> Vec<u32> {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()).collect()
+}
+
+/// The agent under whose name a process was started on this bus.
+pub fn agent_of(pid: u32, bus: &str) -> Option<String> {
+    let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let value = |name: &str| {
+        let mut words = environ.split(|byte| *byte == 0).filter_map(|word| std::str::from_utf8(word).ok());
+        words.find_map(|word| word.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+    };
+    value("SWARMBUS_AGENT").filter(|_| value("SWARMBUS").as_deref() == Some(bus))
+}
+
+/// Collects a child if it has ended. Whether it had.
+pub fn collect(pid: u32) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    let raw = Pid::from_raw(pid.cast_signed());
+    raw.is_some_and(|raw| matches!(waitid(WaitId::Pid(raw), options), Ok(Some(_))))
+}
+
+/// Kills a child of ours that has not been collected, so its number cannot mean another process.
+pub fn kill(pid: u32) {
+    if let Some(raw) = Pid::from_raw(pid.cast_signed()) {
+        let _ = kill_process(raw, Signal::KILL);
+    }
+}
