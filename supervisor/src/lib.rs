@@ -26,6 +26,7 @@ pub mod status;
 pub mod stop;
 pub mod strays;
 pub mod watch;
+pub mod zygote;
 
 pub use client::{ClientError, Stopped};
 pub use config::{ConfigError, LoadError, Overrides, Topology};

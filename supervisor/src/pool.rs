@@ -16,6 +16,11 @@ pub enum State {
         /// Never started before.
         first: bool,
     },
+    /// A zygote was asked for its process.
+    Forking {
+        /// Never started before.
+        first: bool,
+    },
     /// Its process is there.
     Running {
         /// The process, which leads a group of its own.
@@ -57,7 +62,7 @@ impl State {
     /// The word `ps` shows.
     pub fn word(&self) -> &'static str {
         match self {
-            State::Waiting { first: true, .. } => "starting",
+            State::Waiting { first: true, .. } | State::Forking { .. } => "starting",
             State::Waiting { .. } => "backoff",
             State::Running { .. } => "running",
             State::Stopping { .. } => "stopping",
@@ -191,7 +196,7 @@ impl Fleet {
                 slot.state = State::Stopping { pid, since, after: After::Again(now) };
                 true
             }
-            State::Running { .. } | State::Gone => false,
+            State::Running { .. } | State::Forking { .. } | State::Gone => false,
         }
     }
 
@@ -231,10 +236,16 @@ impl Fleet {
         self.slots.iter().filter_map(due).min()
     }
 
+    /// A zygote was asked for it.
+    pub fn forking(&mut self, at: usize) {
+        let slot = &mut self.slots[at];
+        slot.state = State::Forking { first: matches!(slot.state, State::Waiting { first: true, .. }) };
+    }
+
     /// A process was started.
     pub fn started(&mut self, at: usize, pid: u32, now: Duration) {
         let slot = &mut self.slots[at];
-        if !matches!(slot.state, State::Waiting { first: true, .. }) {
+        if !matches!(slot.state, State::Waiting { first: true, .. } | State::Forking { first: true }) {
             slot.restarts += 1;
         }
         slot.state = State::Running { pid, since: now };
@@ -283,7 +294,9 @@ impl Fleet {
 
     /// Who is left, for a drain: those that run and those that will.
     pub fn left(&self) -> Left {
-        let is_left = |slot: &&Slot| slot.state.pid().is_some() || matches!(slot.state, State::Waiting { .. });
+        let is_left = |slot: &&Slot| {
+            slot.state.pid().is_some() || matches!(slot.state, State::Waiting { .. } | State::Forking { .. })
+        };
         let pools = self.slots.iter().filter(|slot| slot.pool.is_some()).filter(is_left).count();
         let coordinator = self.slots.iter().filter(|slot| slot.pool.is_none()).any(|slot| is_left(&slot));
         Left { pools, coordinator }
@@ -310,7 +323,10 @@ impl Fleet {
 
     /// Whether every slot has been started at least once.
     pub fn all_begun(&self) -> bool {
-        !self.slots.iter().any(|slot| matches!(slot.state, State::Waiting { first: true, .. }))
+        !self
+            .slots
+            .iter()
+            .any(|slot| matches!(slot.state, State::Waiting { first: true, .. } | State::Forking { first: true }))
     }
 
     /// Restarts in all.

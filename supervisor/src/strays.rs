@@ -18,11 +18,18 @@ pub fn children() -> Vec<u32> {
 /// The agent under whose name a process was started on this bus.
 pub fn agent_of(pid: u32, bus: &str) -> Option<String> {
     let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let value = |name: &str| {
-        let mut words = environ.split(|byte| *byte == 0).filter_map(|word| std::str::from_utf8(word).ok());
-        words.find_map(|word| word.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
-    };
-    value("SWARMBUS_AGENT").filter(|_| value("SWARMBUS").as_deref() == Some(bus))
+    value(&environ, "SWARMBUS_AGENT").filter(|_| value(&environ, "SWARMBUS").as_deref() == Some(bus))
+}
+
+/// Whether a zygote of this bus forked it. The kernel goes on to show the variables that the zygote was started with.
+pub fn is_of_zygote(pid: u32, bus: &str) -> bool {
+    let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    value(&environ, "SWARMBUS_ZYGOTE").is_some() && value(&environ, "SWARMBUS").as_deref() == Some(bus)
+}
+
+fn value(environ: &[u8], name: &str) -> Option<String> {
+    let mut words = environ.split(|byte| *byte == 0).filter_map(|word| std::str::from_utf8(word).ok());
+    words.find_map(|word| word.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
 }
 
 /// Collects a child if it has ended. Whether it had.

@@ -17,6 +17,8 @@ pub enum Event {
     Ended(usize),
     /// Somebody connects to the control socket.
     Knock,
+    /// The zygote of this pool says something, or can be told more.
+    Zygote(usize),
     /// A control connection can be read or written.
     Client(u32),
 }
@@ -25,6 +27,7 @@ const KIND_SIGNAL: u64 = 0;
 const KIND_ENDED: u64 = 1;
 const KIND_KNOCK: u64 = 2;
 const KIND_CLIENT: u64 = 3;
+const KIND_ZYGOTE: u64 = 4;
 
 /// The signals that ask the supervisor for something.
 const ASKING: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
@@ -84,6 +87,18 @@ impl Watch {
         Ok(epoll::modify(&self.epoll, stream, data, flags)?)
     }
 
+    /// Watches the zygote of a pool.
+    pub fn zygote(&self, pool: usize, stream: &impl AsFd) -> io::Result<()> {
+        self.add(stream, KIND_ZYGOTE << 32 | pool as u64, epoll::EventFlags::IN)
+    }
+
+    /// Says whether a zygote is to be told more.
+    pub fn zygote_waits(&self, pool: usize, stream: &impl AsFd, write: bool) -> io::Result<()> {
+        let mut flags = epoll::EventFlags::IN;
+        flags.set(epoll::EventFlags::OUT, write);
+        Ok(epoll::modify(&self.epoll, stream, epoll::EventData::new_u64(KIND_ZYGOTE << 32 | pool as u64), flags)?)
+    }
+
     fn add(&self, source: &impl AsFd, data: u64, flags: epoll::EventFlags) -> io::Result<()> {
         Ok(epoll::add(&self.epoll, source, epoll::EventData::new_u64(data), flags)?)
     }
@@ -110,6 +125,7 @@ impl Watch {
                 KIND_SIGNAL => events.extend(self.signal(number as i32)),
                 KIND_ENDED => events.push(Event::Ended(number as usize)),
                 KIND_KNOCK => events.push(Event::Knock),
+                KIND_ZYGOTE => events.push(Event::Zygote(number as usize)),
                 _ => events.push(Event::Client(number)),
             }
         }

@@ -130,6 +130,8 @@ const BAD: &[(&str, &str, usize, &[&str])] = &[
     ("size = 100", "size = 100\ndepends_on = [\"workers\"]", 9, &["no pool `workers`", "did you mean `worker`?"]),
     ("size = 100", "size = 100\ndepends_on = [\"coordinater\"]", 9, &["did you mean `coordinator`?"]),
     ("size = 100", "size = 100\ndepends_on = [\"worker\"]", 9, &["`worker` would wait for itself"]),
+    ("size = 100", "size = 100\npreload = [\"numpy\"]", 9, &["only a script or a module of Python", "worker.py"]),
+    ("size = 100", "size = 100\npreload = [\"a b\"]", 9, &["`a b` cannot name a module"]),
     ("size = 100", "size = 100\nready = \"buss\"", 9, &["unknown variant `buss`", "did you mean `bus`?"]),
     ("size = 100", "size = 100\nready = { log = \"\" }", 9, &["no text to wait for"]),
     (

@@ -6,6 +6,7 @@ use super::schema::{self, Env, Size, Span, Text};
 use super::template::Template;
 use super::{AGENTS_MAX, BusPlan, CommandPlan, GroupPlan, Overrides, PoolPlan, SPARE_MEMBERS, Topology};
 use crate::ready::Ready;
+use crate::zygote::{PythonCommand, is_python};
 use crate::{drain, restart};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -119,8 +120,9 @@ impl Checker {
                     break;
                 }
             }
+            let preload = self.preload(raw.preload, &plan);
             runs.push((plan.clone(), places));
-            pools.push(PoolPlan { name, size, run: plan });
+            pools.push(PoolPlan { name, size, run: plan, preload });
         }
         if coordinator.is_none() && pools.is_empty() && self.problems.is_empty() {
             self.say(0..0, "there is nothing to run", "add a [coordinator] or a [pool.worker], each with its command");
@@ -322,6 +324,30 @@ impl Checker {
         let depends_on = after.depends_on.iter().map(|name| name.as_ref().clone()).collect();
         self.waits.extend(after.depends_on.into_iter().map(|on| (name.clone(), on)));
         (CommandPlan { name, words, shared_env: shared_env.to_vec(), env, restart, depends_on, ready }, places)
+    }
+
+    fn preload(&mut self, raw: Vec<Spanned<String>>, plan: &CommandPlan) -> Vec<String> {
+        let words: Vec<String> = plan.words.iter().map(ToString::to_string).collect();
+        if let (Some(first), Some((program, args))) = (raw.first(), words.split_first()) {
+            if !is_python(program) || PythonCommand::parse(args).is_none() {
+                let hint = "write command = [\"python3\", \"worker.py\"] or [\"python3\", \"-m\", \"worker\"], or leave preload out";
+                self.say(first.span(), "only a script or a module of Python can be preloaded for", hint);
+            }
+            if plan.ready == Ready::Notify {
+                self.say(
+                    first.span(),
+                    "an agent that a zygote forks has no NOTIFY_SOCKET",
+                    "choose another way in `ready`",
+                );
+            }
+        }
+        let is_module = |name: &str| {
+            name.split('.').all(|part| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        };
+        for name in raw.iter().filter(|name| !is_module(name.as_ref())) {
+            self.say(name.span(), format!("`{}` cannot name a module", name.as_ref()), "write it as after `import`");
+        }
+        raw.into_iter().map(Spanned::into_inner).collect()
     }
 
     /// Everybody waits for somebody there is, and nobody for himself, not even by way of others.

@@ -72,6 +72,15 @@ pub struct PoolPlan {
     pub size: u32,
     /// What they run. `run.name` is the pool's name.
     pub run: CommandPlan,
+    /// Python modules that are imported once, in a process that then forks the agents.
+    pub preload: Vec<String>,
+}
+
+impl PoolPlan {
+    /// Whether agents started by the other plan would be other ones.
+    pub fn starts_differently(&self, other: &PoolPlan) -> bool {
+        self.preload != other.preload || self.run.starts_differently(&other.run)
+    }
 }
 
 /// A command with its environment and its restart policy.

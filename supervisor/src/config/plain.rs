@@ -64,6 +64,8 @@ struct Group {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Pool {
     size: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    preload: Vec<String>,
     #[serde(flatten)]
     run: Command,
 }
@@ -113,7 +115,7 @@ fn group(plan: &GroupPlan) -> (String, Group) {
 }
 
 fn pool(plan: &PoolPlan) -> Pool {
-    Pool { size: plan.size, run: command(&plan.run, None) }
+    Pool { size: plan.size, preload: plan.preload.clone(), run: command(&plan.run, None) }
 }
 
 fn command(plan: &CommandPlan, name: Option<String>) -> Command {

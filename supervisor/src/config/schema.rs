@@ -117,6 +117,10 @@ pub struct Pool {
     /// How many agents.
     #[schemars(with = "Count")]
     pub size: Spanned<Count>,
+    /// Python modules that are imported once, in a process that then forks the agents.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub preload: Vec<Spanned<String>>,
     /// Variables for this pool.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Text>")]

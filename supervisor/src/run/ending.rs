@@ -88,6 +88,7 @@ impl Run<'_> {
         let phase = drain.phase();
         if !drain.lets_pools_finish() {
             self.fleet.stop_starting();
+            self.end_zygotes();
         }
         self.act(&actions);
         let left = left.pools + usize::from(left.coordinator);
@@ -168,6 +169,7 @@ impl Run<'_> {
                 }
             }
         }
+        self.zygotes.clear();
         self.end_all_strays();
         let _ = self.member.reap();
         let mut unread: Vec<(String, u64)> =

@@ -2,6 +2,7 @@
 
 mod asked;
 mod ending;
+mod forking;
 mod readiness;
 mod reload;
 mod starting;
@@ -22,6 +23,7 @@ use crate::show::Show;
 use crate::status::{Known, Status, status};
 use crate::stop::Stop;
 use crate::watch::{self, Watch};
+use crate::zygote::Zygote;
 use ending::Ending;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -111,6 +113,8 @@ struct Run<'a> {
     /// By slot: what is looked at until it is ready.
     probes: BTreeMap<usize, Probe>,
     next_look: Duration,
+    /// By pool.
+    zygotes: BTreeMap<usize, Zygote>,
     /// Children that were there before us, from before an `exec`: they are none of our business.
     others: BTreeSet<u32>,
     drain: Option<Drain>,
@@ -207,6 +211,7 @@ fn prepare<'a>(
         ready: BTreeSet::new(),
         probes: BTreeMap::new(),
         next_look: Duration::ZERO,
+        zygotes: BTreeMap::new(),
         others: crate::strays::children().into_iter().collect(),
         drain: None,
         ending: None,
@@ -238,6 +243,7 @@ impl Run<'_> {
                 match event {
                     watch::Event::Signal(signal) => self.signalled(signal),
                     watch::Event::Ended(slot) => self.ended(slot),
+                    watch::Event::Zygote(pool) => self.zygote_speaks(pool),
                     watch::Event::Knock => self.control.knock(&self.watch),
                     watch::Event::Client(id) => self.asked(id),
                 }

@@ -7,6 +7,7 @@ use crate::pool::{After, State};
 use crate::ready::{LOOK_EVERY, Probe, Ready};
 use crate::restart::Strategy;
 use crate::strays;
+use crate::zygote::Zygote;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -124,7 +125,13 @@ impl Run<'_> {
 
     /// Our children that are no agents.
     fn strays(&self) -> Vec<u32> {
-        let ours: BTreeSet<u32> = self.fleet.running().map(|(_, pid)| pid).chain(self.others.iter().copied()).collect();
+        // What a zygote has forked and not yet reported is no stray.
+        if self.zygotes.values().any(|zygote| !zygote.asked.is_empty()) {
+            return Vec::new();
+        }
+        let zygotes = self.zygotes.values().map(Zygote::pid);
+        let ours: BTreeSet<u32> =
+            self.fleet.running().map(|(_, pid)| pid).chain(self.others.iter().copied()).chain(zygotes).collect();
         let probing = |pid: u32| {
             self.probes.values().any(|probe| matches!(probe, Probe::Exec(Some(child), _) if child.id() == pid))
         };
@@ -143,6 +150,7 @@ impl Run<'_> {
 
     /// Collects those that have ended, and kills those whose agent is not there.
     pub(super) fn look_after_strays(&self) {
+        self.end_unreported(&self.strays());
         let alive: BTreeSet<&str> = self.fleet.running().map(|(at, _)| self.fleet.slot(at).name.as_str()).collect();
         for pid in self.strays() {
             let agent = if strays::collect(pid) { None } else { strays::agent_of(pid, &self.topology.bus.name) };

@@ -50,7 +50,7 @@ impl Run<'_> {
                 None => (0, pool.size),
                 Some(known) => (known.size, if resized { pool.size } else { known.size }),
             };
-            let anew = known.is_some_and(|known| known.run.starts_differently(&pool.run));
+            let anew = known.is_some_and(|known| known.starts_differently(pool));
             let stay = from.min(to);
             let first = if anew { 1 } else { stay + 1 };
             names.extend((first..=from.max(to)).map(|index| Topology::agent_name(&pool.name, index)));
@@ -81,8 +81,11 @@ impl Run<'_> {
             // A size that was changed by hand stays, unless the file now says another than before.
             let known = self.topology.pools[place].size;
             let size = if was == Some(new.size) { known } else { new.size };
-            let anew = self.topology.pools[place].run.starts_differently(&new.run);
+            let anew = self.topology.pools[place].starts_differently(new);
             self.topology.pools[place] = crate::config::PoolPlan { size: known, ..new.clone() };
+            if anew {
+                self.end_zygote(place);
+            }
             self.scale(place, size)?;
             for at in self.fleet.of_pool(place) {
                 self.fleet.set_plan(at, new.run.restart);

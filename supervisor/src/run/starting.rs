@@ -2,12 +2,12 @@
 
 use super::{Run, STARTS_PER_TURN};
 use crate::config::Identity;
-use crate::event::Event;
 use crate::exit::Exit;
 use crate::pool::State;
-use crate::process::Output;
+use crate::process::{Output, Spawned};
 use crate::ready::{Probe, Ready};
 use crate::rundir::Start;
+use std::path::PathBuf;
 use swarmbus_core::Reaped;
 
 impl Run<'_> {
@@ -16,37 +16,26 @@ impl Run<'_> {
         if due.is_empty() {
             return;
         }
-        for slot in due {
+        for slot in self.fork_due(due) {
             // One that cannot be started may have ended the run.
             if matches!(self.fleet.slot(slot).state, State::Waiting { .. }) {
                 self.start(slot);
             }
         }
-        if !self.announced {
-            let (bus, total) = (self.topology.bus.name.clone(), self.present().count());
-            let begun = self.fleet.running().count();
-            self.say(Event::Starting { bus: bus.clone(), begun, total });
-            if self.fleet.all_begun() {
-                self.announced = true;
-                let coordinator = self.topology.coordinator.is_some();
-                let (agents, seconds) = (total - usize::from(coordinator), self.now().as_secs_f64());
-                self.say(Event::Up { bus, agents, coordinator, seconds });
-            }
-        }
+        self.tell_starts();
     }
 
     fn start(&mut self, at: usize) {
         self.open_again(at);
         let slot = self.fleet.slot(at);
-        let (name, restarts) = (slot.name.clone(), slot.restarts);
+        let name = slot.name.clone();
         let pool = slot.pool.map(|pool| &self.topology.pools[pool]);
-        let log = self.logs.join(format!("{name}.log"));
+        let log = self.log_of(at);
         let (plan, output) = match (pool, &self.topology.coordinator) {
             (Some(pool), _) => (&pool.run, Output::File(&log)),
             (None, Some(plan)) => (plan, Output::Inherit),
             (None, None) => return,
         };
-        let from = std::fs::metadata(&log).map_or(0, |meta| meta.len());
         let mut unheard = None;
         let mut launch = plan.launch(&self.topology.dir, &self.identity(at)).map_err(|fault| fault.to_string());
         if let (Ok(launch), true) = (&mut launch, plan.ready == Ready::Notify) {
@@ -62,21 +51,38 @@ impl Run<'_> {
             Err(fault) => Err(fault),
         };
         match spawned {
-            Ok(child) => {
-                let pool = pool.map(|pool| pool.name.as_str());
-                let log = pool.map(|_| log.as_path());
-                let note = Start { agent: &name, pool, pid: child.pid, restarts, log };
-                if let Err(error) = self.rundir.note(note) {
-                    self.warn(format!("cannot note {name} in the run directory: {error}"));
-                }
-                if let Err(error) = self.watch.child(at, &child.pidfd) {
-                    self.warn(format!("cannot watch {name}: {error}"));
-                }
-                self.fleet.started(at, child.pid, self.now());
-                self.children[at] = Some((child.pidfd, from));
-            }
+            Ok(child) => self.began(at, child),
             Err(error) => self.settle(at, None, Exit::NotStarted, Some(error), Reaped::default(), Vec::new()),
         }
+    }
+
+    /// Where an agent of a pool writes.
+    pub(super) fn log_of(&self, at: usize) -> PathBuf {
+        self.logs.join(format!("{}.log", self.fleet.slot(at).name))
+    }
+
+    /// A process is there: it is noted, watched and counted.
+    pub(super) fn began(&mut self, at: usize, child: Spawned) {
+        let (slot, log) = (self.fleet.slot(at), self.log_of(at));
+        let (name, restarts) = (slot.name.clone(), slot.restarts);
+        let pool = slot.pool.map(|pool| self.topology.pools[pool].name.clone());
+        // What it may have written by now is of this life; so little of it that nobody misses it in a report.
+        let from = std::fs::metadata(&log).map_or(0, |meta| meta.len());
+        let note = Start {
+            agent: &name,
+            pool: pool.as_deref(),
+            pid: child.pid,
+            restarts,
+            log: pool.as_ref().map(|_| log.as_path()),
+        };
+        if let Err(error) = self.rundir.note(note) {
+            self.warn(format!("cannot note {name} in the run directory: {error}"));
+        }
+        if let Err(error) = self.watch.child(at, &child.pidfd) {
+            self.warn(format!("cannot watch {name}: {error}"));
+        }
+        self.fleet.started(at, child.pid, self.now());
+        self.children[at] = Some((child.pidfd, from));
     }
 
     pub(super) fn identity(&self, at: usize) -> Identity {
