@@ -1,9 +1,10 @@
 //! The other side of the control socket; and what can be done when nobody answers there.
 
-use crate::process::{Stranger, room_for, start_ticks, uptime_s};
+use crate::process::{self, Stranger, room_for, start_ticks, uptime_s};
 use crate::protocol::{Answer, LogFile, Request};
 use crate::rundir;
 use crate::status::{Known, Status, status};
+use crate::strays;
 use rustix::process::Signal;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -246,7 +247,7 @@ fn down_alone(bus: &str) -> Result<Stopped, ClientError> {
         Err(error @ Error::UnknownBus { .. }) if dir.is_none() => return Err(error.into()),
         observer => observer.ok(),
     };
-    let agents = orphans(dir.as_deref(), observer.as_ref());
+    let agents = orphans(bus, dir.as_deref(), observer.as_ref());
     for agent in &agents {
         agent.signal(Signal::TERM);
     }
@@ -274,8 +275,8 @@ fn down_alone(bus: &str) -> Result<Stopped, ClientError> {
     Ok(Stopped { bus: bus.to_owned(), supervised: false, signalled: agents.len(), killed, unread })
 }
 
-/// The agents of a supervisor that is dead: those it noted, with their groups, and whoever else is on the bus as an agent.
-fn orphans(dir: Option<&std::path::Path>, observer: Option<&Observer>) -> Vec<Stranger> {
+/// The agents of a supervisor that is dead: those it noted, with their groups, those that its variables tell, and whoever else is on the bus as an agent.
+fn orphans(bus: &str, dir: Option<&std::path::Path>, observer: Option<&Observer>) -> Vec<Stranger> {
     let mut seen: HashSet<u32> = HashSet::from([std::process::id()]);
     let mut agents = Vec::new();
     let entries = dir.map(rundir::journal).unwrap_or_default();
@@ -285,6 +286,17 @@ fn orphans(dir: Option<&std::path::Path>, observer: Option<&Observer>) -> Vec<St
         if let Some(agent) = Stranger::hold(entry.pid, true, || entry.is_alive()) {
             seen.insert(entry.pid);
             agents.push(agent);
+        }
+    }
+    // Those that it had started and not yet noted when it was killed, and what agents had started in sessions of their own.
+    for pid in strays::all_of(bus) {
+        let is_led = process::group_of(pid).is_some_and(|leader| seen.contains(&leader));
+        if !is_led
+            && !seen.contains(&pid)
+            && let Some(process) = Stranger::hold(pid, true, || strays::is_of_run(pid, bus))
+        {
+            seen.insert(pid);
+            agents.push(process);
         }
     }
     let Some(observer) = observer else { return agents };

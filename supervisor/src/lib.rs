@@ -21,6 +21,7 @@ pub mod ready;
 pub mod restart;
 pub mod run;
 pub mod rundir;
+pub mod scale;
 pub mod show;
 pub mod status;
 pub mod stop;

@@ -147,6 +147,12 @@ pub fn signal_group(pid: u32, signal: Signal) {
     }
 }
 
+/// The leader of a process's group.
+pub fn group_of(pid: u32) -> Option<u32> {
+    let leader = getpgid(Pid::from_raw(pid.cast_signed())).ok()?;
+    Some(leader.as_raw_nonzero().get().cast_unsigned())
+}
+
 /// What tells a process from a later one with the same number: its start time, in ticks since the boot.
 pub fn start_ticks(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -27,6 +27,20 @@ pub fn is_of_zygote(pid: u32, bus: &str) -> bool {
     value(&environ, "SWARMBUS_ZYGOTE").is_some() && value(&environ, "SWARMBUS").as_deref() == Some(bus)
 }
 
+/// All processes that a supervisor of this bus started, and what they started, as far as we may look at them. Nobody else has
+/// `SWARMBUS_POOLS`.
+pub fn all_of(bus: &str) -> Vec<u32> {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| is_of_run(*pid, bus)).collect()
+}
+
+/// Whether a supervisor of this bus started it, or somebody whom it started.
+pub fn is_of_run(pid: u32, bus: &str) -> bool {
+    let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    value(&environ, "SWARMBUS_POOLS").is_some() && value(&environ, "SWARMBUS").as_deref() == Some(bus)
+}
+
 fn value(environ: &[u8], name: &str) -> Option<String> {
     let mut words = environ.split(|byte| *byte == 0).filter_map(|word| std::str::from_utf8(word).ok());
     words.find_map(|word| word.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))

@@ -12,6 +12,8 @@ fn swarm(size: u32, program: &str) -> Swarm {
         r#"
 [bus]
 name = "<bus>"
+[drain]
+grace = "200ms"
 [pool.py]
 command = ["python3", "-u", "agent.py", "one", "two"]
 preload = ["heavy"]
@@ -29,11 +31,11 @@ restart = {{ first = "10ms" }}
 const TELLS: &str = "import heavy, os, sys, time
 assert __name__ == '__main__' and sys.stdin.read() == '' and 'SWARMBUS_ZYGOTE' not in os.environ
 print(heavy.here != os.getpid(), *sys.argv, os.environ['SWARMBUS_AGENT'], os.environ['LEVEL'], __file__)
-open(os.environ['SWARMBUS_AGENT'] + '.told', 'w').write(f'{os.getpid()} {os.getppid()} {os.getpgid(0)}')
+open(os.environ['SWARMBUS_AGENT'] + '.told', 'w').write(f'{os.getpid()} {os.getpgid(0)}')
 time.sleep(600)
 ";
 
-fn told(swarm: &Swarm, name: &str) -> Option<[u32; 3]> {
+fn told(swarm: &Swarm, name: &str) -> Option<[u32; 2]> {
     let text = swarm.file(&format!("{name}.told"));
     let numbers: Vec<u32> = text.split(' ').filter_map(|word| word.parse().ok()).collect();
     numbers.try_into().ok()
@@ -48,8 +50,10 @@ fn a_module_is_imported_once_and_agents_are_children_of_the_supervisor() {
     let agents = swarm.wait_until_up().agents;
     let mut pids = HashSet::new();
     for agent in &agents {
-        let [pid, parent, group] = told(&swarm, &agent.name).unwrap();
-        assert_eq!((Some(pid), parent, group), (agent.pid, swarm.pid(), pid), "{}", agent.name);
+        let [pid, group] = told(&swarm, &agent.name).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        assert!(status.contains(&format!("PPid:\t{}\n", swarm.pid())), "{status}");
+        assert_eq!((Some(pid), group), (agent.pid, pid), "{}", agent.name);
         pids.insert(pid);
     }
     assert_eq!(pids.len(), 20);
@@ -117,7 +121,7 @@ fn agents_outlive_the_supervisor_and_the_zygote_does_not() {
     assert_eq!(code(swarm.wait()), 137);
     swarm.until("the zygote is gone", || !is_alive(zygote));
     for name in ["py-1", "py-2"] {
-        let [pid, _, group] = told(&swarm, name).unwrap();
+        let [pid, group] = told(&swarm, name).unwrap();
         assert!(
             is_alive(pid)
                 && getpgid(Pid::from_raw(pid.cast_signed())).unwrap().as_raw_nonzero().get().cast_unsigned() == group

@@ -7,10 +7,11 @@ use super::template::Template;
 use super::{AGENTS_MAX, BusPlan, CommandPlan, GroupPlan, Overrides, PoolPlan, SPARE_MEMBERS, Topology};
 use crate::ready::Ready;
 use crate::zygote::{PythonCommand, is_python};
-use crate::{drain, restart};
+use crate::{drain, restart, scale};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 use swarmbus_core::{CreateOptions, check_name};
 use toml::Spanned;
 
@@ -98,7 +99,8 @@ impl Checker {
                 self.say(raw.size.span(), format!("a pool has 1 to {AGENTS_MAX} agents, not {size}"), "");
                 continue;
             }
-            let longest = 62 - size.to_string().len();
+            let most = raw.scale.as_ref().map_or(size, |scale| scale.max.as_ref().0.clamp(size, AGENTS_MAX));
+            let longest = 62 - most.to_string().len();
             let span = name.span();
             let name = self.name(&name, "a pool", longest);
             let (plan, places) = self.command(
@@ -114,15 +116,16 @@ impl Checker {
                     has_log: true,
                 },
             );
-            for index in 1..=size {
+            for index in 1..=most {
                 let what = format!("an agent of pool {name}");
                 if !self.unique(&mut names, Topology::agent_name(&name, index), &what, span.clone()) {
                     break;
                 }
             }
+            let scale = raw.scale.and_then(|scale| self.scale(scale, size, &raw.size.span(), &bus.queues));
             let preload = self.preload(raw.preload, &plan);
             runs.push((plan.clone(), places));
-            pools.push(PoolPlan { name, size, run: plan, preload });
+            pools.push(PoolPlan { name, size, run: plan, preload, scale });
         }
         if coordinator.is_none() && pools.is_empty() && self.problems.is_empty() {
             self.say(0..0, "there is nothing to run", "add a [coordinator] or a [pool.worker], each with its command");
@@ -197,7 +200,7 @@ impl Checker {
 
     /// Makes room for all agents, unless the file gives a number that is too small.
     fn fit(&mut self, bus: &mut BusPlan, given: Option<(Range<usize>, u32)>, pools: &[PoolPlan], coordinator: bool) {
-        let total = pools.iter().map(|pool| u64::from(pool.size)).sum::<u64>() + u64::from(coordinator);
+        let total = pools.iter().map(|pool| u64::from(pool.most())).sum::<u64>() + u64::from(coordinator);
         if total > u64::from(AGENTS_MAX) {
             self.say(0..0, format!("{total} agents in all are too many"), format!("a bus has at most {AGENTS_MAX}"));
             return;
@@ -324,6 +327,47 @@ impl Checker {
         let depends_on = after.depends_on.iter().map(|name| name.as_ref().clone()).collect();
         self.waits.extend(after.depends_on.into_iter().map(|on| (name.clone(), on)));
         (CommandPlan { name, words, shared_env: shared_env.to_vec(), env, restart, depends_on, ready }, places)
+    }
+
+    fn scale(
+        &mut self,
+        raw: schema::Scale,
+        size: u32,
+        size_at: &Range<usize>,
+        queues: &[String],
+    ) -> Option<scale::Plan> {
+        let (min, max) = (raw.min.as_ref().0, raw.max.as_ref().0);
+        let known: Vec<&str> = queues.iter().map(String::as_str).collect();
+        if min == 0 || max < min || max > AGENTS_MAX {
+            self.say(
+                raw.max.span(),
+                format!("from {min} to {max} agents is not possible"),
+                format!("1 <= min <= max <= {AGENTS_MAX}"),
+            );
+        } else if size < min || size > max {
+            self.say(
+                size_at.clone(),
+                format!("a size of {size} is not between {min} and {max}"),
+                "it is the size at the start",
+            );
+        }
+        if !queues.contains(raw.queue.as_ref()) {
+            let message = format!("there is no queue `{}` in [bus]", raw.queue.as_ref());
+            self.say(raw.queue.span(), message, suggest(raw.queue.as_ref(), &known));
+        }
+        if let Some(depth) = raw.depth.as_ref().filter(|depth| depth.as_ref().0 == 0) {
+            self.say(depth.span(), "a depth of 0 is not possible", "10 is usual");
+        }
+        let or = |span: Option<Span>, usual| span.map_or(Duration::from_secs(usual), |span| span.0);
+        Some(scale::Plan {
+            min,
+            max,
+            queue: raw.queue.into_inner(),
+            depth: raw.depth.map_or(10, |count| count.as_ref().0),
+            age: or(raw.age, 1),
+            idle: or(raw.idle, 30),
+            spare: raw.spare.map_or(0, |count| count.as_ref().0),
+        })
     }
 
     fn preload(&mut self, raw: Vec<Spanned<String>>, plan: &CommandPlan) -> Vec<String> {

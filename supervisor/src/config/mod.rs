@@ -18,7 +18,7 @@ pub use template::{Fault, Template};
 
 use crate::ready::Ready;
 use crate::restart::Strategy;
-use crate::{drain, restart};
+use crate::{drain, restart, scale};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use swarmbus_core::CreateOptions;
@@ -74,9 +74,16 @@ pub struct PoolPlan {
     pub run: CommandPlan,
     /// Python modules that are imported once, in a process that then forks the agents.
     pub preload: Vec<String>,
+    /// How it grows and shrinks by itself.
+    pub scale: Option<scale::Plan>,
 }
 
 impl PoolPlan {
+    /// The most agents it may have by itself.
+    pub fn most(&self) -> u32 {
+        self.scale.as_ref().map_or(self.size, |scale| scale.max.max(self.size))
+    }
+
     /// Whether agents started by the other plan would be other ones.
     pub fn starts_differently(&self, other: &PoolPlan) -> bool {
         self.preload != other.preload || self.run.starts_differently(&other.run)
@@ -243,7 +250,8 @@ impl Topology {
         }
         self.bus.keep |= overrides.keep;
         self.overrides = overrides.clone();
-        let wanted = self.agents() + self.bus.queues.len() as u32 + SPARE_MEMBERS;
+        let grown: u32 = self.pools.iter().map(|pool| pool.most() - pool.size).sum();
+        let wanted = self.agents() + grown + self.bus.queues.len() as u32 + SPARE_MEMBERS;
         self.bus.create.agents = self.bus.create.agents.max(wanted);
         Ok(())
     }

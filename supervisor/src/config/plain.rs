@@ -66,8 +66,21 @@ struct Pool {
     size: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     preload: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scale: Option<Scale>,
     #[serde(flatten)]
     run: Command,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Scale {
+    min: u32,
+    max: u32,
+    queue: String,
+    depth: u32,
+    age: String,
+    idle: String,
+    spare: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -115,7 +128,24 @@ fn group(plan: &GroupPlan) -> (String, Group) {
 }
 
 fn pool(plan: &PoolPlan) -> Pool {
-    Pool { size: plan.size, preload: plan.preload.clone(), run: command(&plan.run, None) }
+    Pool {
+        size: plan.size,
+        preload: plan.preload.clone(),
+        scale: plan.scale.as_ref().map(scale),
+        run: command(&plan.run, None),
+    }
+}
+
+fn scale(plan: &crate::scale::Plan) -> Scale {
+    Scale {
+        min: plan.min,
+        max: plan.max,
+        queue: plan.queue.clone(),
+        depth: plan.depth,
+        age: span(plan.age),
+        idle: span(plan.idle),
+        spare: plan.spare,
+    }
 }
 
 fn command(plan: &CommandPlan, name: Option<String>) -> Command {
@@ -231,6 +261,7 @@ mod tests {
 logs = "/tmp/logs"
 [bus]
 name = "b"
+queues = ["q"]
 heap = 3000001
 [env]
 LEVEL = "${NO_SUCH:-3}"
@@ -245,6 +276,7 @@ depends_on = ["x"]
 [pool.x]
 command = ["sh"]
 size = 1
+scale = { min = 1, max = 3, queue = "q", idle = "1m" }
 ready = { exec = ["test", "-e", "${NO_SUCH:-x}"] }
 [group.g]
 pools = ["x", "w"]

@@ -117,6 +117,8 @@ pub struct Pool {
     /// How many agents.
     #[schemars(with = "Count")]
     pub size: Spanned<Count>,
+    /// How it grows and shrinks by itself, from `size` on.
+    pub scale: Option<Scale>,
     /// Python modules that are imported once, in a process that then forks the agents.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
@@ -134,6 +136,31 @@ pub struct Pool {
     /// When it counts as ready for those that depend on it; `bus` if it is not given.
     #[schemars(with = "Option<Ready>")]
     pub ready: Option<Spanned<Ready>>,
+}
+
+/// How a pool grows and shrinks with a queue.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// Never fewer.
+    #[schemars(with = "Count")]
+    pub min: Spanned<Count>,
+    /// Never more.
+    #[schemars(with = "Count")]
+    pub max: Spanned<Count>,
+    /// The work queue that is looked at, one of `queues` in `[bus]`.
+    #[schemars(with = "String")]
+    pub queue: Spanned<String>,
+    /// So many messages may wait for each agent; 10 if it is not given.
+    #[schemars(with = "Option<Count>")]
+    pub depth: Option<Spanned<Count>>,
+    /// So long a message may wait; 1s if it is not given.
+    pub age: Option<Span>,
+    /// After so long with more agents than it needs it shrinks; 30s if it is not given.
+    pub idle: Option<Span>,
+    /// So many idle agents are kept ready; none if it is not given.
+    #[schemars(with = "Option<Count>")]
+    pub spare: Option<Spanned<Count>>,
 }
 
 /// Pools that are restarted together.

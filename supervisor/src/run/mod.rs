@@ -5,6 +5,7 @@ mod ending;
 mod forking;
 mod readiness;
 mod reload;
+mod scaling;
 mod starting;
 mod stopping;
 
@@ -19,6 +20,7 @@ use crate::process::{Spawner, collect};
 use crate::ready::Probe;
 use crate::restart::{Chance, Verdict};
 use crate::rundir::{RunDir, RunDirError};
+use crate::scale::Scaler;
 use crate::show::Show;
 use crate::status::{Known, Status, status};
 use crate::stop::Stop;
@@ -113,6 +115,9 @@ struct Run<'a> {
     /// By slot: what is looked at until it is ready.
     probes: BTreeMap<usize, Probe>,
     next_look: Duration,
+    /// By pool: those that grow and shrink.
+    scalers: BTreeMap<usize, Scaler>,
+    next_scale: Duration,
     /// By pool.
     zygotes: BTreeMap<usize, Zygote>,
     /// Children that were there before us, from before an `exec`: they are none of our business.
@@ -211,6 +216,8 @@ fn prepare<'a>(
         ready: BTreeSet::new(),
         probes: BTreeMap::new(),
         next_look: Duration::ZERO,
+        scalers: BTreeMap::new(),
+        next_scale: Duration::ZERO,
         zygotes: BTreeMap::new(),
         others: crate::strays::children().into_iter().collect(),
         drain: None,
@@ -233,6 +240,7 @@ impl Run<'_> {
             if self.ending.is_none() && self.fleet.is_over() {
                 self.end(Ending::AllEnded, Mode::Gently);
             }
+            self.scale_pools();
             self.stop_on();
             self.drain_on();
             if self.drain.as_ref().is_some_and(Drain::is_done) {
@@ -259,7 +267,8 @@ impl Run<'_> {
         let now = self.now();
         let stops = self.stops.values().filter_map(|stop| stop.deadline(now)).min();
         let look = self.fleet.slots().iter().any(|slot| slot.blocked).then_some(self.next_look);
-        [self.fleet.next_due(), drain, stops, look, Some(self.next_reap)].into_iter().flatten().min()
+        let scale = self.scales().then_some(self.next_scale);
+        [self.fleet.next_due(), drain, stops, look, scale, Some(self.next_reap)].into_iter().flatten().min()
     }
 
     fn ended(&mut self, at: usize) {
