@@ -4,6 +4,7 @@
 //! reported with its line and with what would be right ([`ConfigError`]).
 
 mod check;
+mod check_pools;
 mod launch;
 mod plain;
 mod problem;
