@@ -175,7 +175,8 @@ impl<'a, M: Memory> Reaper<'a, M> {
         }
         window(40);
         if intent.0 != 0 && is_still_dead() {
-            let _ = dead.intent.compare_exchange(intent.0, 0, S8.release());
+            let seen = if mutated("intent-cleared-blindly") { dead.intent.load(Relaxed) } else { intent.0 };
+            let _ = dead.intent.compare_exchange(seen, 0, S8.release());
         }
     }
 

@@ -145,6 +145,35 @@ fn an_index_is_reused() {
     });
 }
 
+/// The same, and the new owner of the index dies in that send: what it noted must be there for its own reaper.
+fn an_index_is_reused_by_one_that_dies() {
+    every_death(ORDINARY, |budget| {
+        let segment = Segment::new(Shape::of(0, 1));
+        let dead = ClaimWord::new(1, 1, member(1).incarnation(), ClaimState::Dead);
+        let owner = dead.freed().with_state(ClaimState::Live);
+        let successor = Name::new(1, owner.incarnation());
+        let claim = Arc::new(Word::new(dead.0));
+        segment.send(member(1), 0, 0, 7).unwrap();
+        assert_eq!(segment.drain(member(2), 0), [7]);
+        let late = thread::spawn({
+            let (segment, claim) = (segment.clone(), claim.clone());
+            move || segment.reap_if(member(3), &[member(1)], || claim.load(S9.acquire()) == dead.0)
+        });
+        segment.reap(member(4), &[member(1)]);
+        for (seen, new) in [(dead, dead.freed()), (dead.freed(), owner)] {
+            claim.compare_exchange(seen.0, new.0, S9.acquire_then(S9)).unwrap();
+        }
+        // Relaxed: as when an index is claimed.
+        segment.notes_of(successor).intent.store(0, Relaxed);
+        let sent = mortal(Mortal::Victim, budget, || segment.send(successor, 0, 0, 8)).is_some();
+        late.join().unwrap();
+        segment.reap(member(4), &[successor]);
+        let received = segment.drain(member(2), 0);
+        assert!(received == [8] || received.is_empty() && !sent, "sent, and not delivered");
+        segment.assert_empty();
+    });
+}
+
 #[test]
 fn a_dead_takers_message_comes_back_once() {
     a_taker_dies();
@@ -184,4 +213,10 @@ fn a_reaper_spares_the_next_owner_of_the_index() {
     caught(&["index-reused"], an_index_is_reused);
     // Who finds the intent cleared finds dealt with what it announced.
     needs(&[8], an_index_is_reused);
+}
+
+#[test]
+fn a_late_reaper_spares_the_note_of_the_next_owner() {
+    an_index_is_reused_by_one_that_dies();
+    caught(&["intent-cleared-blindly"], an_index_is_reused_by_one_that_dies);
 }
