@@ -16,6 +16,7 @@ pub mod handover;
 pub mod killer;
 pub mod kills;
 pub mod ledger;
+pub mod mutants;
 pub mod peer;
 pub mod referee;
 pub mod scale;

@@ -7,7 +7,8 @@ use swarmbus_stress::crash::Point;
 use swarmbus_stress::scale::Measurement;
 use swarmbus_stress::victim::{Operation, Orders};
 use swarmbus_stress::{
-    Result, boards, contention, flow, handover, kills, peer, scale, soak, space, storm, topics, victim, wakes, workload,
+    Result, boards, contention, flow, handover, kills, mutants, peer, scale, soak, space, storm, topics, victim, wakes,
+    workload,
 };
 
 #[derive(Parser)]
@@ -44,6 +45,8 @@ enum Verb {
         #[arg(long)]
         bus: String,
     },
+    /// Make one mistake after the other in the core; some model or sweep must notice.
+    Mutants(mutants::Wish),
     /// Do one thing on a bus, and die of it.
     #[command(hide = true)]
     Victim {
@@ -259,6 +262,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::SoakEcho { bus } => soak::echo(&bus),
         Verb::StormWork(orders) => storm::work(orders),
         Verb::StormFresh { bus } => storm::fresh(&bus),
+        Verb::Mutants(wish) => mutants::run(&wish),
         Verb::Victim { bus, operation, at, times, first } => victim::run(Orders { bus, operation, at, times, first }),
         Verb::Peer { bus, first, operation } => peer::run(&bus, first, operation),
         Verb::Send { bus, queue, first, count, patience_ms, pause_us } => {

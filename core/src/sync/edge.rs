@@ -10,19 +10,19 @@ impl Edge {
     /// The ordering of the writing end.
     #[inline(always)]
     pub fn release(self) -> Ordering {
-        if self.weakened() { Ordering::Relaxed } else { Ordering::Release }
+        if self.weakened("release") { Ordering::Relaxed } else { Ordering::Release }
     }
 
     /// The ordering of the reading end.
     #[inline(always)]
     pub fn acquire(self) -> Ordering {
-        if self.weakened() { Ordering::Relaxed } else { Ordering::Acquire }
+        if self.weakened("acquire") { Ordering::Relaxed } else { Ordering::Acquire }
     }
 
     /// The ordering of a read-modify-write that reads this edge and writes `written`.
     #[inline(always)]
     pub fn acquire_then(self, written: Edge) -> Ordering {
-        match (self.weakened(), written.weakened()) {
+        match (self.weakened("acquire"), written.weakened("release")) {
             (false, false) => Ordering::AcqRel,
             (false, true) => Ordering::Acquire,
             (true, false) => Ordering::Release,
@@ -31,9 +31,9 @@ impl Edge {
     }
 
     #[inline(always)]
-    fn weakened(self) -> bool {
+    fn weakened(self, _end: &str) -> bool {
         #[cfg(loom)]
-        return super::mutant::weakens(self.0);
+        return super::mutant::weakens(self.0, _end);
         #[cfg(not(loom))]
         {
             let _ = self.0;

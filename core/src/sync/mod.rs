@@ -17,6 +17,9 @@ mod real;
 /// Crash points: kills this process before a chosen shared write or inside a named crash window. Verification builds only.
 #[cfg(crash)]
 pub mod crash;
+#[cfg(any(loom, crash))]
+mod site;
+
 /// Mutants and op budgets of the loom models. Verification builds only.
 #[cfg(loom)]
 pub mod mutant;
@@ -26,6 +29,8 @@ pub use edge::*;
 pub use model::{WakeWord, Word, fence_after_rmw, full_fence};
 #[cfg(not(loom))]
 pub use real::{WakeWord, Word, fence_after_rmw, full_fence};
+#[cfg(any(loom, crash))]
+pub use site::is_a_run_of_mutants;
 
 /// How a wait on a [`WakeWord`] ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,11 +59,13 @@ pub fn aside<R>(body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// True if the models run with the named mutant. Always false, and compiled away, in production.
+/// True if this run has the named mutant. Always false, and compiled away, in production.
 #[inline(always)]
 pub fn mutated(_name: &'static str) -> bool {
     #[cfg(loom)]
     return mutant::is(_name);
-    #[cfg(not(loom))]
+    #[cfg(crash)]
+    return site::makes(_name);
+    #[cfg(not(any(loom, crash)))]
     false
 }

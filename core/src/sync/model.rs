@@ -1,11 +1,14 @@
 //! The carrier of the models: loom's atomics, an emulated futex, and an op budget that kills its thread.
 
+use super::site::{self, Change, Operation};
 use super::{Woken, mutant};
 use loom::sync::Condvar;
 use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use loom::thread::{self, Thread};
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard};
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// Tells loom that the order of all accesses of a word matters.
@@ -14,12 +17,12 @@ use std::time::Duration;
 /// soon as another thread loads the same word before it writes it, and the orders in which that write comes first are not
 /// tried, which in code made of loads and compare-exchanges are most. Ringing a bell for which nobody waits is an access of which
 /// none is forgotten, and does nothing else: it is no edge.
-#[derive(Debug)]
-struct Order(Option<Condvar>);
+#[derive(Clone, Debug)]
+struct Order(Option<Arc<Condvar>>);
 
 impl Order {
     fn new() -> Order {
-        Order(Some(Condvar::new()))
+        Order(Some(Arc::new(Condvar::new())))
     }
 
     fn matters(&self) {
@@ -29,63 +32,145 @@ impl Order {
     }
 }
 
+/// What a write does to a word.
+#[derive(Clone, Copy)]
+enum Write {
+    Store(u64),
+    CompareExchange { seen: u64, new: u64 },
+    Or(u64),
+    And(u64),
+    Add(u64),
+}
+
 /// A shared 64-bit word.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Word {
-    value: AtomicU64,
+    // Shared with a mutant that comes to write it late.
+    value: Arc<AtomicU64>,
     order: Order,
 }
 
 impl Word {
     /// A word of the model.
     pub fn new(value: u64) -> Self {
-        Word { value: AtomicU64::new(value), order: Order::new() }
+        Word { value: Arc::new(AtomicU64::new(value)), order: Order::new() }
     }
 
     /// A word that nobody writes while threads run: the order of its readers does not matter.
     pub fn constant(value: u64) -> Self {
-        Word { value: AtomicU64::new(value), order: Order(None) }
+        Word { value: Arc::new(AtomicU64::new(value)), order: Order(None) }
     }
 
     /// Nothing.
     pub fn expect_write(&self) {}
 
     /// Reads.
+    #[track_caller]
     pub fn load(&self, order: Ordering) -> u64 {
         self.order.matters();
-        self.value.load(order)
+        self.value.load(ordered(site::pass(Location::caller(), Operation::Load, order), order))
     }
 
     /// Writes.
+    #[track_caller]
     pub fn store(&self, value: u64, order: Ordering) {
-        self.to_write().store(value, order);
+        self.write(Location::caller(), Operation::Store, Write::Store(value), order);
     }
 
     /// Writes `new` if the word is exactly `seen`.
+    #[track_caller]
     pub fn compare_exchange(&self, seen: u64, new: u64, order: Ordering) -> Result<u64, u64> {
-        self.to_write().compare_exchange(seen, new, order, Ordering::Relaxed)
+        let write = Write::CompareExchange { seen, new };
+        let before = self.write(Location::caller(), Operation::CompareExchange, write, order);
+        if before == seen { Ok(before) } else { Err(before) }
     }
 
     /// Sets bits; returns the word before.
+    #[track_caller]
     pub fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
-        self.to_write().fetch_or(bits, order)
+        self.write(Location::caller(), Operation::Fetch, Write::Or(bits), order)
     }
 
     /// Keeps only `bits`; returns the word before.
+    #[track_caller]
     pub fn fetch_and(&self, bits: u64, order: Ordering) -> u64 {
-        self.to_write().fetch_and(bits, order)
+        self.write(Location::caller(), Operation::Fetch, Write::And(bits), order)
     }
 
     /// Adds to a plain counter; returns the word before.
+    #[track_caller]
     pub fn fetch_add(&self, count: u64, order: Ordering) -> u64 {
-        self.to_write().fetch_add(count, order)
+        self.write(Location::caller(), Operation::Fetch, Write::Add(count), order)
     }
 
-    fn to_write(&self) -> &AtomicU64 {
+    /// Writes, or does what the mutant does instead; returns the word before.
+    fn write(&self, place: &'static Location<'static>, operation: Operation, write: Write, order: Ordering) -> u64 {
+        let change = site::pass(place, operation, order);
+        if let Some(Change::Skip | Change::Late) = change {
+            self.order.matters();
+            let before = self.value.load(Ordering::Acquire);
+            let fails = matches!(write, Write::CompareExchange { seen, .. } if seen != before);
+            if change == Some(Change::Late) && !fails {
+                self.write_later(write, order);
+            }
+            return before;
+        }
+        let before = self.write_now(write, ordered(change, order), change == Some(Change::Blind));
+        write_what_is_late();
+        if let Some(Change::Again) = change {
+            self.write_later(write, order);
+        }
+        before
+    }
+
+    fn write_now(&self, write: Write, order: Ordering, blind: bool) -> u64 {
         mutant::spend();
         self.order.matters();
-        &self.value
+        match write {
+            Write::Store(value) => {
+                self.value.store(value, order);
+                value
+            }
+            Write::CompareExchange { seen, new } if blind => {
+                self.value.swap(new, order);
+                seen
+            }
+            Write::CompareExchange { seen, new } => {
+                self.value.compare_exchange(seen, new, order, Ordering::Relaxed).unwrap_or_else(|before| before)
+            }
+            Write::Or(bits) => self.value.fetch_or(bits, order),
+            Write::And(bits) => self.value.fetch_and(bits, order),
+            Write::Add(count) => self.value.fetch_add(count, order),
+        }
     }
+
+    fn write_later(&self, write: Write, order: Ordering) {
+        write_what_is_late();
+        LATE.with(|late| *late.borrow_mut() = Some((self.clone(), write, order)));
+    }
+}
+
+loom::thread_local! {
+    // What a mutant writes after the next shared write of this thread.
+    static LATE: RefCell<Option<(Word, Write, Ordering)>> = RefCell::new(None);
+}
+
+fn write_what_is_late() {
+    if site::is_a_run_of_mutants() {
+        let late = LATE.with(|late| late.borrow_mut().take());
+        if let Some((word, write, order)) = late {
+            word.write_now(write, order, false);
+        }
+    }
+}
+
+/// Who dies writes no more.
+pub(super) fn forget_what_is_late() {
+    LATE.with(|late| late.borrow_mut().take());
+}
+
+fn ordered(change: Option<Change>, order: Ordering) -> Ordering {
+    if change == Some(Change::Relaxed) { Ordering::Relaxed } else { order }
 }
 
 /// A shared 32-bit word on which threads sleep: the value, and the kernel's side of a futex.
@@ -104,16 +189,32 @@ impl WakeWord {
     }
 
     /// Reads.
+    #[track_caller]
     pub fn load(&self, order: Ordering) -> u32 {
         self.order.matters();
-        self.value.load(order)
+        self.value.load(ordered(site::pass(Location::caller(), Operation::Load, order), order))
     }
 
     /// Writes `new` if the word is exactly `seen`.
+    #[track_caller]
     pub fn compare_exchange(&self, seen: u32, new: u32, order: Ordering) -> Result<u32, u32> {
+        let change = site::pass(Location::caller(), Operation::WakeExchange, order);
+        if change == Some(Change::Skip) {
+            self.order.matters();
+            let before = self.value.load(Ordering::Acquire);
+            return if before == seen { Ok(before) } else { Err(before) };
+        }
         mutant::spend();
         self.order.matters();
-        self.value.compare_exchange(seen, new, order, Ordering::Relaxed)
+        let result = match change {
+            Some(Change::Blind) => {
+                self.value.swap(new, order);
+                Ok(seen)
+            }
+            change => self.value.compare_exchange(seen, new, ordered(change, order), Ordering::Relaxed),
+        };
+        write_what_is_late();
+        result
     }
 
     /// Sleeps while the word is `expected`. A model has no clock: a wait that nobody ends is a deadlock, which loom reports.
@@ -153,7 +254,11 @@ impl WakeWord {
     }
 
     /// Wakes at most `count` sleepers; returns how many there were.
+    #[track_caller]
     pub fn wake(&self, count: u32) -> u32 {
+        if site::pass(Location::caller(), Operation::Wake, Ordering::SeqCst) == Some(Change::Skip) {
+            return 0;
+        }
         // Others see a wake as they see a write, so one may die before it.
         mutant::spend();
         self.order.matters();
@@ -171,13 +276,17 @@ impl WakeWord {
 }
 
 /// Orders every earlier access of this thread before every later one, straight after a read-modify-write.
+#[track_caller]
 pub fn fence_after_rmw() {
     if !super::mutated("fence-after-rmw") {
-        fence(Ordering::SeqCst);
+        full_fence();
     }
 }
 
 /// Orders every earlier access of this thread before every later one, whatever stands before it.
+#[track_caller]
 pub fn full_fence() {
-    fence(Ordering::SeqCst);
+    if site::pass(Location::caller(), Operation::Fence, Ordering::SeqCst) != Some(Change::Skip) {
+        fence(Ordering::SeqCst);
+    }
 }

@@ -3,6 +3,7 @@
 //! Loom runs all threads of a model on one thread of the operating system, so a plain thread-local holds for the whole model
 //! and for no other test; the budget belongs to one thread of the model.
 
+use super::site;
 use std::cell::Cell;
 
 std::thread_local! {
@@ -44,11 +45,11 @@ pub fn weakening<R>(edges: &'static [u32], model: impl FnOnce() -> R) -> R {
 }
 
 pub(super) fn is(name: &'static str) -> bool {
-    NAMED.get().contains(&name)
+    NAMED.get().contains(&name) || site::makes(name)
 }
 
-pub(super) fn weakens(edge: u32) -> bool {
-    WEAKENED.get().contains(&edge)
+pub(super) fn weakens(edge: u32, end: &str) -> bool {
+    WEAKENED.get().contains(&edge) || site::weakens(edge, end)
 }
 
 /// Runs `body` in this thread of the model; it dies before its shared write number `budget`, leaving memory as it is.
@@ -59,7 +60,10 @@ pub fn dies_after<R>(budget: u32, body: impl FnOnce() -> R) -> Option<R> {
     BUDGET.with(|left| left.set(None));
     match result {
         Ok(value) => Some(value),
-        Err(payload) if payload.is::<Died>() => None,
+        Err(payload) if payload.is::<Died>() => {
+            super::model::forget_what_is_late();
+            None
+        }
         Err(payload) => std::panic::resume_unwind(payload),
     }
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::disallowed_types, reason = "this is the door")]
 
 use super::Woken;
+#[cfg(crash)]
+use super::site::{self, Change, Operation};
 use crate::platform::{cache, futex};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,11 +13,19 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Word(AtomicU64);
 
-#[cfg_attr(crash, track_caller)]
-#[inline(always)]
-fn step() {
-    #[cfg(crash)]
-    super::crash::before_write(std::panic::Location::caller());
+/// Before a shared write: a crash point, and what a mutant does instead of the write.
+#[cfg(crash)]
+#[track_caller]
+fn step(operation: Operation, order: Ordering) -> Option<Change> {
+    let place = std::panic::Location::caller();
+    super::crash::before_write(place);
+    site::pass(place, operation, order)
+}
+
+/// What a compare-exchange says that a mutant skips: that it has written, if it would have.
+#[cfg(crash)]
+fn believed<T: PartialEq>(found: T, seen: T) -> Result<T, T> {
+    if found == seen { Ok(found) } else { Err(found) }
 }
 
 impl Word {
@@ -40,7 +50,10 @@ impl Word {
     #[inline(always)]
     #[cfg_attr(crash, track_caller)]
     pub fn store(&self, value: u64, order: Ordering) {
-        step();
+        #[cfg(crash)]
+        if step(Operation::Store, order) == Some(Change::Skip) {
+            return;
+        }
         self.0.store(value, order);
     }
 
@@ -48,7 +61,15 @@ impl Word {
     #[inline(always)]
     #[cfg_attr(crash, track_caller)]
     pub fn compare_exchange(&self, seen: u64, new: u64, order: Ordering) -> Result<u64, u64> {
-        step();
+        #[cfg(crash)]
+        match step(Operation::CompareExchange, order) {
+            Some(Change::Skip) => return believed(self.load(Ordering::Acquire), seen),
+            Some(Change::Blind) => {
+                self.0.swap(new, order);
+                return Ok(seen);
+            }
+            _ => {}
+        }
         self.0.compare_exchange(seen, new, order, Ordering::Relaxed)
     }
 
@@ -56,7 +77,10 @@ impl Word {
     #[inline(always)]
     #[cfg_attr(crash, track_caller)]
     pub fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
-        step();
+        #[cfg(crash)]
+        if step(Operation::Fetch, order) == Some(Change::Skip) {
+            return self.load(Ordering::Acquire);
+        }
         self.0.fetch_or(bits, order)
     }
 
@@ -64,7 +88,10 @@ impl Word {
     #[inline(always)]
     #[cfg_attr(crash, track_caller)]
     pub fn fetch_and(&self, bits: u64, order: Ordering) -> u64 {
-        step();
+        #[cfg(crash)]
+        if step(Operation::Fetch, order) == Some(Change::Skip) {
+            return self.load(Ordering::Acquire);
+        }
         self.0.fetch_and(bits, order)
     }
 
@@ -72,7 +99,10 @@ impl Word {
     #[inline(always)]
     #[cfg_attr(crash, track_caller)]
     pub fn fetch_add(&self, count: u64, order: Ordering) -> u64 {
-        step();
+        #[cfg(crash)]
+        if step(Operation::Fetch, order) == Some(Change::Skip) {
+            return self.load(Ordering::Acquire);
+        }
         self.0.fetch_add(count, order)
     }
 }
@@ -98,7 +128,15 @@ impl WakeWord {
     #[inline(always)]
     #[cfg_attr(crash, track_caller)]
     pub fn compare_exchange(&self, seen: u32, new: u32, order: Ordering) -> Result<u32, u32> {
-        step();
+        #[cfg(crash)]
+        match step(Operation::WakeExchange, order) {
+            Some(Change::Skip) => return believed(self.load(Ordering::Acquire), seen),
+            Some(Change::Blind) => {
+                self.0.swap(new, order);
+                return Ok(seen);
+            }
+            _ => {}
+        }
         self.0.compare_exchange(seen, new, order, Ordering::Relaxed)
     }
 
@@ -118,7 +156,12 @@ impl WakeWord {
     }
 
     /// Wakes at most `count` sleepers; returns how many there were.
+    #[cfg_attr(crash, track_caller)]
     pub fn wake(&self, count: u32) -> u32 {
+        #[cfg(crash)]
+        if site::pass(std::panic::Location::caller(), Operation::Wake, Ordering::SeqCst) == Some(Change::Skip) {
+            return 0;
+        }
         futex::wake(&self.0, count)
     }
 }

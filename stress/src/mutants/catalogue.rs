@@ -1,0 +1,131 @@
+//! Which mutants there are, and which of them may live.
+
+use super::survey::{Suite, Test};
+use crate::Result;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// A mistake at a place.
+#[derive(Debug)]
+pub struct Mutant {
+    /// Its number: the same for as long as the source is.
+    pub number: usize,
+    /// What `SWARMBUS_MUTANT` says.
+    pub name: String,
+    /// Who passes the place: indices of tests.
+    pub tests: Vec<usize>,
+}
+
+impl Mutant {
+    /// File and line, if it is at a place.
+    pub fn place(&self) -> Option<(&str, usize)> {
+        let (place, _) = self.name.split_once(' ')?;
+        let mut parts = place.split(':');
+        Some((parts.next()?, parts.next()?.parse().ok()?))
+    }
+
+    /// The mistake at the place.
+    pub fn change(&self) -> &str {
+        self.name.split_once(' ').map_or("", |(_, change)| change)
+    }
+}
+
+/// What can go wrong at a place where this is done, and can be noticed by these tests. On the machines that run the sweeps a missing edge or fence seldom shows.
+fn changes(suite: Suite, operation: &str, order: &str) -> &'static [&'static str] {
+    match (suite, operation, order) {
+        (Suite::Models, "Load", "ordered") => &["relaxed"],
+        (Suite::Models, "Store", "ordered") => &["skip", "late", "again", "relaxed"],
+        (Suite::Models, "Store", _) => &["skip", "late", "again"],
+        (Suite::Models, "CompareExchange", _) => &["skip", "blind", "late", "relaxed"],
+        (Suite::Models, "WakeExchange", _) => &["skip", "blind", "relaxed"],
+        (Suite::Models, "Fetch", "ordered") => &["skip", "late", "relaxed"],
+        (Suite::Models, "Fetch", _) => &["skip", "late"],
+        (Suite::Models, "Fence", _) | (_, "Wake", _) => &["skip"],
+        (Suite::Sweeps, "Store", _) => &["skip"],
+        (Suite::Sweeps, "CompareExchange" | "WakeExchange", _) => &["skip", "blind"],
+        // Without an order it is a figure for people.
+        (Suite::Sweeps, "Fetch", "ordered") => &["skip"],
+        _ => &[],
+    }
+}
+
+/// All mutants, in the order of the source.
+pub fn catalogue(tests: &[Test]) -> Vec<Mutant> {
+    let mut found: BTreeMap<(String, u32, u32, String), (String, BTreeSet<usize>)> = BTreeMap::new();
+    for (index, test) in tests.iter().enumerate() {
+        for site in &test.sites {
+            let mut add = |key, name: String| found.entry(key).or_insert((name, BTreeSet::new())).1.insert(index);
+            let (place, rest) = site.split_once(' ').unwrap_or((site, ""));
+            let mut parts = place.rsplitn(3, ':');
+            let numbers = (parts.next().and_then(|n| n.parse().ok()), parts.next().and_then(|n| n.parse().ok()));
+            if let ((Some(column), Some(line)), Some(file)) = (numbers, parts.next()) {
+                // Tests pass the door as well, to set a scene.
+                if !file.starts_with("core/src/") {
+                    continue;
+                }
+                let (operation, order) = rest.split_once(' ').unwrap_or((rest, ""));
+                for change in changes(test.suite, operation, order) {
+                    add((file.to_owned(), line, column, (*change).to_owned()), format!("{place} {change}"));
+                }
+            } else if place == "mistake" || test.suite == Suite::Models {
+                add((place.to_owned(), 0, 0, rest.to_owned()), site.clone());
+            }
+        }
+    }
+    let numbered = found.into_values().enumerate();
+    numbered
+        .map(|(number, (name, passed_by))| {
+            let mut passed_by: Vec<usize> = passed_by.into_iter().collect();
+            passed_by.sort_by_key(|test| tests[*test].takes);
+            Mutant { number, name, tests: passed_by }
+        })
+        .collect()
+}
+
+/// How many places of the source they are in.
+pub fn places(mutants: &[Mutant]) -> usize {
+    mutants
+        .iter()
+        .filter_map(|mutant| mutant.name.rsplit_once(' '))
+        .map(|(place, _)| place)
+        .collect::<BTreeSet<_>>()
+        .len()
+}
+
+/// Which mutants may live, by file, by text of the line, and by mistake: so a reason holds when lines move.
+pub struct Spares(BTreeSet<(String, String, String)>);
+
+impl Spares {
+    /// Reads the table of `docs/mutants.md`: file, line, mistakes, reason.
+    pub fn read(root: &Path) -> Result<Spares> {
+        let text = std::fs::read_to_string(root.join("docs/mutants.md"))?;
+        let mut spares = BTreeSet::new();
+        for row in text.lines().filter_map(|line| line.strip_prefix("| `")) {
+            // A line of source may hold what separates columns.
+            let Some((file, rest)) = row.split_once("` | `") else { continue };
+            let Some((line, rest)) = rest.split_once("` | ") else { continue };
+            let Some((mistakes, _)) = rest.split_once(" | ") else { continue };
+            for mistake in mistakes.split(", ") {
+                spares.insert((file.to_owned(), line.to_owned(), mistake.to_owned()));
+            }
+        }
+        Ok(Spares(spares))
+    }
+
+    /// Whether there is a reason why this one may live.
+    pub fn hold(&self, root: &Path, mutant: &Mutant) -> bool {
+        let (file, line) = described(root, mutant);
+        self.0.contains(&(file, line, mutant.change().to_owned()))
+    }
+}
+
+/// File and text of the line, as the table has them.
+pub fn described(root: &Path, mutant: &Mutant) -> (String, String) {
+    let Some((file, line)) = mutant.place() else {
+        let (kind, _) = mutant.name.split_once(' ').unwrap_or_default();
+        return (kind.to_owned(), "-".to_owned());
+    };
+    let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+    let line = text.lines().nth(line - 1).unwrap_or_default().trim();
+    (file.to_owned(), line.replace('|', "¦"))
+}

@@ -1,0 +1,157 @@
+//! The tests that are to notice mutants: which there are, which places each passes, and how long it takes.
+
+use crate::Result;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// A build and its tests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Suite {
+    /// The loom models.
+    Models,
+    /// Every operation of real processes, killed in each crash window and before each shared write.
+    Sweeps,
+}
+
+impl Suite {
+    fn cfg(self) -> &'static str {
+        match self {
+            Suite::Models => "loom",
+            Suite::Sweeps => "crash",
+        }
+    }
+
+    fn tests(self) -> [&'static str; 4] {
+        match self {
+            Suite::Models => ["-p", "swarmbus-core", "--test", "loom"],
+            Suite::Sweeps => ["-p", "swarmbus-stress", "--test", "windows"],
+        }
+    }
+}
+
+/// A test, and what it passes when nothing is wrong.
+#[derive(Debug)]
+pub struct Test {
+    /// Its build.
+    pub suite: Suite,
+    /// The program that holds it.
+    pub program: PathBuf,
+    /// Its name there.
+    pub name: String,
+    /// How long it takes.
+    pub takes: Duration,
+    /// What it passes, as the door writes it down.
+    pub sites: BTreeSet<String>,
+}
+
+/// Builds a suite and runs each test once; what that showed is kept for as long as the program is the same.
+pub fn survey(root: &Path, suite: Suite, target: &Path, jobs: usize) -> Result<Vec<Test>> {
+    let kept = target.join("verify");
+    std::fs::create_dir_all(&kept)?;
+    let program = build(root, suite, target)?;
+    let kept = kept.join(format!("survey-{}.txt", suite.cfg()));
+    let age = age(&program)?;
+    if let Some(known) = std::fs::read_to_string(&kept).ok().and_then(|text| parse(suite, &program, &text, &age)) {
+        return Ok(known);
+    }
+    let found = look(suite, &program, jobs)?;
+    std::fs::write(&kept, written(&found, &age))?;
+    Ok(found)
+}
+
+fn build(root: &Path, suite: Suite, target: &Path) -> Result<PathBuf> {
+    let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(root)
+        .env("RUSTFLAGS", format!("--cfg {}", suite.cfg()))
+        .args(["test", "--release", "--no-run", "--target-dir"])
+        .arg(std::path::absolute(target)?.join(suite.cfg()))
+        .args(suite.tests())
+        .output()?;
+    let said = String::from_utf8_lossy(&built.stderr);
+    if !built.status.success() {
+        return Err(format!("the {suite:?} do not build:\n{said}").into());
+    }
+    let named = said
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix("Executable")?.rsplit_once('(')?.1.strip_suffix(')'));
+    Ok(named.ok_or("cargo does not say which program it has built")?.into())
+}
+
+fn age(program: &Path) -> Result<String> {
+    let about = std::fs::metadata(program)?;
+    Ok(format!("{} {:?}", about.len(), about.modified()?))
+}
+
+fn look(suite: Suite, program: &Path, jobs: usize) -> Result<Vec<Test>> {
+    let listed = Command::new(program).args(["--list", "--format", "terse"]).output()?;
+    let listed = String::from_utf8(listed.stdout)?;
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+    println!("{}: looking which places {} tests pass", program.display(), names.len());
+    let (next, tests) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let test = look_at(suite, program, name);
+                    tests.lock().expect("nobody panics here").push(test);
+                }
+            });
+        }
+    });
+    tests.into_inner().expect("nobody panics here").into_iter().collect()
+}
+
+fn look_at(suite: Suite, program: &Path, name: &str) -> Result<Test> {
+    let sites = std::env::temp_dir().join(format!("swarmbus-sites-{}-{name}", std::process::id()));
+    let begun = Instant::now();
+    let ran = Command::new(program)
+        .args(["--exact", name, "--test-threads", "1"])
+        .env("SWARMBUS_SITES", &sites)
+        .env_remove("SWARMBUS_MUTANT")
+        .stdin(Stdio::null())
+        .output()?;
+    let takes = begun.elapsed();
+    let passed = std::fs::read_to_string(&sites).unwrap_or_default();
+    let _ = std::fs::remove_file(&sites);
+    if !ran.status.success() {
+        let said = String::from_utf8_lossy(&ran.stdout);
+        return Err(format!("{name} fails without a mutant, so it can judge none:\n{said}").into());
+    }
+    let sites = passed.lines().map(str::to_owned).collect();
+    Ok(Test { suite, program: program.to_owned(), name: name.to_owned(), takes, sites })
+}
+
+fn written(tests: &[Test], age: &str) -> String {
+    let mut text = format!("program {age}\n");
+    for test in tests {
+        let _ = writeln!(text, "test {} {}", test.takes.as_millis(), test.name);
+        test.sites.iter().for_each(|site| text.extend([site.as_str(), "\n"]));
+    }
+    text
+}
+
+fn parse(suite: Suite, program: &Path, text: &str, age: &str) -> Option<Vec<Test>> {
+    let mut lines = text.lines();
+    lines.next()?.strip_prefix("program ").filter(|kept| *kept == age)?;
+    let mut tests: Vec<Test> = Vec::new();
+    for line in lines {
+        if let Some(test) = line.strip_prefix("test ") {
+            let (takes, name) = test.split_once(' ')?;
+            tests.push(Test {
+                suite,
+                program: program.to_owned(),
+                name: name.to_owned(),
+                takes: Duration::from_millis(takes.parse().ok()?),
+                sites: BTreeSet::new(),
+            });
+        } else {
+            tests.last_mut()?.sites.insert(line.to_owned());
+        }
+    }
+    Some(tests)
+}

@@ -1,0 +1,102 @@
+//! One mutant before the tests that pass its place.
+
+use super::catalogue::Mutant;
+use super::survey::Test;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::fmt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How a mutant fared.
+#[derive(Debug)]
+pub struct Outcome {
+    /// In a word.
+    pub verdict: Verdict,
+    /// Tests that were run.
+    pub runs: usize,
+    /// How long that took.
+    pub took: Duration,
+}
+
+/// In a word.
+#[derive(Debug)]
+pub enum Verdict {
+    /// This test failed.
+    Killed(String),
+    /// All passed.
+    Survived,
+    /// None failed, and this one was given up after a multiple of its usual time.
+    Undecided(String),
+    /// All tests that pass the place are longer than wanted.
+    NotReached,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.verdict {
+            Verdict::Killed(by) => write!(f, "killed by {by}")?,
+            Verdict::Survived => write!(f, "SURVIVED")?,
+            Verdict::Undecided(by) => write!(f, "undecided: {by} did not end")?,
+            Verdict::NotReached => write!(f, "not reached")?,
+        }
+        write!(f, " ({} runs, {:.1} s)", self.runs, self.took.as_secs_f64())
+    }
+}
+
+/// Runs the tests, the quickest first, until one fails.
+pub fn trial(mutant: &Mutant, tests: &[Test], longest: Duration) -> Outcome {
+    let (begun, mut runs) = (Instant::now(), 0);
+    let mut endless = None;
+    let mut verdict = None;
+    for test in mutant.tests.iter().map(|test| &tests[*test]).filter(|test| test.takes <= longest) {
+        runs += 1;
+        match attempt(mutant, test) {
+            Some(status) if status.success() => {}
+            Some(_) => {
+                verdict = Some(Verdict::Killed(test.name.clone()));
+                break;
+            }
+            None => endless = Some(test.name.clone()),
+        }
+    }
+    let verdict = verdict.unwrap_or(match endless {
+        Some(name) => Verdict::Undecided(name),
+        None if runs == 0 => Verdict::NotReached,
+        None => Verdict::Survived,
+    });
+    Outcome { verdict, runs, took: begun.elapsed() }
+}
+
+/// `None`: it did not end in a multiple of its usual time.
+fn attempt(mutant: &Mutant, test: &Test) -> Option<ExitStatus> {
+    let mut child = Command::new(&test.program)
+        .args(["--exact", &test.name, "--test-threads", "1"])
+        .env("SWARMBUS_MUTANT", &mutant.name)
+        .env_remove("SWARMBUS_SITES")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("a test that ran before runs again");
+    let status = wait(&mut child, test.takes * 8 + Duration::from_secs(20));
+    // Also of one that has failed: the processes that it started are in its group.
+    let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
+    let _ = child.wait();
+    status
+}
+
+fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(2);
+    while begun.elapsed() < patience {
+        if let Some(status) = child.try_wait().expect("it is our child") {
+            return Some(status);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+    None
+}
