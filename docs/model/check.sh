@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Runs the model: the right one, which must hold in every schedule, and one with each of its mistakes, which must not.
+# docs/model/check.sh [FOLDER]: the folder is for what spin and the compiler make; a temporary one if not given.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+for tool in spin cc; do
+    if ! command -v "$tool" >/dev/null; then
+        echo "check.sh: $tool is missing: apt install spin gcc libc6-dev (the model is docs/model/message.pml)" >&2
+        exit 69
+    fi
+done
+
+if [[ $# -gt 0 ]]; then
+    work=$1
+    mkdir -p "$work"
+else
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+fi
+cd "$work"
+
+# prepare COMPILER-FLAGS MODEL-FLAGS…: spin writes a checker for this model, the compiler makes it.
+prepare() {
+    local flags=$1
+    shift
+    spin -a "$@" "$here/message.pml" >spin.log || { cat spin.log >&2; exit 1; }
+    # shellcheck disable=SC2086
+    cc -O2 -w -DCOLLAPSE -DMEMLIM=4096 $flags -o pan pan.c
+}
+
+# examine PAN-FLAGS…: every schedule. Whether there was none that is wrong; and that none was cut short.
+examine() {
+    ./pan -m400000 "$@" >pan.log 2>&1
+    ! grep -Eq 'max search depth too small|out of memory|reached -DMEMLIM' pan.log || { cat pan.log >&2; exit 1; }
+    grep -q 'errors: 0' pan.log
+}
+
+figures() {
+    sed -nE 's/^ *([0-9]+) states, stored.*/\1 states/p; s/^pan: elapsed time ([0-9.]+) seconds/\1 s/p' pan.log | paste -sd ' '
+}
+
+# holds WHAT COMPILER-FLAGS PAN-FLAGS MODEL-FLAGS…
+holds() {
+    local what=$1 compiler=$2 pan=$3
+    shift 3
+    prepare "$compiler" "$@"
+    # shellcheck disable=SC2086
+    if examine $pan; then
+        printf 'holds     %-66s %s\n' "$what" "$(figures)"
+    else
+        printf 'FAILS     %s\n' "$what" >&2
+        spin -t -p -g "$@" "$here/message.pml" 2>/dev/null | tail -60 >&2
+        exit 1
+    fi
+}
+
+holds 'safety: a lane of one slot, two messages, two deaths' -DSAFETY -noclaim -DSLOTS=1 -DMESSAGES=2 -DDEATHS=2
+holds 'safety: a lane of one slot, two messages, three deaths' -DSAFETY -noclaim -DSLOTS=1 -DMESSAGES=2 -DDEATHS=3
+holds 'safety: a lane of two slots, three messages, one death' -DSAFETY -noclaim -DSLOTS=2 -DMESSAGES=3 -DDEATHS=1
+holds 'liveness: a lane of one slot, two messages, one death' '' '-a -f' -DSLOTS=1 -DMESSAGES=2 -DDEATHS=1
+
+unnoticed=0
+mutants=$(sed -nE 's|^/\* ([0-9]+) \*/ #define ([A-Z_]+) .*|\1 \2|p' "$here/message.pml")
+while read -r number name; do
+    found=''
+    prepare -DSAFETY -DSLOTS=1 -DMESSAGES=2 -DDEATHS=2 "-DMUTANT=$number"
+    if ! examine -noclaim; then
+        found='safety'
+    else
+        prepare '' -DSLOTS=1 -DMESSAGES=2 -DDEATHS=2 "-DMUTANT=$number"
+        examine -a -f || found='liveness'
+    fi
+    if [[ -n $found ]]; then
+        printf 'noticed   %-66s %s\n' "mutant $number, $name: $found" "$(figures)"
+    else
+        printf 'UNNOTICED mutant %s, %s\n' "$number" "$name" >&2
+        unnoticed=1
+    fi
+done <<<"$mutants"
+exit "$unnoticed"
