@@ -49,9 +49,12 @@ fn changes(suite: Suite, operation: &str, order: &str) -> &'static [&'static str
     }
 }
 
+/// Where a mutant stands in the order of the source: file, line, column, mistake.
+type Place = (String, u32, u32, String);
+
 /// All mutants, in the order of the source.
 pub fn catalogue(tests: &[Test]) -> Vec<Mutant> {
-    let mut found: BTreeMap<(String, u32, u32, String), (String, BTreeSet<usize>)> = BTreeMap::new();
+    let mut found: BTreeMap<Place, (String, BTreeSet<usize>)> = BTreeMap::new();
     for (index, test) in tests.iter().enumerate() {
         for site in &test.sites {
             let mut add = |key, name: String| found.entry(key).or_insert((name, BTreeSet::new())).1.insert(index);
@@ -128,4 +131,45 @@ pub fn described(root: &Path, mutant: &Mutant) -> (String, String) {
     let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
     let line = text.lines().nth(line - 1).unwrap_or_default().trim();
     (file.to_owned(), line.replace('|', "¦"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    fn test(takes_ms: u64, sites: &[&str]) -> Test {
+        Test {
+            suite: Suite::Models,
+            program: PathBuf::new(),
+            name: String::new(),
+            takes: Duration::from_millis(takes_ms),
+            sites: sites.iter().map(|site| (*site).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_mutant_is_given_to_all_who_pass_its_place_the_quickest_first() {
+        let store = "core/src/ring.rs:7:9 Store relaxed";
+        let tests =
+            [test(9, &[store, "mistake no-doorway"]), test(3, &[store, "core/tests/loom/ring.rs:1:1 Store relaxed"])];
+        let mutants = catalogue(&tests);
+        let names: Vec<&str> = mutants.iter().map(|mutant| mutant.name.as_str()).collect();
+        let at = "core/src/ring.rs:7:9";
+        assert_eq!(names, [&format!("{at} again"), &format!("{at} late"), &format!("{at} skip"), "mistake no-doorway"]);
+        assert_eq!((mutants[0].tests.as_slice(), mutants[3].tests.as_slice()), ([1, 0].as_slice(), [0].as_slice()));
+        assert_eq!((mutants[0].place(), mutants[0].change()), (Some(("core/src/ring.rs", 7)), "again"));
+    }
+
+    #[test]
+    fn every_reason_speaks_of_a_line_that_is_there() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let Spares(spares) = Spares::read(root).unwrap();
+        assert!(!spares.is_empty());
+        for (file, line, _) in spares.iter().filter(|(_, line, _)| line != "-") {
+            let text = std::fs::read_to_string(root.join(file)).unwrap().replace('|', "¦");
+            assert!(text.lines().any(|found| found.trim() == line), "{file} has no line {line}");
+        }
+    }
 }
