@@ -26,7 +26,7 @@ prepare() {
     shift
     spin -a "$@" "$here/message.pml" >spin.log || { cat spin.log >&2; exit 1; }
     # shellcheck disable=SC2086
-    cc -O2 -w -DCOLLAPSE -DMEMLIM=4096 $flags -o pan pan.c
+    cc -O1 -w -DCOLLAPSE -DMEMLIM=4096 $flags -o pan pan.c
 }
 
 # examine PAN-FLAGS…: every schedule. Whether there was none that is wrong; and that none was cut short.
@@ -58,7 +58,8 @@ holds() {
 holds 'safety: a lane of one slot, two messages, two deaths' -DSAFETY -noclaim -DSLOTS=1 -DMESSAGES=2 -DDEATHS=2
 holds 'safety: a lane of one slot, two messages, three deaths' -DSAFETY -noclaim -DSLOTS=1 -DMESSAGES=2 -DDEATHS=3
 holds 'safety: a lane of two slots, three messages, one death' -DSAFETY -noclaim -DSLOTS=2 -DMESSAGES=3 -DDEATHS=1
-holds 'liveness: a lane of one slot, two messages, one death' '' '-a -f' -DSLOTS=1 -DMESSAGES=2 -DDEATHS=1
+# Without fairness: nobody goes on for ever, so whoever can come to its end will have to.
+holds 'liveness: a lane of one slot, two messages, one death' '' '-a' -DSLOTS=1 -DMESSAGES=2 -DDEATHS=1
 
 unnoticed=0
 mutants=$(sed -nE 's|^/\* ([0-9]+) \*/ #define ([A-Z_]+) .*|\1 \2|p' "$here/message.pml")
@@ -69,7 +70,7 @@ while read -r number name; do
         found='safety'
     else
         prepare '' -DSLOTS=1 -DMESSAGES=2 -DDEATHS=2 "-DMUTANT=$number"
-        examine -a -f || found='liveness'
+        examine -a || found='liveness'
     fi
     if [[ -n $found ]]; then
         printf 'noticed   %-66s %s\n' "mutant $number, $name: $found" "$(figures)"
