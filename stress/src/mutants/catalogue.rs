@@ -156,8 +156,8 @@ mod tests {
             [test(9, &[store, "mistake no-doorway"]), test(3, &[store, "core/tests/loom/ring.rs:1:1 Store relaxed"])];
         let mutants = catalogue(&tests);
         let names: Vec<&str> = mutants.iter().map(|mutant| mutant.name.as_str()).collect();
-        let at = "core/src/ring.rs:7:9";
-        assert_eq!(names, [&format!("{at} again"), &format!("{at} late"), &format!("{at} skip"), "mistake no-doorway"]);
+        let at = |change: &str| format!("core/src/ring.rs:7:9 {change}");
+        assert_eq!(names, [at("again"), at("late"), at("skip"), "mistake no-doorway".to_owned()]);
         assert_eq!((mutants[0].tests.as_slice(), mutants[3].tests.as_slice()), ([1, 0].as_slice(), [0].as_slice()));
         assert_eq!((mutants[0].place(), mutants[0].change()), (Some(("core/src/ring.rs", 7)), "again"));
     }
