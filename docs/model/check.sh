@@ -25,8 +25,9 @@ prepare() {
     local flags=$1
     shift
     spin -a "$@" "$here/message.pml" >spin.log || { cat spin.log >&2; exit 1; }
+    # Not optimised: that would take longer than the checks gain by it.
     # shellcheck disable=SC2086
-    cc -O1 -w -DCOLLAPSE -DMEMLIM=4096 $flags -o pan pan.c
+    cc -O0 -w -DCOLLAPSE -DMEMLIM=4096 $flags -o pan pan.c
 }
 
 # examine PAN-FLAGS…: every schedule. Whether there was none that is wrong; and that none was cut short.
@@ -56,7 +57,6 @@ holds() {
 }
 
 holds 'safety: a lane of one slot, two messages, two deaths' -DSAFETY -noclaim -DSLOTS=1 -DMESSAGES=2 -DDEATHS=2
-holds 'safety: a lane of one slot, two messages, three deaths' -DSAFETY -noclaim -DSLOTS=1 -DMESSAGES=2 -DDEATHS=3
 holds 'safety: a lane of two slots, three messages, one death' -DSAFETY -noclaim -DSLOTS=2 -DMESSAGES=3 -DDEATHS=1
 # Without fairness: nobody goes on for ever, so whoever can come to its end will have to.
 holds 'liveness: a lane of one slot, two messages, one death' '' '-a' -DSLOTS=1 -DMESSAGES=2 -DDEATHS=1
