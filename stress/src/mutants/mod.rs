@@ -43,7 +43,7 @@ pub struct Wish {
     #[arg(long, default_value_t = 2)]
     jobs: usize,
     /// Which tests are to notice.
-    #[arg(long, value_delimiter = ',', default_values = ["models", "sweeps"])]
+    #[arg(long, value_delimiter = ',', default_values = ["models"])]
     suites: Vec<Suite>,
     /// Where builds and results go.
     #[arg(long, default_value = "target")]
