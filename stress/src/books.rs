@@ -1,5 +1,6 @@
 //! The oracle: balances the books of all processes of a run with what is left on the bus.
 
+use crate::fault::{Fault, Harm};
 use crate::ledger::{Event, Mark};
 use std::collections::BTreeMap;
 
@@ -122,12 +123,13 @@ impl Books {
     ///
     /// # Errors
     /// The first number whose history is impossible, and why.
-    pub fn balance(&self) -> Result<Balance, String> {
-        self.check_locks()?;
+    pub fn balance(&self) -> Result<Balance, Fault> {
+        let (lost, doubled) = (|what| Fault::new(Harm::Lost, what), |what| Fault::new(Harm::Duplicated, what));
+        self.check_locks().map_err(doubled)?;
         let mut balance = Balance::default();
         let (mut gaps, mut gone, mut perhaps_gone) = (0, 0, 0);
         for (number, entry) in &self.entries {
-            let wrong = |why: &str| -> Result<Balance, String> { Err(format!("message {number} {why}: {entry:?}")) };
+            let wrong = |why: &str| Err(doubled(format!("message {number} {why}: {entry:?}")));
             if !entry.tried && entry.deliveries.is_empty() && entry.releasing == 0 {
                 // Only said what might happen to it, and died.
                 continue;
@@ -144,7 +146,9 @@ impl Books {
             let in_doubt = entry.releasing > entry.released;
             if entry.left + entry.released == 0 && !in_doubt {
                 if entry.sent && !entry.expendable {
-                    return wrong("was acknowledged to its sender and is lost");
+                    return Err(lost(format!(
+                        "message {number} was acknowledged to its sender and is lost: {entry:?}"
+                    )));
                 }
                 gone += (entry.sent && entry.expendable) as u64;
                 perhaps_gone += (!entry.sent && entry.expendable) as u64;
@@ -163,21 +167,23 @@ impl Books {
             let there = |number| self.entries.get(&number).is_some_and(|entry| !entry.deliveries.is_empty());
             let arrived = (*first..first + count).filter(|number| there(*number)).count() as u64;
             if arrived != 0 && arrived != *count {
-                return Err(format!("of the batch of {count} messages from {first} on, {arrived} arrived"));
+                return Err(lost(format!("of the batch of {count} messages from {first} on, {arrived} arrived")));
             }
         }
         if gaps > self.takings_in_doubt {
-            return Err(format!(
+            return Err(doubled(format!(
                 "{gaps} deliveries were counted to nobody; only {} takers died",
                 self.takings_in_doubt
-            ));
+            )));
         }
         let (counted, in_doubt) = (self.dropped + self.purged, self.purges - self.purges_done);
         if gone > counted && in_doubt == 0 {
-            return Err(format!("{gone} expendable messages are gone, {counted} were counted as dropped or purged"));
+            return Err(lost(format!(
+                "{gone} expendable messages are gone, {counted} were counted as dropped or purged"
+            )));
         }
         if self.purged > gone + perhaps_gone {
-            return Err(format!("{} messages are said to be purged, {gone} are gone", self.purged));
+            return Err(doubled(format!("{} messages are said to be purged, {gone} are gone", self.purged)));
         }
         Ok(balance)
     }
@@ -287,7 +293,7 @@ mod tests {
         let mut books = Books::default();
         books.add(events);
         left.iter().for_each(|(number, deliveries)| books.add_left(*number, *deliveries));
-        books.balance()
+        books.balance().map_err(|fault| fault.to_string())
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Who does things with messages, and writes them down.
 
 use crate::Result;
+use crate::crash;
 use crate::ledger::{Event, Mark};
 use crate::scene::{number_of, patience, payload};
 use std::time::Duration;
-use swarmbus_core::{Agent, ContentType, Descriptor, Error, Lane, Member, Message, PublishOptions, SendOptions};
+use swarmbus_core::{
+    Agent, Answers, ContentType, Descriptor, Error, Lane, Member, Message, PublishOptions, SendOptions,
+};
 
 /// Who does things with messages, and writes them down.
 pub struct Clerk {
@@ -34,7 +37,7 @@ impl Clerk {
         if self.quiet {
             self.events.push(event);
         } else {
-            event.say();
+            crash::aside(|| event.say());
         }
     }
 
@@ -50,8 +53,9 @@ impl Clerk {
     /// Any but `Full`, `Timeout` and `OutOfMemory`.
     pub fn send(&mut self, member: &Member, to: &str, length: usize, options: &SendOptions) -> Result<bool> {
         let number = self.reserve(1);
+        let payload = crash::aside(|| payload(number, length));
         self.say(Event::Trying(number));
-        match member.send(to, &payload(number, length), options) {
+        match member.send(to, &payload, options) {
             Ok(_) => {
                 self.say(Event::Sent(number));
                 Ok(true)
@@ -160,7 +164,7 @@ impl Clerk {
     fn got<'m>(&mut self, taken: swarmbus_core::Result<Message<'m>>) -> Result<Option<(u64, Message<'m>)>> {
         match taken {
             Ok(message) => {
-                let number = number_of(&message)?;
+                let number = crash::aside(|| number_of(&message))?;
                 self.say(Event::Got(number, message.deliveries()));
                 Ok(Some((number, message)))
             }
@@ -228,6 +232,41 @@ impl Clerk {
         Ok(())
     }
 
+    /// Answers a question in part, if there is room. More is to follow. The part is dropped if nobody waits for it.
+    ///
+    /// # Errors
+    /// Any but `InvalidArgument`, `Full` and `Closed`.
+    pub fn reply_part(&mut self, question: &Message<'_>) -> Result<()> {
+        let number = self.reserve(1);
+        self.say(Event::Marked(number, Mark::Expendable));
+        self.say(Event::Trying(number));
+        match question.reply_part(&payload(number, 40), ContentType::Bytes, Some(Duration::ZERO)) {
+            Ok(_) => self.say(Event::Sent(number)),
+            Err(Error::InvalidArgument { .. } | Error::Full { .. } | Error::Closed { .. }) => {
+                self.say(Event::Refused(number));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Takes the next part of an answer and releases it. `false`: there are no more, none in time, or one is missing.
+    ///
+    /// # Errors
+    /// Any but `Timeout` and `BrokenAnswer`.
+    pub fn read_part(&mut self, answers: &mut Answers<'_>, timeout: Duration) -> Result<bool> {
+        self.say(Event::Taking);
+        let part = match answers.next(Some(timeout)) {
+            // Of two who ask and answer, one may take the place of the other's part.
+            Ok(None) | Err(Error::BrokenAnswer { .. }) => Err(Error::Timeout),
+            Ok(Some(part)) => Ok(part),
+            Err(error) => Err(error),
+        };
+        let Some((number, part)) = self.got(part)? else { return Ok(false) };
+        self.release(number, part)?;
+        Ok(true)
+    }
+
     /// Asks a question and releases the answer. `false`: none came in time, and who knows whether the question was sent.
     ///
     /// # Errors
@@ -244,7 +283,8 @@ impl Clerk {
                 self.release(number, answer)?;
                 Ok(true)
             }
-            Err(Error::Timeout) => {
+            // Broken: somebody answers in parts, of which a call takes none.
+            Err(Error::Timeout | Error::BrokenAnswer { .. }) => {
                 self.say(Event::Nothing);
                 Ok(false)
             }

@@ -21,7 +21,7 @@ impl Company {
     /// # Errors
     /// When an agent that it needs cannot be attached.
     pub fn new(bus: &Bus, operation: Operation) -> Result<Company> {
-        let asks = matches!(operation, Operation::Answer | Operation::AnswerFull | Operation::Call);
+        let asks = operation.is_asking();
         Ok(Company {
             operation,
             asker: if asks { Some(bus.attach("asker")?) } else { None },
@@ -34,7 +34,7 @@ impl Company {
     /// # Errors
     /// Whatever the bus says that it should not.
     pub fn keep(&self, clerk: &mut Clerk, member: &Member, round: u64) -> Result<()> {
-        use Operation::{Answer, AnswerFull, Call, DeadLetter, DeadLetterFull, Expire, ExpireDropped};
+        use Operation::{DeadLetter, DeadLetterFull, Expire, ExpireDropped};
         use Operation::{Fetch, Forward, ForwardFull, MakeRoom, Purge, Redrive};
         let odd = round.is_multiple_of(2);
         let options = patience(Lane::Normal, Duration::ZERO);
@@ -70,7 +70,7 @@ impl Company {
                 clerk.send_marked(&[Expendable], member, "crowded", &options)?;
                 take_one(clerk, member, "crowded", odd, Duration::ZERO)
             }
-            Answer | AnswerFull | Call => {
+            _ if self.operation.is_asking() => {
                 if let Some((number, question)) = clerk.take(member, "questions", Duration::ZERO)? {
                     clerk.reply(&question)?;
                     clerk.release(number, question)?;

@@ -7,15 +7,18 @@
 
 pub mod boards;
 pub mod books;
+pub mod case;
 pub mod clerk;
 pub mod company;
 pub mod contention;
 pub mod crash;
+pub mod fault;
 pub mod flow;
 pub mod handover;
 pub mod killer;
 pub mod kills;
 pub mod ledger;
+pub mod mistake;
 pub mod mutants;
 pub mod peer;
 pub mod referee;
@@ -23,6 +26,8 @@ pub mod scale;
 pub mod scene;
 pub mod soak;
 pub mod space;
+#[cfg(target_arch = "x86_64")]
+pub mod stepping;
 pub mod storm;
 pub mod sweep;
 pub mod topics;

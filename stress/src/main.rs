@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Duration;
 use swarmbus_stress::crash::Point;
+use swarmbus_stress::mistake::Mistake;
 use swarmbus_stress::scale::Measurement;
 use swarmbus_stress::victim::{Operation, Orders};
 use swarmbus_stress::{
@@ -47,6 +48,9 @@ enum Verb {
     },
     /// Make one mistake after the other in the core; some model or sweep must notice.
     Mutants(mutants::Wish),
+    /// Kill or pause operations at their machine instructions.
+    #[cfg(target_arch = "x86_64")]
+    Sweep(swarmbus_stress::stepping::Orders),
     /// Do one thing on a bus, and die of it.
     #[command(hide = true)]
     Victim {
@@ -60,6 +64,8 @@ enum Verb {
         times: u64,
         #[arg(long, default_value_t = 1)]
         first: u64,
+        #[arg(long)]
+        mistake: Option<Mistake>,
     },
     /// Use a bus until standard input ends.
     #[command(hide = true)]
@@ -263,7 +269,11 @@ fn run(verb: Verb) -> Result<()> {
         Verb::StormWork(orders) => storm::work(orders),
         Verb::StormFresh { bus } => storm::fresh(&bus),
         Verb::Mutants(wish) => mutants::run(&wish),
-        Verb::Victim { bus, operation, at, times, first } => victim::run(Orders { bus, operation, at, times, first }),
+        #[cfg(target_arch = "x86_64")]
+        Verb::Sweep(orders) => swarmbus_stress::stepping::obey(orders),
+        Verb::Victim { bus, operation, at, times, first, mistake } => {
+            victim::run(Orders { bus, operation, at, times, first, mistake })
+        }
         Verb::Peer { bus, first, operation } => peer::run(&bus, first, operation),
         Verb::Send { bus, queue, first, count, patience_ms, pause_us } => {
             kills::send(&bus, &queue, first, (count, patience_ms, Duration::from_micros(pause_us)))

@@ -128,6 +128,20 @@ fn is_parked(observer: &Observer, queue: &str) -> bool {
     lanes.into_iter().any(|lane| lane.lane == "parked" && lane.depth > 0)
 }
 
+/// Who cannot send or receive for so long, with nobody else there, is stuck.
+const STUCK: Duration = Duration::from_secs(1);
+
+/// [`probe`]s every queue but those of agents' taps, which others do not send to.
+///
+/// # Errors
+/// When one is stuck.
+pub fn probe_all(bus: &Bus) -> Result<()> {
+    for queue in bus.observer()?.queues() {
+        probe(bus, &queue.name).map_err(|error| format!("queue '{}': {error}", queue.name))?;
+    }
+    Ok(())
+}
+
 /// A fresh member talks to itself through a queue.
 ///
 /// # Errors
@@ -135,8 +149,8 @@ fn is_parked(observer: &Observer, queue: &str) -> bool {
 pub fn probe(bus: &Bus, queue: &str) -> Result<()> {
     let member = bus.join()?;
     for lane in [Lane::Urgent, Lane::High, Lane::Normal, Lane::Low] {
-        member.send(queue, b"probe", &patience(lane, Duration::from_secs(10)))?;
-        let message = member.receive(queue, Some(Duration::from_secs(10)))?;
+        member.send(queue, b"probe", &patience(lane, STUCK))?;
+        let message = member.receive(queue, Some(STUCK))?;
         if (&*message, message.deliveries()) != (&b"probe"[..], 1) {
             return Err(format!("the probe of '{queue}' came back changed").into());
         }

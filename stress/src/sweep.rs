@@ -1,23 +1,23 @@
 //! Kills one operation everywhere: in every crash window and before every shared write, alone and next to a busy peer.
 
 use crate::Result;
-use crate::boards;
-use crate::books::{Balance, Books};
+use crate::books::Balance;
+use crate::case::{Case, Fate, Survivor, VICTIM};
 use crate::crash::Point;
 use crate::killer::Process;
 use crate::ledger::Event;
-use crate::scene::{Clerk, Scene, collect, expect_bare, expect_capacity, file_of, patience, probe};
-use crate::victim::locking::probe_locks;
-use crate::victim::{Operation, Orders, keyed, make_second, topics};
+use crate::scene::Scene;
+use crate::victim::{Operation, Orders};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
-use swarmbus_core::{Bus, CreateOptions, Lane, Member, QueueOptions};
+use swarmbus_core::{Bus, Member};
 
 /// Which crash windows each operation passes, and is killed in.
 pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::Send, &[1, 2, 3, 4, 5, 6]),
+    (Operation::SendEmpty, &[1, 2, 3, 4, 5, 6]),
+    (Operation::SendNearlyFull, &[1, 2, 3, 4, 5, 6]),
     (Operation::SendCold, &[1, 2, 3, 4, 5, 6, 19, 20, 21, 23, 57, 58]),
     (Operation::SendLarge, &[1, 2, 3, 4, 5, 6, 19, 20, 21, 22, 23, 57, 58]),
     (Operation::SendStarved, &[1, 2, 3, 4, 5, 6, 20, 21, 23, 50, 51, 52, 53, 54, 55, 57, 58, 59]),
@@ -56,6 +56,8 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::Answer, &[1, 2, 3, 4, 5, 6, 10, 17, 18]),
     (Operation::AnswerFull, &[1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 16, 17, 18]),
     (Operation::Call, &[1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 33, 34, 35]),
+    (Operation::AnswerParts, &[1, 2, 3, 4, 5, 6, 10, 17, 18]),
+    (Operation::ReadParts, &[11, 12, 13, 14, 15, 16]),
     (Operation::SendKeyed, &[1, 2, 3, 4, 5, 6, 86, 87, 88, 89, 90]),
     (Operation::SendKeyedAgain, &[16, 86, 87, 90]),
     (Operation::SendKeyedFull, &[1, 2, 3, 4, 7, 8, 16, 17, 18, 86, 87, 90]),
@@ -115,7 +117,9 @@ pub const KILLS: &[(Operation, &[u32])] = &[
 
 /// Whether an operation need not meet a window next to a peer, who does the same: what is done there is done once for all.
 fn peer_may_be_faster(operation: Operation, window: u32) -> bool {
-    use Operation::{Answer, Call, Close, CloseLate, Deposed, Forward, Nack, ReapOwners, ReapThreads, ReceiveAnothers};
+    use Operation::{
+        Answer, AnswerParts, Call, Close, CloseLate, Deposed, Forward, Nack, ReapOwners, ReapThreads, ReceiveAnothers,
+    };
     use Operation::{SendLarge, SendWaking, TakeRole};
     match window {
         // A fresh lane.
@@ -126,6 +130,7 @@ fn peer_may_be_faster(operation: Operation, window: u32) -> bool {
                 | Close
                 | Forward
                 | Answer
+                | AnswerParts
                 | Call
                 | CloseLate
                 | ReapThreads
@@ -177,8 +182,10 @@ impl Sweep {
 /// The first death that cost something, or a window that was not reached.
 pub fn sweep(program: &Path, operation: Operation) -> Result<Sweep> {
     let mut sweep = Sweep::default();
-    let alone = Case { program, operation, at: Point::Never, contended: false };
-    let (writes, windows) = alone.run(&mut sweep)?.ok_or("nothing was traced: build with RUSTFLAGS='--cfg crash'")?;
+    let alone = Case { program, operation, contended: false, mistake: None };
+    let beside_a_peer = Case { contended: true, ..alone };
+    let (writes, windows) =
+        kill(&alone, Point::Never, &mut sweep)?.ok_or("nothing was traced: build with RUSTFLAGS='--cfg crash'")?;
     let mut passes = BTreeMap::<u32, u64>::new();
     windows.iter().for_each(|window| *passes.entry(*window).or_default() += 1);
     let expected = KILLS.iter().find(|(known, _)| *known == operation).map_or(&[][..], |(_, windows)| windows);
@@ -191,18 +198,18 @@ pub fn sweep(program: &Path, operation: Operation) -> Result<Sweep> {
     }
     for (number, times) in passes {
         for nth in if times > 1 { vec![0, times - 1] } else { vec![0] } {
-            let survived = Case { at: Point::Window { number, nth }, ..alone }.run(&mut sweep)?.is_some();
+            let survived = kill(&alone, Point::Window { number, nth }, &mut sweep)?.is_some();
             sweep.survivors += survived as u32;
             sweep.windows += !survived as u32;
         }
         if !peer_may_be_faster(operation, number) {
-            Case { at: Point::Window { number, nth: 0 }, contended: true, ..alone }.run(&mut sweep)?;
+            kill(&beside_a_peer, Point::Window { number, nth: 0 }, &mut sweep)?;
             sweep.windows += 1;
         }
     }
     for write in 0..writes {
-        for contended in [false, true] {
-            let survived = Case { at: Point::Write(write), contended, ..alone }.run(&mut sweep)?.is_some();
+        for case in [&alone, &beside_a_peer] {
+            let survived = kill(case, Point::Write(write), &mut sweep)?.is_some();
             sweep.survivors += survived as u32;
             sweep.writes += !survived as u32;
         }
@@ -213,135 +220,39 @@ pub fn sweep(program: &Path, operation: Operation) -> Result<Sweep> {
 /// What a survivor passed: the number of shared writes, and the windows.
 type Trace = (u64, Vec<u32>);
 
-/// Queues of every scene: one that everybody uses, one that is mostly empty, one whose redelivery ring a victim fills.
-const QUEUES: [&str; 3] = ["q", "quiet", "crowded"];
-
-/// One victim, one death.
-#[derive(Clone, Copy, Debug)]
-struct Case<'a> {
-    program: &'a Path,
-    operation: Operation,
-    at: Point,
-    contended: bool,
+/// Runs a case in which the victim dies at a crash point; the trace of one that survived.
+fn kill(case: &Case<'_>, at: Point, sweep: &mut Sweep) -> Result<Option<Trace>> {
+    let mut fate = CrashPoint { at, trace: None };
+    let balance = case.run(&mut fate).map_err(|error| {
+        let company = if case.contended { "next to a peer" } else { "alone" };
+        format!("{} killed at {at} {company}: {error}", case.operation.name())
+    })?;
+    sweep.add(balance);
+    Ok(fate.trace)
 }
 
-/// Numbers of messages: the scene's start at 1, the peer's and the victim's here.
-const PEER: u64 = 1_000_000_000;
-const VICTIM: u64 = 2_000_000_000;
+/// Its own crash point kills the victim.
+struct CrashPoint {
+    at: Point,
+    trace: Option<Trace>,
+}
 
-impl Case<'_> {
-    /// Runs it; the trace of a victim that survived.
-    fn run(&self, sweep: &mut Sweep) -> Result<Option<Trace>> {
-        self.try_run(sweep).map_err(|error| {
-            let company = if self.contended { "next to a peer" } else { "alone" };
-            format!("{} killed at {} {company}: {error}", self.operation.name(), self.at).into()
-        })
-    }
-
-    fn try_run(&self, sweep: &mut Sweep) -> Result<Option<Trace>> {
-        let options = CreateOptions { agents: 64, heap: 48 << 20, limit: 16, ..CreateOptions::default() };
-        let scene = Scene::new(&options)?;
-        for queue in QUEUES {
-            scene.declare(queue, &QueueOptions::default())?;
-        }
-        for (queue, options) in self.operation.queues() {
-            scene.declare(queue, &options)?;
-        }
-        let (mut clerk, member) = (Clerk::new(1, true), scene.join()?);
-        let full = matches!(self.operation, Operation::SendFull | Operation::SendWait | Operation::SendBatchFull);
-        for _ in 0..if full { 16 } else { 3 } {
-            clerk.send(&member, "q", 40, &patience(Lane::Normal, Duration::ZERO))?;
-        }
-        if self.operation == Operation::ReceiveAgain {
-            drop(clerk.take(&member, "q", Duration::ZERO)?);
-        }
-        let mut books = Books::default();
-        let (trace, mut victim) = if self.operation.is_topical() {
-            topics::prepare(&scene)?;
-            let (ready, done) = (AtomicBool::new(false), AtomicBool::new(false));
-            let (result, seen) = std::thread::scope(|threads| {
-                let witness = threads.spawn(|| topics::witness(&scene, &ready, &done));
-                while !ready.load(Relaxed) && !witness.is_finished() {
-                    std::thread::yield_now();
-                }
-                let result = self.kill_one(&scene, &member, &mut books);
-                done.store(true, Relaxed);
-                (result, witness.join())
-            });
-            topics::enter(&mut books, &seen.map_err(|_| "the witness panicked")??);
-            if self.operation == Operation::TrimTopic {
-                topics::refill(&scene)?;
-            }
-            topics::probe(&scene)?;
-            result?
-        } else {
-            self.kill_one(&scene, &member, &mut books)?
-        };
-        if self.operation.is_keyed() {
-            keyed::send_again(&mut clerk, &member, &victim.events()?)?;
-        }
-        drop(member);
-        books.add(&victim.events()?);
-        victim.end()?;
-        books.add(&clerk.events);
-        collect(&scene, &mut books)?;
-        sweep.add(books.balance()?);
-        if file_of(&scene.second()).exists() || matches!(self.operation, Operation::Create | Operation::Destroy) {
-            self.expect_second(&scene)?;
-        }
-        probe(&scene, "q")?;
-        probe_locks(&scene)?;
-        expect_bare(&scene)?;
-        let heap_too = matches!(
-            self.operation,
-            Operation::SendCold
-                | Operation::SendLarge
-                | Operation::SendStarved
-                | Operation::CloseUnused
-                | Operation::ReapHeap
-        );
-        expect_capacity(&scene, heap_too)?;
-        Ok(trace)
-    }
-
-    /// Runs the victim, with a peer if it has one, and buries it.
-    fn kill_one(&self, scene: &Scene, member: &Member, books: &mut Books) -> Result<(Option<Trace>, Process)> {
-        let mut peer = if self.contended { Some(self.start_peer(scene)?) } else { None };
-        let (trace, victim) = self.victim(scene)?;
-        reap_all(scene, member)?;
-        let mut spoken = vec![victim.events()?];
-        if let Some(peer) = &mut peer {
-            peer.stop()?;
-            books.add(&peer.events()?);
-            spoken.push(peer.events()?);
-        }
-        boards::check(scene, &spoken)?;
-        Ok((trace, victim))
-    }
-
-    fn start_peer(&self, scene: &Scene) -> Result<Process> {
-        let arguments = ["peer", "--bus", scene.name(), "--first", &PEER.to_string()];
-        let operation = ["--operation", &self.operation.name()];
-        let mut peer = Process::start(self.program, &[&arguments[..], &operation].concat())?;
-        peer.wait_for(|event| *event == Event::Ready)?;
-        Ok(peer)
-    }
-
-    fn victim(&self, scene: &Scene) -> Result<(Option<Trace>, Process)> {
-        let reaps = !self.operation.corpses().is_empty();
+impl Fate for CrashPoint {
+    fn meet(&mut self, case: &Case<'_>, scene: &Scene, _: &mut Survivor<'_>) -> Result<Process> {
+        let reaps = !case.operation.corpses().is_empty();
         // The peer of who deals with the dead reaps as well, and may be faster. A window has to be met all the same; a write may be missed.
-        let times = match (self.contended, reaps, self.at) {
+        let times = match (case.contended, reaps, self.at) {
             (false, ..) => 1,
             (true, true, Point::Window { .. }) => 50,
             (true, true, _) => 5,
             (true, false, _) => 400,
         };
-        let (bus, operation, at) = (scene.name().to_owned(), self.operation, self.at);
-        let orders = Orders { bus, operation, at, times, first: VICTIM };
-        let mut victim = Process::start(self.program, &orders.arguments())?;
+        let (bus, operation, at) = (scene.name().to_owned(), case.operation, self.at);
+        let orders = Orders { bus, operation, at, times, first: VICTIM, mistake: None };
+        let mut victim = Process::start(case.program, &orders.arguments())?;
         // How often it comes past a window may depend on threads and on the dead that it finds; that it does is certain.
         let again = matches!(self.at, Point::Window { nth, .. } if nth > 0);
-        let may_survive = again || matches!((self.at, self.contended), (Point::Never, _) | (Point::Write(_), true));
+        let may_survive = again || matches!((self.at, case.contended), (Point::Never, _) | (Point::Write(_), true));
         let status = victim.end()?;
         if status.success() {
             let trace = victim.events()?.into_iter().find_map(|event| match event {
@@ -350,22 +261,14 @@ impl Case<'_> {
             });
             // How often it looks while it sleeps depends on the time: it need not come as far as it once did.
             let came_to = trace.as_ref().map_or(0, |(writes, _)| *writes);
-            let fell_short = matches!(self.at, Point::Write(at) if came_to <= at) && sleeps(self.operation);
+            let fell_short = matches!(self.at, Point::Write(at) if came_to <= at) && sleeps(case.operation);
             if may_survive || fell_short {
-                return Ok((trace, victim));
+                self.trace = trace;
+                return Ok(victim);
             }
         }
         victim.expect_killed()?;
-        Ok((None, victim))
-    }
-
-    /// Whatever became of the second bus: it can be had, used and removed.
-    fn expect_second(&self, scene: &Scene) -> Result<()> {
-        let second = make_second(scene.name())?;
-        second.declare("sleepers", &QueueOptions::default())?;
-        probe(&second, "sleepers")?;
-        second.destroy()?;
-        if file_of(&scene.second()).exists() { Err("the second bus is still there".into()) } else { Ok(()) }
+        Ok(victim)
     }
 }
 

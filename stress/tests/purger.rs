@@ -45,6 +45,7 @@ fn who_waits_for_room_is_woken_when_a_purger_dies() {
             at: Point::Window { number: 14, nth: 1 },
             times: 1,
             first: 1000,
+            mistake: None,
         };
         let mut victim = Process::start(Path::new(env!("CARGO_BIN_EXE_swarmbus-stress")), &orders.arguments()).unwrap();
         victim.expect_killed().unwrap();

@@ -25,6 +25,8 @@ macro_rules! sweeps {
 
 sweeps! {
     send: Send,
+    send_empty: SendEmpty,
+    send_nearly_full: SendNearlyFull,
     send_cold: SendCold,
     send_large: SendLarge,
     send_starved: SendStarved,
@@ -62,7 +64,9 @@ sweeps! {
     redrive: Redrive,
     answer: Answer,
     answer_full: AnswerFull,
+    answer_parts: AnswerParts,
     call: Call,
+    read_parts: ReadParts,
     send_keyed: SendKeyed,
     send_keyed_again: SendKeyedAgain,
     send_keyed_full: SendKeyedFull,

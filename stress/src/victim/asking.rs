@@ -3,7 +3,8 @@
 use super::{LONG, Victim};
 use crate::Result;
 use crate::killer::PATIENCE;
-use crate::scene::{Clerk, patience};
+use crate::ledger::Event;
+use crate::scene::{Clerk, patience, payload};
 use nix::unistd::gettid;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -22,6 +23,50 @@ impl Victim {
         }
         self.armed(|clerk| clerk.reply(&question))?;
         self.clerk.release(number, question)
+    }
+
+    pub(super) fn answer_parts(&mut self) -> Result<()> {
+        let member = self.bus.join()?;
+        member.set_sender("victim-0")?;
+        self.clerk.send(&member, "questions", 40, &patience(Lane::Normal, Duration::ZERO))?;
+        let asker = self.bus.join()?;
+        let Some((number, question)) = self.clerk.take(&asker, "questions", LONG)? else { return Ok(()) };
+        self.armed(|clerk| {
+            clerk.reply_part(&question)?;
+            clerk.reply(&question)
+        })?;
+        self.clerk.release(number, question)
+    }
+
+    /// It answers itself first: then the parts are there.
+    pub(super) fn read_parts(&mut self) -> Result<()> {
+        let agent = match self.bus.attach("caller") {
+            Ok(agent) => agent,
+            Err(Error::AgentBusy { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let (number, answering) = (self.clerk.reserve(1), self.bus.join()?);
+        self.clerk.say(Event::Trying(number));
+        let mut answers = match agent.call_stream("questions", &payload(number, 40), &patience(Lane::Normal, LONG)) {
+            Ok(answers) => answers,
+            Err(Error::Timeout) => {
+                self.clerk.say(Event::Refused(number));
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.clerk.say(Event::Sent(number));
+        if let Some((number, question)) = self.clerk.take(&answering, "questions", LONG)? {
+            for _ in 0..2 {
+                self.clerk.reply_part(&question)?;
+            }
+            self.clerk.reply(&question)?;
+            self.clerk.release(number, question)?;
+        }
+        self.armed(|clerk| {
+            while clerk.read_part(&mut answers, LONG)? {}
+            Ok(())
+        })
     }
 
     /// A thread of its own answers; it is asleep when the question comes, and answers when who asked is asleep, so that all goes the same way

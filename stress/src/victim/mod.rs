@@ -4,6 +4,7 @@ mod asking;
 pub mod keyed;
 mod later;
 pub mod locking;
+mod mistaken;
 mod moving;
 mod names;
 mod operation;
@@ -23,6 +24,7 @@ use crate::Result;
 use crate::crash::{self, Point};
 use crate::killer::PATIENCE;
 use crate::ledger::Event;
+use crate::mistake::Mistake;
 use crate::scene::{Clerk, patience};
 use names::rehearse_second;
 use std::time::Duration;
@@ -41,6 +43,8 @@ pub struct Orders {
     pub times: u64,
     /// The first number to send.
     pub first: u64,
+    /// What to do wrong instead.
+    pub mistake: Option<Mistake>,
 }
 
 struct Victim {
@@ -61,7 +65,10 @@ pub fn run(orders: Orders) -> Result<()> {
     let mut victim = Victim { bus, clerk, orders, round: 0, passed: Default::default() };
     victim.clerk.say(Event::Ready);
     while victim.round < victim.orders.times {
-        victim.once()?;
+        match victim.orders.mistake {
+            Some(mistake) => victim.err(mistake)?,
+            None => victim.once()?,
+        }
         victim.round += 1;
     }
     let (writes, windows) = std::mem::take(&mut victim.passed);
@@ -75,9 +82,13 @@ const LONG: Duration = Duration::from_millis(50);
 impl Victim {
     /// The deed itself, armed.
     fn armed<T>(&mut self, deed: impl FnOnce(&mut Clerk) -> Result<T>) -> Result<T> {
-        crash::arm(self.orders.at);
+        crash::arm(self.orders.at)?;
         let result = deed(&mut self.clerk);
         self.passed = crash::disarm();
+        if self.orders.at == Point::Stepped {
+            // Who is not killed there is looked at no longer.
+            self.orders.times = 0;
+        }
         result
     }
 
@@ -86,6 +97,8 @@ impl Victim {
         let bus = self.bus.clone();
         match self.orders.operation {
             O::Send => self.send("q", 40, Lane::Normal, LONG, true),
+            O::SendEmpty => self.send_empty(&bus.join()?),
+            O::SendNearlyFull => self.send("q", 40, Lane::Normal, LONG, true),
             O::SendCold => self.send("q", 3000, Lane::Normal, LONG, false),
             O::SendLarge => self.send("q", 5 << 20, Lane::Normal, LONG, false),
             O::SendStarved => self.send_starved(&bus.join()?),
@@ -167,7 +180,9 @@ impl Victim {
             O::Redrive => self.redrive(&bus.join()?),
             O::Answer => self.answer(0),
             O::AnswerFull => self.answer(16),
+            O::AnswerParts => self.answer_parts(),
             O::Call => self.call(),
+            O::ReadParts => self.read_parts(),
             O::SendKeyed => self.send_keyed(false),
             O::SendKeyedAgain => self.send_keyed(true),
             O::SendKeyedFull => self.send_keyed_full(),
@@ -290,6 +305,7 @@ impl Orders {
             .chain(["--at".into(), self.at.to_string()])
             .chain(["--times".into(), self.times.to_string()])
             .chain(["--first".into(), self.first.to_string()])
+            .chain(self.mistake.iter().flat_map(|mistake| ["--mistake".into(), mistake.name()]))
             .collect()
     }
 }

@@ -10,6 +10,10 @@ use swarmbus_core::QueueOptions;
 pub enum Operation {
     /// Send; everything it needs is in the member's cache.
     Send,
+    /// Send to an empty queue.
+    SendEmpty,
+    /// Send the last message for which a queue has room.
+    SendNearlyFull,
     /// Send a message of a size that nobody has used: a span is made.
     SendCold,
     /// Send 5 MiB: a run of spans.
@@ -84,8 +88,12 @@ pub enum Operation {
     Answer,
     /// Answer a question of somebody whose reply lane is full: its oldest answer is dropped.
     AnswerFull,
+    /// Answer a question in parts.
+    AnswerParts,
     /// Ask a question and get the answer.
     Call,
+    /// Read an answer that comes in parts.
+    ReadParts,
     /// Send with a key.
     SendKeyed,
     /// Send with a key that was sent before.
@@ -255,20 +263,42 @@ impl Operation {
 
     /// The queues that it needs besides `q`, `quiet` and `crowded`.
     pub(crate) fn queues(self) -> Vec<(&'static str, QueueOptions)> {
-        use Operation::{Answer, AnswerFull, Call, DeadLetter, DeadLetterFull, Expire, MakeRoom, Redrive};
+        use Operation::{DeadLetter, DeadLetterFull, Expire, MakeRoom, Redrive};
         let dying = QueueOptions { dead_letters: Some("dead".into()), ..QueueOptions::default() };
         match self {
             DeadLetter | DeadLetterFull | Expire | Redrive => {
                 vec![("mortal", QueueOptions { max_deliveries: Some(1), ..dying })]
             }
             MakeRoom => vec![("roomy", QueueOptions { limit: Some(4), makes_room: true, ..dying })],
-            Answer | AnswerFull | Call => vec![("questions", QueueOptions::default())],
+            _ if self.is_asking() => vec![("questions", QueueOptions::default())],
             _ if self.changes_hands() => {
                 super::owning::MAILBOXES.map(|mailbox| (mailbox, QueueOptions::default())).to_vec()
             }
             _ if self.is_keyed() => vec![(super::keyed::QUEUE, QueueOptions::default())],
             _ => Vec::new(),
         }
+    }
+
+    /// Whether it is about questions and answers.
+    pub(crate) fn is_asking(self) -> bool {
+        use Operation::{Answer, AnswerFull, AnswerParts, Call, ReadParts};
+        matches!(self, Answer | AnswerFull | AnswerParts | Call | ReadParts)
+    }
+
+    /// How many messages `q` has before.
+    pub(crate) fn messages_before(self) -> usize {
+        match self {
+            Operation::SendFull | Operation::SendWait | Operation::SendBatchFull => 16,
+            // Its sender sends one before, and fills it by the next.
+            Operation::SendNearlyFull => 14,
+            _ => 3,
+        }
+    }
+
+    /// Whether memory of the heap changes its class by it.
+    pub(crate) fn is_about_memory(self) -> bool {
+        use Operation::{CloseUnused, ReapHeap, SendCold, SendLarge, SendStarved};
+        matches!(self, SendCold | SendLarge | SendStarved | CloseUnused | ReapHeap)
     }
 
     /// Whether it is about locks.

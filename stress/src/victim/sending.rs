@@ -15,6 +15,15 @@ impl Victim {
         self.armed(|clerk| clerk.send(&member, to, length, &patience(lane, timeout)).map(|_| ()))
     }
 
+    /// To a queue whose lane is there, and empty again.
+    pub(super) fn send_empty(&mut self, member: &Member) -> Result<()> {
+        self.clerk.send(member, "quiet", 40, &patience(Lane::Normal, LONG))?;
+        if let Some((number, message)) = self.clerk.take(member, "quiet", LONG)? {
+            self.clerk.release(number, message)?;
+        }
+        self.armed(|clerk| clerk.send(member, "quiet", 40, &patience(Lane::Normal, LONG)).map(drop))
+    }
+
     pub(super) fn send_starved(&mut self, member: &Member) -> Result<()> {
         let mut loans = Vec::new();
         for length in [5 << 20, 2 << 20] {
