@@ -109,14 +109,20 @@ impl Clerk {
         Ok(said(0) == Event::Sent(0))
     }
 
-    /// Sends the next number in a loan, written in place.
+    /// Sends the next number in a loan of so many bytes, of which some are written in place and published.
     ///
     /// # Errors
     /// Any.
-    pub fn publish(&mut self, member: &Member, to: &str, length: usize, options: &SendOptions) -> Result<()> {
-        let mut loan = member.loan(length)?;
+    pub fn publish(
+        &mut self,
+        member: &Member,
+        to: &str,
+        (room, length): (usize, usize),
+        options: &SendOptions,
+    ) -> Result<()> {
+        let mut loan = member.loan(room)?;
         let number = self.reserve(1);
-        loan.copy_from_slice(&payload(number, length));
+        crash::aside(|| loan[..length].copy_from_slice(&payload(number, length)));
         self.say(Event::Trying(number));
         loan.publish(to, length, options).map_err(|refused| refused.error)?;
         self.say(Event::Sent(number));

@@ -1,7 +1,7 @@
 //! Real processes, real SIGKILLs, and an oracle that keeps its books outside the bus.
 //!
 //! A **victim** is a process that does one thing with a bus ([`victim`]) and is killed while it does it: at a crash point that it has armed
-//! itself (builds with `--cfg crash`), or at a random moment by the [`killer`]. Whatever a process sends, takes and releases it
+//! itself (builds with `--cfg crash`), at a machine instruction where its parent has stopped it (`stepping`), or at a random moment by the [`killer`]. Whatever a process sends, takes and releases it
 //! first says in its **ledger**, a file in memory that is no part of the bus. When all is over, the oracle ([`books`]) compares the
 //! ledgers with what is left on the bus: nothing lost, nothing twice, nothing leaked.
 

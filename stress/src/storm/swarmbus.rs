@@ -157,7 +157,7 @@ fn look(aftermath: &mut Aftermath, bus: &str, witness: Witness, mut books: Books
     let observer = bus.observer()?;
     aftermath.members_leaked = observer.members().len() as u64;
     collect(&bus, &mut books)?;
-    aftermath.books = Some(books.balance());
+    aftermath.books = Some(books.balance().map_err(|fault| fault.to_string()));
     buried?;
     topics::fill(&bus)?;
     let kept: u64 = observer.topics().iter().map(|topic| topic.retained_messages).sum();

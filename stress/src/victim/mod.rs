@@ -100,6 +100,7 @@ impl Victim {
             O::SendEmpty => self.send_empty(&bus.join()?),
             O::SendNearlyFull => self.send("q", 40, Lane::Normal, LONG, true),
             O::SendCold => self.send("q", 3000, Lane::Normal, LONG, false),
+            O::SendLarge if self.orders.at == Point::Stepped => self.publish_large(&bus.join()?),
             O::SendLarge => self.send("q", 5 << 20, Lane::Normal, LONG, false),
             O::SendStarved => self.send_starved(&bus.join()?),
             O::SendLane => {
@@ -128,7 +129,7 @@ impl Victim {
             }
             O::Publish => {
                 let member = bus.join()?;
-                self.armed(|clerk| clerk.publish(&member, "q", 40, &patience(Lane::High, PATIENCE)))
+                self.armed(|clerk| clerk.publish(&member, "q", (40, 40), &patience(Lane::High, PATIENCE)))
             }
             O::Receive => {
                 let member = bus.join()?;

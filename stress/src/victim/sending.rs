@@ -2,9 +2,10 @@
 
 use super::{LONG, Victim};
 use crate::Result;
+use crate::killer::PATIENCE;
 use crate::scene::patience;
 use std::time::Duration;
-use swarmbus_core::{Lane, Member};
+use swarmbus_core::{Error, Lane, Member};
 
 impl Victim {
     pub(super) fn send(&mut self, to: &str, length: usize, lane: Lane, timeout: Duration, warm: bool) -> Result<()> {
@@ -22,6 +23,15 @@ impl Victim {
             self.clerk.release(number, message)?;
         }
         self.armed(|clerk| clerk.send(member, "quiet", 40, &patience(Lane::Normal, LONG)).map(drop))
+    }
+
+    /// What is done to send 5 MiB, but for the copy: that is millions of instructions that nobody else sees the work of.
+    pub(super) fn publish_large(&mut self, member: &Member) -> Result<()> {
+        self.armed(|clerk| match clerk.publish(member, "q", (5 << 20, 40), &patience(Lane::Normal, PATIENCE)) {
+            // Next to a peer the heap may be full.
+            Err(error) if matches!(error.downcast_ref(), Some(Error::OutOfMemory { .. })) => Ok(()),
+            result => result,
+        })
     }
 
     pub(super) fn send_starved(&mut self, member: &Member) -> Result<()> {
