@@ -34,8 +34,8 @@ fn expect_no_fault(rows: &[Row]) {
 
 #[test]
 fn killed_at_any_instruction_nothing_is_lost_doubled_stuck_or_leaked() {
-    use Operation::{LockShared, Nack, PublishTopic, ReapMessages, Receive, Release, Send, SendBatch, SendCold};
-    let operations = [Send, SendBatch, SendCold, Receive, Release, Nack, LockShared, PublishTopic, ReapMessages];
+    use Operation::{LockShared, Nack, PublishTopic, ReapLocks, Receive, Release, Send, SendBatch, SendCold};
+    let operations = [Send, SendBatch, SendCold, Receive, Release, Nack, LockShared, PublishTopic, ReapLocks];
     expect_no_fault(&short(Kind::Kill, None, &operations));
 }
 

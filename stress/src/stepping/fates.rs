@@ -179,8 +179,8 @@ impl Fate for Paused<'_> {
             }
             blame(Harm::Stuck, work_on(others))?;
             let reaped = others.member.reap()?;
-            // The dead whom it had found before may be buried by whoever comes.
-            if reaped != Reaped::default() && case.operation.corpses().is_empty() {
+            // The dead whom it was to bury, or threads of its own that have ended, are buried by whoever comes.
+            if reaped != Reaped::default() && !case.operation.finds_the_dead() {
                 return Err(Fault::new(Harm::Lost, format!("reclaimed from who was paused: {reaped:?}")).into());
             }
             process.signal(Signal::SIGCONT)?;

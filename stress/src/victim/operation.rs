@@ -253,6 +253,11 @@ impl Operation {
         }
     }
 
+    /// Whether somebody is dead, process or thread, before it begins.
+    pub(crate) fn finds_the_dead(self) -> bool {
+        matches!(self, Operation::CloseLate | Operation::ReapThreads) || !self.corpses().is_empty()
+    }
+
     /// What may happen to messages that it makes dead letters of.
     pub(crate) fn marks(self) -> &'static [Mark] {
         match self {
