@@ -19,6 +19,9 @@ use crate::word::{Name, RecordWord};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+/// How often a mailbox is tried to be owned that another owns: each time that one has gone. Beyond, the words about it make no sense.
+const TRIES: u32 = 256;
+
 impl Member {
     /// Makes this member the owner of a mailbox, which is declared if need be. A dead owner is reaped first.
     ///
@@ -30,9 +33,9 @@ impl Member {
 
     pub(crate) fn own_mailbox(&self, name: &str) -> Result<Name> {
         let mailbox = self.mailbox_to_own(name)?;
-        let word = loop {
+        for _ in 0..TRIES {
             let owner = match registry::own(self.segment(), self.name, mailbox) {
-                Ok(word) => break word,
+                Ok(word) => return self.now_owns(mailbox, word),
                 Err(owner) => owner,
             };
             if owner == self.name {
@@ -43,8 +46,8 @@ impl Member {
                 return Err(Error::AgentBusy { name: name.into(), pid });
             }
             self.bury_owner(owner, mailbox);
-        };
-        self.now_owns(mailbox, word)
+        }
+        Err(owner_without_sense(name))
     }
 
     /// Makes this member the owner of a mailbox (declared if need be) although a living process owns it, also one that is paused. From the moment at which this
@@ -113,7 +116,7 @@ impl Member {
             // The first look comes before the announcement: who need not wait needs no thread.
             let is_to_watch = std::mem::replace(&mut looked, true);
             let mut asked = None;
-            loop {
+            for _ in 0..TRIES {
                 let owner = match registry::own(segment, self.name, mailbox) {
                     Ok(word) => return Ok(Some(word)),
                     Err(owner) => owner,
@@ -142,6 +145,7 @@ impl Member {
                     .map(|lifeline| (owner, lifeline));
                 // Once more: it may have ended before it was watched, and then nothing rings.
             }
+            Err(owner_without_sense(name))
         })?;
         drop(lifeline);
         self.now_owns(mailbox, word)
@@ -304,6 +308,11 @@ impl Agent {
     pub fn epoch(&self) -> u64 {
         self.member.epoch()
     }
+}
+
+#[cold]
+fn owner_without_sense(name: &str) -> Error {
+    Error::corrupt(format!("the owner of mailbox '{name}'"), "I15")
 }
 
 fn owns_another(name: &str) -> Error {

@@ -22,6 +22,9 @@ pub(super) struct Copies<'a> {
     missed: u64,
 }
 
+/// How often a tap is claimed that was another's: each time that one has gone. Beyond, the words about it make no sense.
+const TRIES: u32 = 256;
+
 impl Agent {
     /// From now on this agent's mailbox gets a copy of every new message that is sent or forwarded to `queue`: same id, sender, correlation, content and
     /// lane, in the order of sending; [`Message::tapped`](crate::Message::tapped) names the queue. Whoever consumes from the queue notices nothing.
@@ -45,7 +48,8 @@ impl Agent {
             let what = format!("this agent taps '{}' already: untap that first", member.spoken_name(other));
             return Err(Error::InvalidArgument { what });
         }
-        while let Err(other) = tap::claim(segment, member.name(), name) {
+        for _ in 0..TRIES {
+            let Err(other) = tap::claim(segment, member.name(), name) else { return Ok(()) };
             if tap::has_lapsed(segment, name, other) {
                 tap::give_up(segment, other, name, || tap::has_lapsed(segment, name, other));
                 continue;
@@ -57,7 +61,7 @@ impl Agent {
             member.reap_if(None);
             tap::give_up(segment, other, name, || registry::is_gone(segment, other));
         }
-        Ok(())
+        Err(Error::corrupt(format!("the tap of queue '{queue}'"), "I5"))
     }
 
     /// Ends the tap, if there is one. Copies that came before stay in the mailbox.
