@@ -144,7 +144,8 @@ fn find_dead(segment: &Segment, me: Name, only: Option<u32>) -> Dead<'_> {
         };
         if is_dead {
             window(39);
-            let marked = claim.with_state(ClaimState::Dead);
+            // One in no state counts as dead, and is marked as it stands.
+            let marked = if claim.state() == ClaimState::Live { claim.with_state(ClaimState::Dead) } else { claim };
             // No longer than need be: thousands of idle members look in their turn, and mostly nobody is dead.
             dead.by_index.resize(index + 1, 0);
             dead.by_index[index] = marked.0;
