@@ -9,6 +9,7 @@ mod down;
 mod drain;
 mod events;
 mod exit;
+mod fsck;
 mod inspect;
 mod interrupt;
 mod logs;
@@ -113,6 +114,7 @@ enum Verb {
     Recv(recv::Args),
     Peek(peek::Args),
     Reap(reap::Args),
+    Fsck(fsck::Args),
     Destroy(destroy::Args),
     Up(up::Args),
     Config(config::Args),
@@ -152,6 +154,7 @@ fn run(verb: Verb, output: &Output) -> Result<ExitCode, Failure> {
         Verb::Recv(args) => recv::run(args, output),
         Verb::Peek(args) => peek::run(args, output),
         Verb::Reap(args) => reap::run(args, output),
+        Verb::Fsck(args) => fsck::run(args, output),
         Verb::Destroy(args) => destroy::run(args, output),
         Verb::Up(args) => up::run(args, output),
         Verb::Config(args) => config::run(args, output),

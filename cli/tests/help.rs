@@ -4,7 +4,7 @@ mod common;
 
 use common::{ok, run};
 
-const VERBS: [&str; 23] = [
+const VERBS: [&str; 24] = [
     "create",
     "ls",
     "inspect",
@@ -13,6 +13,7 @@ const VERBS: [&str; 23] = [
     "recv",
     "peek",
     "reap",
+    "fsck",
     "destroy",
     "up",
     "config",

@@ -94,6 +94,10 @@ impl Bus {
         segment::unlink(name, None)
     }
 
+    pub(crate) fn of(segment: Segment) -> Bus {
+        Bus(Arc::new(segment))
+    }
+
     pub(crate) fn segment(&self) -> &Segment {
         &self.0
     }

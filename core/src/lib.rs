@@ -18,7 +18,7 @@
 //! # Ok::<(), swarmbus_core::Error>(())
 //! ```
 //!
-//! Layers, each using only those below: `bus`, `member`, `observe` (what users see) · `watcher` · `registry`, `reap`, `heap` (a segment's tables) ·
+//! Layers, each using only those below: `bus`, `member`, `observe`, `fsck` (what users see) · `watcher` · `registry`, `reap`, `heap` (a segment's tables) ·
 //! `recover`, `queue`, `owner`, `lock`, `topic`, `board`, `parking`, `ring`, `span`, `wait`, `watch` (algorithms over borrowed words; the models of `tests/loom` run these) · `layout`, `word`, `sync`,
 //! `platform` (bytes, atomics, the operating system). Invariants are numbered I#, release/acquire edges S#, crash windows W#.
 
@@ -49,6 +49,8 @@ mod platform;
 #[cfg(not(loom))]
 mod bus;
 #[cfg(not(loom))]
+mod fsck;
+#[cfg(not(loom))]
 mod heap;
 #[cfg(not(loom))]
 mod latency;
@@ -74,6 +76,8 @@ mod watcher;
 #[cfg(not(loom))]
 pub use bus::{Bus, QueueOptions, TopicOptions, connect};
 pub use error::{Error, Result};
+#[cfg(not(loom))]
+pub use fsck::{Problem, Repaired, repair_bus, repair_file};
 #[cfg(not(loom))]
 pub use latency::LatencyInfo;
 pub use lock::LockMode;

@@ -177,7 +177,7 @@ fn may_be_bound(segment: &Segment, index: u16) -> bool {
 
 /// A process knows its own members. Of another's, a sign that ends with `execve` is a quick one; without it (it is a hint, and programs
 /// exist that close every descriptor) the process is alive as a member while it has the segment mapped, which ends with `execve`, too.
-fn has_process_died(segment: &Segment, index: u16, claim: ClaimWord) -> bool {
+pub(crate) fn has_process_died(segment: &Segment, index: u16, claim: ClaimWord) -> bool {
     let own = claim.pid() == std::process::id();
     if own && own::has(segment.birth(), index, claim.0) {
         return false;
@@ -294,6 +294,13 @@ fn find(segment: &Segment, name: &str, hash: u64) -> (Option<Name>, Option<usize
         }
     }
     (None, None)
+}
+
+/// Enters a queue or topic in the directory under a name that leads nowhere. `false`: there is no room.
+pub(crate) fn enter_anew(segment: &Segment, name: &str, of: Name) -> bool {
+    let hash = name::hash(name);
+    let (None, Some(free)) = find(segment, name, hash) else { return false };
+    segment.directory()[free].compare_exchange(0, directory_word(hash, of).0, S6.acquire_then(S6)).is_ok()
 }
 
 /// A name in the directory is declared, whoever was about to say so in its record.

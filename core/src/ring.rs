@@ -331,7 +331,21 @@ impl<'a> Ring<'a> {
     pub fn mend(&self) -> bool {
         let head = self.control.front.head.load(S5.acquire());
         let tail = self.control.tail.load(S5.acquire());
-        let (count, lap) = (self.slots.len() as i64, head >> self.shift);
+        if self.fits(head, tail) {
+            return false;
+        }
+        self.work_out(head, tail);
+        true
+    }
+
+    /// Whether there is nothing to mend.
+    pub fn is_sound(&self) -> bool {
+        let (head, tail) = (self.control.front.head.load(S5.acquire()), self.control.tail.load(S5.acquire()));
+        self.fits(head, tail)
+    }
+
+    fn fits(&self, head: u64, tail: u64) -> bool {
+        let lap = head >> self.shift;
         let slot_at = |position: u64| SlotWord(self.slot(position).load(S1.acquire()));
         let (front, before, last) = (slot_at(head), slot_at(head.wrapping_sub(1)), slot_at(tail.wrapping_sub(1)));
         let in_gap = tail.wrapping_sub(head) as i64 > 0 && front == SlotWord::empty(lap);
@@ -339,9 +353,12 @@ impl<'a> Ring<'a> {
         let behind_tail = last.ahead_of(tail.wrapping_sub(1) >> self.shift);
         let tail_leads = behind_tail < 0 || behind_tail == 0 && !last.is_ready();
         let is_near = (tail.wrapping_sub(head) as i64).unsigned_abs() < LAG_MAX;
-        if is_near && !in_gap && !head_leads && !tail_leads {
-            return false;
-        }
+        is_near && !in_gap && !head_leads && !tail_leads
+    }
+
+    fn work_out(&self, head: u64, tail: u64) {
+        let count = self.slots.len() as i64;
+        let slot_at = |position: u64| SlotWord(self.slot(position).load(S1.acquire()));
         // Where each slot is filled next, in laps after the first slot's. Most slots are right, and those are a lap apart at most.
         let seen: Vec<SlotWord> = (0..count as u64).map(slot_at).collect();
         let base = seen[0].lap();
@@ -371,7 +388,6 @@ impl<'a> Ring<'a> {
         let position = |place: i64| (base << self.shift).wrapping_add(place as u64);
         let _ = self.control.front.head.compare_exchange(head, position(start), S5.release());
         let _ = self.control.tail.compare_exchange(tail, position(last), S5.release());
-        true
     }
 
     /// Whether so few of at most `limit` messages wait that a sender who sleeps is to be woken: half of them, since one that is woken for every place

@@ -227,6 +227,10 @@ impl Observer {
         Ok(Observer(Segment::observe(path, &path.display().to_string())?))
     }
 
+    pub(crate) fn segment(&self) -> &Segment {
+        &self.0
+    }
+
     /// The bus at a glance.
     pub fn bus(&self) -> BusInfo {
         let (segment, header) = (&self.0, self.0.header());

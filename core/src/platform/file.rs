@@ -146,8 +146,8 @@ impl AsFd for File {
 pub enum Mapping {
     /// Shared and writable.
     Shared(Shmem),
-    /// Of an observer.
-    ReadOnly {
+    /// Of an observer, or of who repairs a copy.
+    Own {
         /// Where.
         at: NonNull<libc::c_void>,
         /// How long, bytes.
@@ -164,19 +164,20 @@ impl Mapping {
         }
     }
 
-    /// Maps a whole segment for reading.
-    pub fn read_only(file: &File, bytes: u64) -> nix::Result<Mapping> {
+    /// Maps a whole segment by its file, most often for reading only.
+    pub fn of(file: &File, bytes: u64, is_writable: bool) -> nix::Result<Mapping> {
         let bytes = NonZeroUsize::new(bytes as usize).ok_or(Errno::EINVAL)?;
+        let access = if is_writable { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
         // SAFETY: a new mapping at a place that the kernel chooses; nothing of ours is replaced.
-        let at = unsafe { mmap(None, bytes, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, &file.0, 0) }?;
-        Ok(Mapping::ReadOnly { at, bytes: bytes.get() })
+        let at = unsafe { mmap(None, bytes, access, MapFlags::MAP_SHARED, &file.0, 0) }?;
+        Ok(Mapping::Own { at, bytes: bytes.get() })
     }
 
     /// Start and length.
     pub fn raw(&self) -> (*mut u8, usize) {
         match self {
             Mapping::Shared(shmem) => (shmem.as_ptr(), shmem.len()),
-            Mapping::ReadOnly { at, bytes } => (at.as_ptr().cast(), *bytes),
+            Mapping::Own { at, bytes } => (at.as_ptr().cast(), *bytes),
         }
     }
 
@@ -204,7 +205,7 @@ fn map_error(bus: &str, error: &shared_memory::ShmemError) -> Error {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        if let Mapping::ReadOnly { at, bytes } = self {
+        if let Mapping::Own { at, bytes } = self {
             // SAFETY: our own mapping, and its borrower (the segment) is going too.
             let _ = unsafe { munmap(*at, *bytes) };
         }

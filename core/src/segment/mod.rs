@@ -118,9 +118,14 @@ impl Segment {
 
     /// Maps a segment for reading; also a copy of one.
     pub fn observe(path: &Path, bus: &str) -> Result<Segment> {
-        let file = File::open(path, false).map_err(|error| open_error(bus, error))?;
+        Self::map_file(path, bus, false)
+    }
+
+    /// Maps a segment's file for reading, or a copy that nobody uses for repairs.
+    pub(crate) fn map_file(path: &Path, bus: &str, is_writable: bool) -> Result<Segment> {
+        let file = File::open(path, is_writable).map_err(|error| open_error(bus, error))?;
         let (geometry, header) = check_header(bus, &file)?;
-        let mapping = Mapping::read_only(&file, geometry.bytes)
+        let mapping = Mapping::of(&file, geometry.bytes, is_writable)
             .map_err(|error| Error::system(format!("cannot map {}", path.display()), error))?;
         let probe = file.reopen().map_err(|error| open_error(bus, error))?;
         let inode = file.about().map_err(|error| open_error(bus, error))?.inode;
@@ -271,6 +276,11 @@ impl Segment {
             return Ok(());
         }
         Err(Error::Closed { what: format!("bus '{}'", self.name) })
+    }
+
+    /// The slots of a queue's rings and then the places of its parking lot; of those that are committed, more must not be touched.
+    pub fn slots_of(&self, queue: u16) -> &[Word] {
+        self.slice(self.cell_at(queue) + SLOTS_IN_CELL, (RINGS + 1) << self.geometry.ring_shift)
     }
 
     /// The living queues.

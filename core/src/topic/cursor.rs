@@ -112,7 +112,7 @@ impl<'a> Topic<'a> {
     }
 
     /// Whether a cursor so far behind the end may be that of a subscriber that has joined.
-    pub(super) fn may_have_joined(&self, behind: i64) -> bool {
+    pub(crate) fn may_have_joined(&self, behind: i64) -> bool {
         behind <= self.half() + !mutated("paused-publisher-forgotten") as i64
     }
 

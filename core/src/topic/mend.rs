@@ -20,7 +20,7 @@ impl Topic<'_> {
     }
 
     /// Whether `tail` and slots fit together (I30). While `tail` stays the same, every slot is filled up to it and not beyond, but perhaps the one at it.
-    fn is_sound(&self) -> bool {
+    pub(crate) fn is_sound(&self) -> bool {
         let end = self.tail.load(S5.acquire());
         let (lap, at_end) = (end >> self.shift, end as usize & (self.slots.len() - 1));
         let fits = |(at, slot): (usize, SlotWord)| {
