@@ -11,6 +11,7 @@ pub mod case;
 pub mod clerk;
 pub mod company;
 pub mod contention;
+pub mod corrupt;
 pub mod crash;
 pub mod fault;
 pub mod flow;

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Duration;
+use swarmbus_stress::corrupt::fuzz::guard;
 use swarmbus_stress::crash::Point;
 use swarmbus_stress::mistake::Mistake;
 use swarmbus_stress::scale::Measurement;
@@ -220,6 +221,26 @@ enum Verb {
     /// Run out of memory on a small /dev/shm of this process' own.
     #[command(hide = true)]
     SmallTmpfs,
+    /// Run programs that scribble over a segment and use it, looking for one at which somebody crashes or hangs.
+    Fuzz {
+        /// For how long, seconds.
+        #[arg(long, default_value_t = 300)]
+        seconds: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Programs to begin with.
+        #[arg(long)]
+        seeds: Option<std::path::PathBuf>,
+        /// Folder for what is found.
+        #[arg(long, default_value = "target/fuzz/found")]
+        found: std::path::PathBuf,
+        /// Give up after so many crashes and hangs.
+        #[arg(long, default_value_t = 10)]
+        failures: u32,
+        /// Run the programs of a file instead.
+        #[arg(long)]
+        replay: Option<std::path::PathBuf>,
+    },
     /// Measure what many attached processes cost.
     Scale {
         #[command(subcommand)]
@@ -293,6 +314,10 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Proclaim { bus, number } => topics::proclaim(&bus, number),
         Verb::Rejoin { bus, number } => topics::rejoin(&bus, number),
         Verb::SmallTmpfs => space::run_out(),
+        Verb::Fuzz { replay: Some(path), .. } => guard::replay(&path),
+        Verb::Fuzz { seconds, seed, seeds, found, failures, .. } => {
+            guard::fuzz(&guard::Orders { time: Duration::from_secs(seconds), seed, seeds, found, failures })
+        }
         Verb::Scale { measurement } => scale::measure(&std::env::current_exe()?, &measurement),
         Verb::Counted { bus } => scale::counted(&bus),
         Verb::OpenElsewhere { bus } => space::open_elsewhere(&bus),
