@@ -488,6 +488,29 @@ fn a_mailbox_whose_record_or_claim_is_gone_is_an_error() {
     }
 }
 
+/// A lane that says it has room, and whose next slot takes nothing: found by scribbling over slots, senders with keys tried for ever.
+#[test]
+fn a_slot_that_takes_nothing_keeps_no_sender_for_ever() {
+    bounded("a keyed sender".into(), || {
+        let (bus, member, ring) = with_seven("keyed");
+        let scribbler = Scribbler::new(&bus);
+        while receive(&member).is_ok() {}
+        let slots = ring - QUEUE_IN_CELL - 384 - 4 * 256 + SLOTS_IN_CELL + 4 * scribbler.geometry.ring_bytes;
+        let (tail, count) = (scribbler.read(ring), 1 << scribbler.geometry.ring_shift);
+        scribbler.write(slots + tail % count * 8, (tail / count - 1) << 28);
+        let keyed = |key, timeout| SendOptions { key: Some(key), timeout, ..SendOptions::default() };
+        let refused = member.send("q", b"", &keyed(7, Some(Duration::ZERO)));
+        assert!(matches!(refused, Err(Error::Full { .. } | Error::Timeout)), "{refused:?}");
+        // Who sleeps long enough to look for the dead mends the lane.
+        if member.send("q", &8u64.to_le_bytes(), &keyed(8, Some(Duration::from_millis(1)))).is_ok() {
+            assert_eq!(receive(&member), Ok(8));
+        }
+        member.reap().unwrap();
+        member.send("q", &7u64.to_le_bytes(), &keyed(7, None)).unwrap();
+        assert_eq!(receive(&member), Ok(7));
+    });
+}
+
 /// Found by `fsck`: a claim in no state kept its index for ever.
 #[test]
 fn a_claim_in_no_state_is_reaped() {

@@ -23,6 +23,9 @@ pub fn key_of(name: &[u8]) -> u64 {
     twox_hash::XxHash3_64::oneshot(name)
 }
 
+/// How often a sender believes that there is room for it when it is refused.
+const REFUSED: u32 = 64;
+
 impl Member {
     /// [`Member::enqueue`] unless a message with `key` was accepted before; `false`: it was. The stripe is held for one attempt to publish, and not
     /// while this waits for room.
@@ -49,7 +52,7 @@ impl Member {
             (Some(Duration::ZERO), _) | (_, None) => timeout,
             (_, Some(deadline)) => Some(Duration::from_nanos(deadline.saturating_sub(clock::monotonic_ns()).max(1))),
         };
-        let (mut copies, mut rounds, mut again) = (None, 0, false);
+        let (mut copies, mut rounds, mut again, mut refused) = (None, 0, false, 0);
         while rounds < ROUNDS {
             if copies.is_none() {
                 copies = self.copy_for_tap(queue, chunk, rest);
@@ -98,9 +101,17 @@ impl Member {
                 continue;
             }
             rounds = 0;
+            refused += 1;
+            // A lane that says it has room and takes nothing has been scribbled over. Who believed it too often sleeps, until it is mended by a reap or the
+            // time is over: past the first look and the one after the announcement.
+            let mut looks_left = if refused > REFUSED { 2 } else { 0 };
             let room = Source { word: ring.room(), queue: to, by_time: false };
             self.wait_on(&[room], left(), interrupted, || {
                 self.check_before_retry(route)?;
+                if looks_left > 0 {
+                    looks_left -= 1;
+                    return Ok(None);
+                }
                 self.may_have_room(queue, route.ring)
             })
             .map_err(|error| self.full_if_at_once(error, queue, timeout))?;
