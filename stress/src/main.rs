@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Duration;
+use swarmbus_stress::corrupt::flips;
 use swarmbus_stress::corrupt::fuzz::guard;
 use swarmbus_stress::crash::Point;
 use swarmbus_stress::mistake::Mistake;
@@ -241,6 +242,24 @@ enum Verb {
         #[arg(long)]
         replay: Option<std::path::PathBuf>,
     },
+    /// Write over every field of a living segment while processes use it.
+    Flips {
+        /// Words of each field.
+        #[arg(long, default_value_t = 3)]
+        words: u64,
+        #[arg(long, default_value_t = 3)]
+        processes: usize,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Use a bus over which somebody scribbles until told to end.
+    #[command(hide = true)]
+    Scribbled {
+        #[arg(long)]
+        bus: String,
+        #[arg(long)]
+        seed: u64,
+    },
     /// Measure what many attached processes cost.
     Scale {
         #[command(subcommand)]
@@ -318,6 +337,12 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Fuzz { seconds, seed, seeds, found, failures, .. } => {
             guard::fuzz(&guard::Orders { time: Duration::from_secs(seconds), seed, seeds, found, failures })
         }
+        Verb::Flips { words, processes, seed } => {
+            let swept = flips::sweep(&std::env::current_exe()?, flips::Sweep { words, processes, seed })?;
+            println!("seed {seed}: {} fields, {} words written over, {} operations", swept.fields, swept.writes, swept.operations);
+            Ok(())
+        }
+        Verb::Scribbled { bus, seed } => flips::work(&bus, seed),
         Verb::Scale { measurement } => scale::measure(&std::env::current_exe()?, &measurement),
         Verb::Counted { bus } => scale::counted(&bus),
         Verb::OpenElsewhere { bus } => space::open_elsewhere(&bus),

@@ -39,7 +39,7 @@ impl Runner {
         let scribbler = self.scribbler()?;
         let bus = Bus::open(self.template.name())?;
         let agents = [bus.attach("a")?, bus.attach("c")?, bus.attach("g")?];
-        let mut stage = Stage::new(&bus, &agents);
+        let mut stage = Stage::new(&bus, &agents, true);
         for step in program {
             before(step, &scribbler);
             if step.is_write() {
