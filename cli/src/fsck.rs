@@ -87,7 +87,9 @@ fn in_use(bus: &str, error: Error) -> Failure {
     match error {
         Error::AgentBusy { pid, .. } => Failure::new(
             TEMPORARY,
-            format!("process {pid} uses bus '{bus}': stop all that do ('swarmbus ps {bus}'), or repair a copy (--file)"),
+            format!(
+                "process {pid} uses bus '{bus}': stop all that do ('swarmbus ps {bus}'), or repair a copy (--file)"
+            ),
         ),
         error => Failure::from(error),
     }

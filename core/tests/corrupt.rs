@@ -13,7 +13,8 @@ use swarmbus_core::layout::{
     CHUNK_HEADER, Geometry, QUEUE_IN_CELL, RINGS, SLOTS_IN_CELL, SLOTS_IN_TOPIC, SPAN_BYTES, SPAN_CHUNKS, class_stride,
 };
 use swarmbus_core::{
-    Bus, CreateOptions, Error, Lane, LockMode, Member, PublishOptions, QueueOptions, SendOptions, StartAt, Status, TopicOptions,
+    Bus, CreateOptions, Error, Lane, LockMode, Member, PublishOptions, QueueOptions, SendOptions, StartAt, Status,
+    TopicOptions,
 };
 
 /// No call takes so long on any machine: it guards against hanging only.

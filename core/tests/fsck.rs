@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use swarmbus_core::layout::{Geometry, QUEUE_IN_CELL, SLOTS_IN_CELL};
 use swarmbus_core::{
-    Bus, CreateOptions, Lane, LockMode, Observer, PublishOptions, QueueOptions, SendOptions, StartAt, Status, TopicOptions, repair_bus,
-    repair_file,
+    Bus, CreateOptions, Lane, LockMode, Observer, PublishOptions, QueueOptions, SendOptions, StartAt, Status,
+    TopicOptions, repair_bus, repair_file,
 };
 
 fn small() -> CreateOptions {
@@ -181,12 +181,18 @@ fn busy(bus: &Bus, number: u64, done: &AtomicBool) {
             let options = SendOptions { lane, key: round.is_multiple_of(7).then_some(round), ..at_once() };
             let _ = agent.send(["q", "agent-0", "agent-1"][round as usize % 3], &[1; 90], &options);
             let _ = agent.send_batch("q", &[&b"one"[..], b"two", b"three"], &at_once());
-            let _ = agent.publish("t", b"news", &PublishOptions { timeout: Some(Duration::ZERO), ..PublishOptions::default() });
+            let _ = agent.publish(
+                "t",
+                b"news",
+                &PublishOptions { timeout: Some(Duration::ZERO), ..PublishOptions::default() },
+            );
             let _ = subscription.try_recv();
             let _lock = agent.try_lock(["a", "b/**"][round as usize % 2], LockMode::Exclusive);
             let _ = agent.set_status(&Status { task: "busy".into(), done: round as u32, ..Status::default() });
             let _ = agent.loan(9000);
-            for message in [agent.try_recv(), agent.try_receive("q"), agent.try_receive("q")].into_iter().flatten().flatten() {
+            for message in
+                [agent.try_recv(), agent.try_receive("q"), agent.try_receive("q")].into_iter().flatten().flatten()
+            {
                 let _ = match round % 5 {
                     0 => message.nack(),
                     1 => message.nack_after(Duration::from_millis(2)).map_err(|refused| refused.error),
@@ -209,10 +215,12 @@ fn what_is_in_motion_is_no_problem() {
     bus.declare_topic("t", &TopicOptions { capacity: Some(8), retain: 4, ..TopicOptions::default() }).unwrap();
     let done = AtomicBool::new(false);
     std::thread::scope(|threads| {
-        (0..3).for_each(|number| drop(threads.spawn({
-            let (bus, done) = (&*bus, &done);
-            move || busy(bus, number, done)
-        })));
+        (0..3).for_each(|number| {
+            drop(threads.spawn({
+                let (bus, done) = (&*bus, &done);
+                move || busy(bus, number, done)
+            }))
+        });
         let problems: Vec<_> = (0..20).flat_map(|_| bus.observer().unwrap().fsck()).collect();
         done.store(true, Relaxed);
         assert_eq!(problems, []);

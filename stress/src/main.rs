@@ -238,6 +238,9 @@ enum Verb {
         /// Give up after so many crashes and hangs.
         #[arg(long, default_value_t = 10)]
         failures: u32,
+        /// Write those of the seeds that are needed to reach what they reach to a file instead.
+        #[arg(long, requires = "seeds")]
+        merge: Option<std::path::PathBuf>,
         /// Run the programs of a file instead.
         #[arg(long)]
         replay: Option<std::path::PathBuf>,
@@ -334,12 +337,18 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Rejoin { bus, number } => topics::rejoin(&bus, number),
         Verb::SmallTmpfs => space::run_out(),
         Verb::Fuzz { replay: Some(path), .. } => guard::replay(&path),
+        Verb::Fuzz { merge: Some(to), seeds: Some(from), seconds, .. } => {
+            guard::merge(&from, &to, Duration::from_secs(seconds))
+        }
         Verb::Fuzz { seconds, seed, seeds, found, failures, .. } => {
             guard::fuzz(&guard::Orders { time: Duration::from_secs(seconds), seed, seeds, found, failures })
         }
         Verb::Flips { words, processes, seed } => {
             let swept = flips::sweep(&std::env::current_exe()?, flips::Sweep { words, processes, seed })?;
-            println!("seed {seed}: {} fields, {} words written over, {} operations", swept.fields, swept.writes, swept.operations);
+            println!(
+                "seed {seed}: {} fields, {} words written over, {} operations",
+                swept.fields, swept.writes, swept.operations
+            );
             Ok(())
         }
         Verb::Scribbled { bus, seed } => flips::work(&bus, seed),

@@ -40,7 +40,13 @@ impl<'s> Look<'s> {
             let is_whole = class < CLASSES && u64::from(span) + class_spans(class) <= self.segment.geometry().spans;
             let words = row.words.load(S7.acquire());
             if !is_whole {
-                self.find("span", place, format!("its class is {class}, and the heap ends before that"), &[seen.0], remedy);
+                self.find(
+                    "span",
+                    place,
+                    format!("its class is {class}, and the heap ends before that"),
+                    &[seen.0],
+                    remedy,
+                );
             } else if words < class_chunks(class) || words > SPAN_CHUNKS {
                 let problem = format!("{words} of its chunk words are said to be there, of {}", class_chunks(class));
                 let right = words.clamp(class_chunks(class), SPAN_CHUNKS);
@@ -77,8 +83,10 @@ impl<'s> Look<'s> {
             let places = places.map(|place| PlaceWord(place.load(S3.acquire())));
             told.extend(places.filter(|place| place.is_taken()).map(PlaceWord::chunk));
         }
-        // Also of members that are gone: whoever had the reserve leaves its notes to the next.
-        for entry in (0..self.segment.roster().len()).filter_map(|index| self.segment.member(index as u16)) {
+        // Whoever had the reserve leaves its notes to the next; of others that are gone they mean nothing.
+        let reserve = self.segment.roster().len() as u16 - 1;
+        let indices = self.members().map(Name::index).chain([reserve]);
+        for entry in indices.filter_map(|index| self.segment.member(index)) {
             for note in [&entry.notes.intent, &entry.notes.evicts] {
                 let intent = Intent(note.load(S8.acquire()));
                 let word = self.segment.chunk(intent.chunk()).map(|shared| ChunkWord(shared.load(S3.acquire())));
@@ -150,7 +158,10 @@ impl<'s> Look<'s> {
             let bits = map.load(S8.acquire());
             let still = self.segment.chunk(chunk).is_some_and(|shared| shared.load(S3.acquire()) == seen.0);
             if bits & 1 << (span % 64) == 0 && still {
-                let problem = format!("member {} has not noted that it is in span {span}: nobody frees it when that one dies", member.index());
+                let problem = format!(
+                    "member {} has not noted that it is in span {span}: nobody frees it when that one dies",
+                    member.index()
+                );
                 self.find("note", place.clone(), problem, &[seen.0], Remedy::Set(map, bits, bits | 1 << (span % 64)));
             }
         }
@@ -159,7 +170,9 @@ impl<'s> Look<'s> {
             if home.is_some_and(|home| !self.is_named(home) || home.topic().is_some()) {
                 let problem = "its message was taken from a queue that does not exist: should its owner die, it has nowhere to go";
                 self.find("message", place, problem, &[seen.0], Remedy::Deliver(chunk));
-            } else if member == LIMBO && home.and_then(|home| self.queue(home)).is_some_and(|queue| !queue.has_in_limbo()) {
+            } else if member == LIMBO
+                && home.and_then(|home| self.queue(home)).is_some_and(|queue| !queue.has_in_limbo())
+            {
                 let problem = "its message waits for room in its queue, and the queue does not know";
                 self.find("message", place, problem, &[seen.0], Remedy::Deliver(chunk));
             }
@@ -187,7 +200,13 @@ impl<'s> Look<'s> {
         if meta.length() as u64 > most {
             let problem = format!("its message is said to be {} bytes long, of {most} at most", meta.length());
             let right = meta.0 & !0xffff_ffff | most;
-            self.find("header", place.clone(), problem, &[seen.0, meta.0], Remedy::Set(&own.header.meta, meta.0, right));
+            self.find(
+                "header",
+                place.clone(),
+                problem,
+                &[seen.0, meta.0],
+                Remedy::Set(&own.header.meta, meta.0, right),
+            );
         }
         if Name::from_bits(home) != queue {
             let problem = format!("its message waits in {}, and says that it is at home elsewhere", self.spoken(queue));

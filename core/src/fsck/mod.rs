@@ -74,10 +74,18 @@ impl Remedy<'_> {
         match self {
             Remedy::Reap | Remedy::Mend(_) => "the next reap puts it right (swarmbus reap BUS)",
             Remedy::Set(..) => "others pass over it; repaired when nobody uses the bus (swarmbus fsck --repair)",
-            Remedy::Deliver(_) => "nobody receives this message until it is repaired when nobody uses the bus (swarmbus fsck --repair)",
-            Remedy::Free(_) => "its memory is not used until it is repaired when nobody uses the bus (swarmbus fsck --repair)",
-            Remedy::Commit(_) => "what is in it is not found until it is repaired when nobody uses the bus (swarmbus fsck --repair)",
-            Remedy::Enter(_) => "who asks for that name does not find it until it is repaired when nobody uses the bus (swarmbus fsck --repair)",
+            Remedy::Deliver(_) => {
+                "nobody receives this message until it is repaired when nobody uses the bus (swarmbus fsck --repair)"
+            }
+            Remedy::Free(_) => {
+                "its memory is not used until it is repaired when nobody uses the bus (swarmbus fsck --repair)"
+            }
+            Remedy::Commit(_) => {
+                "what is in it is not found until it is repaired when nobody uses the bus (swarmbus fsck --repair)"
+            }
+            Remedy::Enter(_) => {
+                "who asks for that name does not find it until it is repaired when nobody uses the bus (swarmbus fsck --repair)"
+            }
             Remedy::Forget(_) => "its next status puts it right; or swarmbus fsck --repair when nobody uses the bus",
         }
     }
@@ -110,7 +118,14 @@ impl<'s> Look<'s> {
         look.findings
     }
 
-    fn find(&mut self, kind: &'static str, place: String, problem: impl Into<String>, evidence: &[u64], remedy: Remedy<'s>) {
+    fn find(
+        &mut self,
+        kind: &'static str,
+        place: String,
+        problem: impl Into<String>,
+        evidence: &[u64],
+        remedy: Remedy<'s>,
+    ) {
         self.findings.push(Finding { kind, place, problem: problem.into(), evidence: evidence.to_vec(), remedy });
     }
 

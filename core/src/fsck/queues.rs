@@ -23,7 +23,8 @@ impl<'s> Look<'s> {
             }
             self.lot(&queue);
             self.stripes(&queue);
-            if let Err(crate::error::Error::Corrupt { .. }) = crate::member::status::read_said(self.segment, queue.name) {
+            if let Err(crate::error::Error::Corrupt { .. }) = crate::member::status::read_said(self.segment, queue.name)
+            {
                 let place = self.spoken(queue.name);
                 let head = self.segment.board(queue.name.index()).map_or(0, |board| board.status.head.load(Relaxed));
                 self.find("status", place, "its status cannot be read", &[head], Remedy::Forget(queue.name));
@@ -64,7 +65,13 @@ impl<'s> Look<'s> {
     }
 
     /// The word that says who owns or taps a queue, and that member's note of it: without the note its reaper does not know.
-    fn owner(&mut self, queue: &Queue<'s>, what: &str, word: &'s Word, note: impl Fn(&'s crate::layout::MemberEntry) -> &'s Word) {
+    fn owner(
+        &mut self,
+        queue: &Queue<'s>,
+        what: &str,
+        word: &'s Word,
+        note: impl Fn(&'s crate::layout::MemberEntry) -> &'s Word,
+    ) {
         let seen = RecordWord(word.load(S9.acquire()));
         let freed = RecordWord::new(seen.counter().wrapping_add(1), seen.member(), RecordState::Free).0;
         let place = self.spoken(queue.name);
@@ -81,7 +88,8 @@ impl<'s> Look<'s> {
             let problem = format!("its {what} is a member that does not exist");
             self.find("owner", place, problem, &[seen.0], Remedy::Set(word, seen.0, freed));
         } else if noted != Some(queue.name.bits() + 1) && word.load(S9.acquire()) == seen.0 {
-            let problem = format!("its {what}, member {}, does not note that: it stays when that one dies", member.index());
+            let problem =
+                format!("its {what}, member {}, does not note that: it stays when that one dies", member.index());
             self.find("owner", place, problem, &[seen.0], Remedy::Set(word, seen.0, freed));
         }
     }
@@ -132,14 +140,26 @@ impl<'s> Look<'s> {
     ) {
         let remedy = Remedy::Set(word, seen, emptied);
         let Some(found) = self.segment.chunk(chunk).map(|shared| ChunkWord(shared.load(S3.acquire()))) else {
-            return self.find(kind, place, format!("it speaks of chunk {chunk}, which does not exist"), &[seen], remedy);
+            return self.find(
+                kind,
+                place,
+                format!("it speaks of chunk {chunk}, which does not exist"),
+                &[seen],
+                remedy,
+            );
         };
         let fits = found.is(ChunkState::Queued, queue) || found.state() == ChunkState::InFlight;
         if !fits && word.load(S1.acquire()) == seen {
             let problem = format!("it speaks of chunk {chunk}, which does not wait in this queue");
             self.find(kind, place, problem, &[seen, found.0], remedy);
         } else if is_told {
-            self.find(kind, place, format!("it speaks of chunk {chunk}, of which another speaks as well"), &[seen], remedy);
+            self.find(
+                kind,
+                place,
+                format!("it speaks of chunk {chunk}, of which another speaks as well"),
+                &[seen],
+                remedy,
+            );
         }
     }
 

@@ -106,7 +106,11 @@ fn mend(member: &Member, finding: &Finding<'_>) -> Result<Option<String>> {
             format!("set from {seen:#x} to {right:#x}")
         }
         Remedy::Commit(of) => {
-            if of.topic().is_some() { segment.commit_topic(*of)? } else { segment.commit_cell(of.index())? }
+            if of.topic().is_some() {
+                segment.commit_topic(*of)?
+            } else {
+                segment.commit_cell(of.index())?
+            }
             "its memory is there".to_owned()
         }
         Remedy::Free(chunk) => {

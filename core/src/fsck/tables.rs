@@ -31,7 +31,13 @@ impl<'s> Look<'s> {
         let supervisor = header.supervisor.load(Relaxed);
         if supervisor != 0 && !self.is_there(Name::from_bits(supervisor - 1)) {
             let remedy = Remedy::Set(&header.supervisor, supervisor, 0);
-            self.find("supervisor", "header".into(), "the supervisor is a member that does not exist", &[supervisor], remedy);
+            self.find(
+                "supervisor",
+                "header".into(),
+                "the supervisor is a member that does not exist",
+                &[supervisor],
+                remedy,
+            );
         }
         let committed = header.locks.committed.load(S7.acquire());
         if committed > LOCKS as u64 {
@@ -43,7 +49,13 @@ impl<'s> Look<'s> {
         let most = 1 << self.segment.geometry().ring_shift;
         if limit == 0 || limit > most {
             let remedy = Remedy::Set(&header.limit, limit, limit.clamp(1, most));
-            self.find("header", "header".into(), format!("the limit of a lane is {limit}, of 1 to {most}"), &[limit], remedy);
+            self.find(
+                "header",
+                "header".into(),
+                format!("the limit of a lane is {limit}, of 1 to {most}"),
+                &[limit],
+                remedy,
+            );
         }
     }
 
@@ -63,7 +75,13 @@ impl<'s> Look<'s> {
             let claimed = claim.load(S9.acquire());
             if claimed & 3 == 3 {
                 let remedy = Remedy::Reap;
-                self.find("claim", format!("member {index}"), format!("its claim {claimed:#x} is in no state"), &[claimed], remedy);
+                self.find(
+                    "claim",
+                    format!("member {index}"),
+                    format!("its claim {claimed:#x} is in no state"),
+                    &[claimed],
+                    remedy,
+                );
             }
             let record = queue.load(S6.acquire());
             self.record(format!("queue {index}"), queue, record);
@@ -84,7 +102,13 @@ impl<'s> Look<'s> {
         let record = RecordWord(seen);
         if seen & 3 == 3 {
             let freed = RecordWord::new(record.counter(), record.member(), RecordState::Free).0;
-            self.find("record", place, format!("its record {seen:#x} is in no state"), &[seen], Remedy::Set(word, seen, freed));
+            self.find(
+                "record",
+                place,
+                format!("its record {seen:#x} is in no state"),
+                &[seen],
+                Remedy::Set(word, seen, freed),
+            );
         } else if record.state() == RecordState::Claimed && !self.is_there(record.member()) {
             let freed = RecordWord::new(record.counter(), record.member(), RecordState::Free).0;
             let problem = "it is being made by a member that does not exist";
@@ -152,7 +176,8 @@ impl<'s> Look<'s> {
             }
             for (name, word) in [("intent", &notes.intent), ("evicts", &notes.evicts)] {
                 let intent = Intent(word.load(S8.acquire()));
-                let is_known = intent.kind().is_some() && crate::memory::Memory::chunk(self.segment, intent.chunk()).is_some();
+                let is_known =
+                    intent.kind().is_some() && crate::memory::Memory::chunk(self.segment, intent.chunk()).is_some();
                 if intent.0 != 0 && !is_known {
                     let problem = format!("its note '{name}' {:#x} is of no message", intent.0);
                     self.find("note", place.clone(), problem, &[intent.0], Remedy::Set(word, intent.0, 0));
@@ -174,7 +199,8 @@ impl<'s> Look<'s> {
         for (at, entry) in self.segment.locks().committed().iter().enumerate() {
             let word = LockWord(entry.word.load(S14.acquire()));
             let freed = (word.0 >> 30).wrapping_add(1) << 30;
-            let (place, evidence, remedy) = (format!("lock entry {at}"), [word.0], Remedy::Set(&entry.word, word.0, freed));
+            let (place, evidence, remedy) =
+                (format!("lock entry {at}"), [word.0], Remedy::Set(&entry.word, word.0, freed));
             if word.0 & 7 > 4 {
                 self.find("lock", place, "it is in no state", &evidence, remedy);
                 continue;
@@ -183,10 +209,17 @@ impl<'s> Look<'s> {
                 continue;
             }
             if !self.may_own(word.member()) {
-                self.find("lock", place, "it is of a member that does not exist: nobody else gets that lock", &evidence, remedy);
+                self.find(
+                    "lock",
+                    place,
+                    "it is of a member that does not exist: nobody else gets that lock",
+                    &evidence,
+                    remedy,
+                );
                 continue;
             }
-            let noted = self.segment.member(word.member().index()).is_some_and(|note| note.locks.load(S8.acquire()) != 0);
+            let noted =
+                self.segment.member(word.member().index()).is_some_and(|note| note.locks.load(S8.acquire()) != 0);
             if !noted && self.is_there(word.member()) {
                 let problem = "its member has not noted that it has locks: they outlive it";
                 self.find("lock", place.clone(), problem, &evidence, Remedy::Set(&entry.word, word.0, freed));
@@ -217,14 +250,26 @@ impl<'s> Look<'s> {
         let freed = (word.0 >> 30).wrapping_add(1) << 30;
         let Some(name) = name else {
             let problem = "its name cannot be read";
-            return self.find("lock", format!("lock entry {at}"), problem, &[word.0], Remedy::Set(&entry.word, word.0, freed));
+            return self.find(
+                "lock",
+                format!("lock entry {at}"),
+                problem,
+                &[word.0],
+                Remedy::Set(&entry.word, word.0, freed),
+            );
         };
         let ticket = entry.ticket.load(S14.acquire());
         let may_be = word.state() == LockState::Choosing || ticket.wrapping_sub(drawn) as i64 <= 0;
         // `drawn` was read before: a later ticket is a later claim.
         if !may_be && self.segment.header().locks.drawn.load(S14.acquire()) == drawn {
             let problem = format!("the ticket of '{name}' was never drawn");
-            self.find("lock", format!("lock entry {at}"), problem, &[word.0, ticket], Remedy::Set(&entry.word, word.0, freed));
+            self.find(
+                "lock",
+                format!("lock entry {at}"),
+                problem,
+                &[word.0, ticket],
+                Remedy::Set(&entry.word, word.0, freed),
+            );
         }
         if word.state() == LockState::Held {
             held.push(Held { entry: at, word, name });

@@ -57,9 +57,16 @@ impl<'s> Look<'s> {
             let fits = word.is_some_and(|word| word.is(ChunkState::Queued, topic.name));
             if !fits && slot.load(S1.acquire()) == seen.0 {
                 // Its place in the order stays: who reads on goes past it.
-                let problem = format!("it speaks of chunk {}, which is not a message of this topic: it is missed", seen.chunk());
+                let problem =
+                    format!("it speaks of chunk {}, which is not a message of this topic: it is missed", seen.chunk());
                 let emptied = SlotWord::empty(seen.lap() + 1).0;
-                self.find("slot", format!("{place}, slot {at}"), problem, &[seen.0], Remedy::Set(slot, seen.0, emptied));
+                self.find(
+                    "slot",
+                    format!("{place}, slot {at}"),
+                    problem,
+                    &[seen.0],
+                    Remedy::Set(slot, seen.0, emptied),
+                );
             }
         }
     }
@@ -74,13 +81,22 @@ impl<'s> Look<'s> {
                 continue;
             }
             let (member, place) = (word.member(index), format!("{place}, cursor of member {index}"));
-            let noted = self.segment.member(index).is_some_and(|entry| entry.topics[number / 64].load(S8.acquire()) & 1 << (number % 64) != 0);
+            let noted = self
+                .segment
+                .member(index)
+                .is_some_and(|entry| entry.topics[number / 64].load(S8.acquire()) & 1 << (number % 64) != 0);
             if !word.is_live() || !self.is_there(member) {
                 let problem = "a member subscribes that does not exist: publishers may wait for it";
                 self.find("cursor", place, problem, &[word.0], Remedy::Mend(topic.name));
             } else if !noted && cursor.word.load(S11.acquire()) == word.0 {
                 let remedy = Remedy::Set(&cursor.word, word.0, word.freed().0);
-                self.find("cursor", place, "its member does not note that it subscribes: it stays when that one dies", &[word.0], remedy);
+                self.find(
+                    "cursor",
+                    place,
+                    "its member does not note that it subscribes: it stays when that one dies",
+                    &[word.0],
+                    remedy,
+                );
             } else if topic.may_have_joined(word.behind(end)) {
                 lowest = lowest.max(word.behind(end));
             }

@@ -90,7 +90,8 @@ fn tables(fields: &mut Vec<Field>, geometry: &Geometry) {
     let rows = (size_of::<RosterEntry>() as u64, geometry.agents);
     let mut roster = Section { name: "roster", at: geometry.roster_at, rows, fields };
     fields!(roster, RosterEntry: claim 8, queue 8, committed 8, board 8);
-    let mut directory = Section { name: "directory", at: geometry.directory_at, rows: (8, geometry.directory_words), fields };
+    let mut directory =
+        Section { name: "directory", at: geometry.directory_at, rows: (8, geometry.directory_words), fields };
     directory.field("word", 0, 8);
     let rows = (size_of::<SpanControl>() as u64, geometry.spans);
     let mut spans = Section { name: "span", at: geometry.spans_at, rows, fields };

@@ -4,8 +4,8 @@ use super::template::at_once;
 use std::time::Duration;
 use swarmbus_core::rkyv::{Archive, Deserialize, Serialize};
 use swarmbus_core::{
-    Agent, AgentState, Answers, Bus, ContentType, Lane, Loan, LockGuard, LockMode, Message, PublishOptions, QueueOptions,
-    SendOptions, StartAt, Status, Subscription, TopicOptions, schema,
+    Agent, AgentState, Answers, Bus, ContentType, Lane, Loan, LockGuard, LockMode, Message, PublishOptions,
+    QueueOptions, SendOptions, StartAt, Status, Subscription, TopicOptions, schema,
 };
 
 /// A typed message.
@@ -157,7 +157,11 @@ pub const OPERATIONS: &[(&str, Operation)] = &[
         drop(stage.message(how).map(|message| message.nack_after(delay).map_err(|refused| refused.error)));
     }),
     ("forward", |stage, how| {
-        drop(stage.message(how).map(|message| message.forward(how.queue(), how.patience()).map_err(|refused| refused.error)));
+        drop(
+            stage
+                .message(how)
+                .map(|message| message.forward(how.queue(), how.patience()).map_err(|refused| refused.error)),
+        );
     }),
     ("reply", |stage, how| drop(stage.message(how).map(|message| message.reply(&how.payload(), ContentType::Bytes)))),
     ("reply in parts", |stage, how| {
@@ -248,7 +252,9 @@ pub const OPERATIONS: &[(&str, Operation)] = &[
     ("take over", |stage, how| drop(stage.agent(how).take_over(["a", "b", "c", "e"][how.which as usize % 4]))),
     ("stand by", |stage, how| drop(stage.agent(how).stand_by(how.queue(), how.patience()))),
     ("set sender", |stage, how| drop(stage.agent(how).set_sender(["a", "b"][how.which as usize % 2]))),
-    ("attach", |stage, how| drop(stage.bus.attach(["b", "e", "f"][how.which as usize % 3]).map(|agent| drop(agent.try_recv())))),
+    ("attach", |stage, how| {
+        drop(stage.bus.attach(["b", "e", "f"][how.which as usize % 3]).map(|agent| drop(agent.try_recv())))
+    }),
     ("join", |stage, how| drop(stage.bus.join().map(|member| drop(member.send(how.queue(), b"new", &at_once()))))),
     ("declare", |stage, how| {
         let options = QueueOptions { limit: Some(1 + how.value as u32 % 16), ..QueueOptions::default() };
@@ -264,7 +270,8 @@ pub const OPERATIONS: &[(&str, Operation)] = &[
     ("observe", |stage, how| {
         if let Ok(observer) = stage.bus.observer() {
             let _ = (observer.bus(), observer.queues(), observer.members(), observer.topics(), observer.latencies());
-            let _ = (observer.locks(), observer.statuses("*"), observer.names("*"), observer.agents(&Default::default()));
+            let _ =
+                (observer.locks(), observer.statuses("*"), observer.names("*"), observer.agents(&Default::default()));
             if how.value.is_multiple_of(5) {
                 let _ = observer.fsck();
             }

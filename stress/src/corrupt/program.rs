@@ -55,7 +55,13 @@ impl Step {
             });
             return format!("{} {place} {:#x}", ways[self.kind as usize % WAYS], self.value);
         }
-        format!("{} by {}, {:#x} {:#x}", OPERATIONS[self.kind as usize % OPERATIONS.len()].0, self.a, self.b, self.value)
+        format!(
+            "{} by {}, {:#x} {:#x}",
+            OPERATIONS[self.kind as usize % OPERATIONS.len()].0,
+            self.a,
+            self.b,
+            self.value
+        )
     }
 }
 

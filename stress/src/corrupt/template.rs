@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use swarmbus_core::layout::{Header, PAGE};
 use swarmbus_core::{
-    AgentState, Bus, CreateOptions, Lane, LockMode, Policy, PublishOptions, QueueOptions, SendOptions, StartAt, Status, TopicOptions,
+    AgentState, Bus, CreateOptions, Lane, LockMode, Policy, PublishOptions, QueueOptions, SendOptions, StartAt, Status,
+    TopicOptions,
 };
 
 /// Without patience.
@@ -35,7 +36,10 @@ pub fn small() -> CreateOptions {
 pub fn furnish(bus: &Bus) -> Result<()> {
     let letters = QueueOptions { max_deliveries: Some(3), dead_letters: Some("d".into()), ..QueueOptions::default() };
     bus.declare("q", &letters)?;
-    bus.declare("r", &QueueOptions { limit: Some(4), makes_room: true, dead_letters: Some("d".into()), ..QueueOptions::default() })?;
+    bus.declare(
+        "r",
+        &QueueOptions { limit: Some(4), makes_room: true, dead_letters: Some("d".into()), ..QueueOptions::default() },
+    )?;
     for (topic, policy) in [("t", Policy::BackPressure), ("u", Policy::Lossy), ("v", Policy::DropNew)] {
         bus.declare_topic(topic, &TopicOptions { policy, capacity: Some(4), retain: 4 })?;
     }
@@ -45,7 +49,12 @@ pub fn furnish(bus: &Bus) -> Result<()> {
 /// Puts messages everywhere.
 fn fill(bus: &Bus) -> Result<()> {
     let agent = bus.attach("a")?;
-    agent.set_status(&Status { state: AgentState::InProgress, task: "a task".into(), total: 3, ..Status::default() })?;
+    agent.set_status(&Status {
+        state: AgentState::InProgress,
+        task: "a task".into(),
+        total: 3,
+        ..Status::default()
+    })?;
     for number in 0..3u8 {
         for lane in [Lane::Normal, Lane::Urgent] {
             agent.send("q", &[number; 40], &SendOptions { lane, ..at_once() })?;
@@ -53,7 +62,11 @@ fn fill(bus: &Bus) -> Result<()> {
         agent.send("r", &[number; 40], &SendOptions { key: Some(u64::from(number)), ..at_once() })?;
         agent.send("a", &[number; 90], &SendOptions { time_to_live: Some(Duration::from_secs(60)), ..at_once() })?;
         for topic in ["t", "u", "v"] {
-            agent.publish(topic, &[number; 40], &PublishOptions { timeout: Some(Duration::ZERO), ..PublishOptions::default() })?;
+            agent.publish(
+                topic,
+                &[number; 40],
+                &PublishOptions { timeout: Some(Duration::ZERO), ..PublishOptions::default() },
+            )?;
         }
     }
     agent.send_batch("q", &[&b"one"[..], b"two", b"three"], &at_once())?;
@@ -107,8 +120,12 @@ impl Template {
             ForkResult::Parent { child } => drop(waitpid(child, None)?),
         }
         let file = File::open(file_of(name))?;
-        let template =
-            Template { name: name.into(), bytes: file.metadata()?.len(), extents: extents(&file)?, copies: file.metadata()?.len() };
+        let template = Template {
+            name: name.into(),
+            bytes: file.metadata()?.len(),
+            extents: extents(&file)?,
+            copies: file.metadata()?.len(),
+        };
         drop(bus);
         std::fs::remove_file(file_of(name))?;
         Ok(template)

@@ -3,8 +3,8 @@
 use super::coverage;
 use super::engine::Engine;
 use super::runner::Runner;
-use crate::corrupt::program::{STEP_BYTES, STEPS_MAX, Step, from_text, to_text};
 use crate::Result;
+use crate::corrupt::program::{STEP_BYTES, STEPS_MAX, Step, from_text, to_text};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -55,7 +55,8 @@ impl Shared {
     fn new() -> Result<&'static Shared> {
         let bytes = NonZeroUsize::new(size_of::<Shared>()).ok_or("nothing is shared")?;
         // SAFETY: a new mapping at a place that the kernel chooses.
-        let at = unsafe { mmap_anonymous(None, bytes, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED) }?;
+        let at =
+            unsafe { mmap_anonymous(None, bytes, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED) }?;
         // SAFETY: zeroed, long and aligned enough, made of atomics, never unmapped.
         Ok(unsafe { at.cast().as_ref() })
     }
@@ -78,7 +79,10 @@ impl Shared {
 /// When a program crashed or hung: they are in files. When the build has no counters.
 pub fn fuzz(orders: &Orders) -> Result<()> {
     if coverage::edges() == 0 {
-        return Err("this build does not count edges: RUSTC_WORKSPACE_WRAPPER=stress/fuzz/rustc cargo build --profile fuzz".into());
+        return Err(
+            "this build does not count edges: RUSTC_WORKSPACE_WRAPPER=stress/fuzz/rustc cargo build --profile fuzz"
+                .into(),
+        );
     }
     std::fs::create_dir_all(&orders.found)?;
     let (shared, begun) = (Shared::new()?, Instant::now());
@@ -101,7 +105,10 @@ pub fn fuzz(orders: &Orders) -> Result<()> {
     life_report(shared, begun);
     match failures {
         0 => Ok(()),
-        failures => Err(format!("{failures} programs crashed or hung; 'swarmbus-stress fuzz --replay FILE' runs one again").into()),
+        failures => {
+            Err(format!("{failures} programs crashed or hung; 'swarmbus-stress fuzz --replay FILE' runs one again")
+                .into())
+        }
     }
 }
 
@@ -212,6 +219,30 @@ fn search(orders: &Orders, seed: u64, time: Duration, shared: &Shared) -> Result
         }
     }
     Ok(())
+}
+
+/// Of the programs of a file, those that are needed to reach what all of them reach, short ones first, as far as the time allows; written to another
+/// file.
+///
+/// # Errors
+/// The system's. A crash is a crash.
+pub fn merge(from: &Path, to: &Path, time: Duration) -> Result<()> {
+    let begun = Instant::now();
+    let mut runner = Runner::new(&bus_of(Pid::this()))?;
+    let fields = runner.scribbler()?.fields;
+    let mut engine = Engine::new(runner, 1, false);
+    let mut programs = from_text(&std::fs::read_to_string(from)?)?;
+    programs.sort_by_key(Vec::len);
+    let mut text = String::new();
+    for program in programs.into_iter().take_while(|_| begun.elapsed() < time) {
+        let before = engine.edges();
+        engine.try_out(&program);
+        if engine.edges() > before {
+            text += &to_text(&program, &fields);
+        }
+    }
+    println!("{} edges", engine.edges());
+    Ok(std::fs::write(to, text)?)
 }
 
 /// Runs the programs of a file, in this process, saying each step before it is done.
