@@ -205,13 +205,13 @@ impl<'s> Look<'s> {
                 place.clone(),
                 problem,
                 &[seen.0, meta.0],
-                Remedy::Set(&own.header.meta, meta.0, right),
+                Remedy::Set(&own.header().meta, meta.0, right),
             );
         }
         if Name::from_bits(home) != queue {
             let problem = format!("its message waits in {}, and says that it is at home elsewhere", self.spoken(queue));
             let right = home & !0xffff_ffff | queue.bits();
-            self.find("header", place, problem, &[seen.0, home], Remedy::Set(&own.header.home, home, right));
+            self.find("header", place, problem, &[seen.0, home], Remedy::Set(&own.header().home, home, right));
         }
     }
 }

@@ -159,8 +159,9 @@ fn deliver(member: &Member, chunk: u32) -> Result<String> {
     let Some(entry) = segment.member(member.index()) else { return Err(Error::corrupt("the roster", "I12")) };
     // In limbo first, from where any reaper takes it, should this process die.
     segment.touch(member.name(), chunk);
-    if let Some(own) = segment.owned(chunk) {
-        own.home.store(own.home.load(Relaxed) & !0xffff_ffff | to.bits(), Relaxed);
+    if let Some(own) = segment.chunk_of_mine(chunk) {
+        let home = &own.header().home;
+        home.store(home.load(Relaxed) & !0xffff_ffff | to.bits(), Relaxed);
     }
     if shared.compare_exchange(word.0, word.next(LIMBO, ChunkState::InFlight).0, S3.acquire_then(S3)).is_err() {
         return Ok("it was taken meanwhile".into());
