@@ -67,11 +67,9 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     let row = |problem: &Problem| {
         vec![problem.kind.into(), problem.place.clone(), problem.problem.clone(), problem.advice.clone()]
     };
-    if !args.repair || !problems.is_empty() {
-        let rows: Vec<_> = problems.iter().map(row).collect();
-        if !(rows.is_empty() && !output.is_json()) {
-            output.records(&["kind", "place", "problem", "what to do"], rows, &problems)?;
-        }
+    // For programs always a list, which may be empty.
+    if !problems.is_empty() || output.is_json() {
+        output.records(&["kind", "place", "problem", "what to do"], problems.iter().map(row).collect(), &problems)?;
     }
     Ok(ExitCode::from(if problems.is_empty() { 0 } else { DATA }))
 }

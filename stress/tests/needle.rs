@@ -27,7 +27,7 @@ impl Target for Haystack {
 fn finds(runs: u64, seed: u64, is_blind: bool) -> Option<u64> {
     let mut engine = Engine::new(Haystack, seed, is_blind);
     while engine.runs < runs {
-        let program = engine.next();
+        let program = engine.propose();
         if catch_unwind(AssertUnwindSafe(|| engine.try_out(&program))).is_err() {
             return Some(engine.runs);
         }

@@ -151,7 +151,7 @@ fn a_used_one(scribbler: &Scribbler, field: usize, dice: &mut Dice) -> Result<u6
     let field = &scribbler.fields[field];
     let mut number = 0;
     for _ in 0..64 {
-        number = dice.next() % field.count();
+        number = dice.roll() % field.count();
         if scribbler.read(field.at(number))? != 0 {
             break;
         }
@@ -185,7 +185,7 @@ pub fn work(bus: &str, seed: u64) -> Result<()> {
             let operation = dice.below(OPERATIONS.len());
             count += 1;
             note(count, operation)?;
-            OPERATIONS[operation].1(&mut stage, How { who: 0, which: dice.next() as u16, value: dice.next() >> 8 });
+            OPERATIONS[operation].1(&mut stage, How { who: 0, which: dice.roll() as u16, value: dice.roll() >> 8 });
         }
     }
     Ok(())

@@ -1,12 +1,12 @@
 //! What of the library a run has reached: the compiler counts at every edge (`stress/fuzz/rustc`), here the counters are read. Values that the library
 //! compares are kept as well: they are what a fuzzer could write to get past the comparison.
 
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
 static FIRST: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 const COMPARED: usize = 1 << 12;
-static VALUES: [AtomicU64; COMPARED] = [const { AtomicU64::new(0) }; COMPARED];
+static VALUES: [AtomicUsize; COMPARED] = [const { AtomicUsize::new(0) }; COMPARED];
 
 /// Called when the program starts, once for each of its parts that is counted. Parts lie one after the other in one section, so the first and the last byte tell.
 ///
@@ -23,8 +23,8 @@ pub unsafe extern "C" fn __sanitizer_cov_8bit_counters_init(first: *mut u8, end:
 /// No comparison in here: were this counted as well, it would call itself.
 fn note(a: u64, b: u64) {
     let at = (a ^ b.rotate_left(17)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
-    VALUES[at as usize & (COMPARED - 1)].store(b, Relaxed);
-    VALUES[(at as usize ^ 1) & (COMPARED - 1)].store(a, Relaxed);
+    VALUES[at as usize & (COMPARED - 1)].store(b as usize, Relaxed);
+    VALUES[(at as usize ^ 1) & (COMPARED - 1)].store(a as usize, Relaxed);
 }
 
 macro_rules! compared {
@@ -133,5 +133,5 @@ fn magnitude(count: u8) -> u8 {
 
 /// Something that was compared: the place `number` of them, counted round.
 pub fn compared(number: usize) -> u64 {
-    VALUES[number % COMPARED].load(Relaxed)
+    VALUES[number % COMPARED].load(Relaxed) as u64
 }

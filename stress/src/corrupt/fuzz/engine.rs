@@ -70,7 +70,7 @@ impl<T: Target> Engine<T> {
     }
 
     /// The next program to try.
-    pub fn next(&mut self) -> Vec<Step> {
+    pub fn propose(&mut self) -> Vec<Step> {
         let mut program = match self.corpus.len() {
             0 => Vec::new(),
             // The later half is the more wondrous one.
@@ -86,7 +86,7 @@ impl<T: Target> Engine<T> {
 
     fn random_step(&mut self) -> Step {
         let dice = &mut self.dice;
-        let (kind, a, b) = (dice.next() >> 16, dice.next() >> 16, dice.next() >> 16);
+        let (kind, a, b) = (dice.roll() >> 16, dice.roll() >> 16, dice.roll() >> 16);
         Step { kind: kind as u8, a: a as u8, b: b as u16, value: self.value() }
     }
 
@@ -94,8 +94,8 @@ impl<T: Target> Engine<T> {
         match self.dice.below(5) {
             0 => INTERESTING[self.dice.below(INTERESTING.len())],
             1 | 2 if !self.is_blind => coverage::compared(self.dice.below(usize::MAX >> 11)),
-            3 => self.dice.next() >> self.dice.below(64),
-            _ => self.dice.next(),
+            3 => self.dice.roll() >> self.dice.below(64),
+            _ => self.dice.roll(),
         }
     }
 
@@ -115,7 +115,7 @@ impl<T: Target> Engine<T> {
                 let from = self.dice.below(other.len() + 1);
                 program.splice(at.., other[from..].iter().copied());
             }
-            7 => program[at].kind = (self.dice.next() >> 16) as u8,
+            7 => program[at].kind = (self.dice.roll() >> 16) as u8,
             8 => program[at].a = program[at].a.wrapping_add(self.dice.below(7) as u8).wrapping_sub(3),
             9 => program[at].b = program[at].b.wrapping_add(self.dice.below(17) as u16).wrapping_sub(8),
             10 => program[at].value ^= 1 << self.dice.below(64),

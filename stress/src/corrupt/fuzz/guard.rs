@@ -14,7 +14,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// No program takes so long on any machine: it guards against hanging only.
@@ -43,11 +43,11 @@ pub struct Orders {
 /// What the two share.
 #[repr(C)]
 struct Shared {
-    runs: AtomicU64,
-    edges: AtomicU64,
-    corpus: AtomicU64,
-    slowest_us: AtomicU64,
-    steps: AtomicU64,
+    runs: AtomicUsize,
+    edges: AtomicUsize,
+    corpus: AtomicUsize,
+    slowest_us: AtomicUsize,
+    steps: AtomicUsize,
     bytes: [AtomicU8; STEPS_MAX * STEP_BYTES],
 }
 
@@ -64,12 +64,12 @@ impl Shared {
     fn say(&self, program: &[Step]) {
         let bytes = program.iter().flat_map(|step| step.to_bytes());
         self.bytes.iter().zip(bytes).for_each(|(place, byte)| place.store(byte, Relaxed));
-        self.steps.store(program.len() as u64, Relaxed);
+        self.steps.store(program.len(), Relaxed);
     }
 
     fn program(&self) -> Vec<Step> {
         let bytes: Vec<u8> = self.bytes.iter().map(|byte| byte.load(Relaxed)).collect();
-        bytes.chunks(STEP_BYTES).take(self.steps.load(Relaxed) as usize).map(Step::from_bytes).collect()
+        bytes.chunks(STEP_BYTES).take(self.steps.load(Relaxed)).map(Step::from_bytes).collect()
     }
 }
 
@@ -200,19 +200,19 @@ fn search(orders: &Orders, seed: u64, time: Duration, shared: &Shared) -> Result
     let mut file = OpenOptions::new().create(true).append(true).open(&corpus)?;
     let mut known = known.into_iter();
     while begun.elapsed() < time {
-        let (program, is_known) = known.next().map_or_else(|| (engine.next(), false), |program| (program, true));
+        let (program, is_known) = known.next().map_or_else(|| (engine.propose(), false), |program| (program, true));
         shared.say(&program);
         let started = cpu_time()?;
         let is_new = engine.try_out(&program);
         let took = cpu_time()? - started;
-        shared.slowest_us.fetch_max(took.as_micros() as u64, Relaxed);
+        shared.slowest_us.fetch_max(took.as_micros() as usize, Relaxed);
         if took > SLOW {
             std::fs::write(orders.found.join(format!("slow-{}.txt", took.as_millis())), to_text(&program, &fields))?;
         }
         shared.runs.fetch_add(1, Relaxed);
         if is_new {
-            shared.edges.store(engine.edges() as u64, Relaxed);
-            shared.corpus.store(engine.corpus.len() as u64, Relaxed);
+            shared.edges.store(engine.edges(), Relaxed);
+            shared.corpus.store(engine.corpus.len(), Relaxed);
             if !is_known {
                 file.write_all(to_text(&program, &fields).as_bytes())?;
             }
