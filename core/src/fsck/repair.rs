@@ -12,7 +12,7 @@ use crate::queue::LIMBO;
 use crate::recover::Reaper;
 use crate::registry;
 use crate::segment::Segment;
-use crate::sync::{S2, S3, S9, window};
+use crate::sync::{S2, S3, S9};
 use crate::word::{ChunkState, ChunkWord, ClaimState, ClaimWord, Name};
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
@@ -166,7 +166,6 @@ fn deliver(member: &Member, chunk: u32) -> Result<String> {
     if shared.compare_exchange(word.0, word.next(LIMBO, ChunkState::InFlight).0, S3.acquire_then(S3)).is_err() {
         return Ok("it was taken meanwhile".into());
     }
-    window(61);
     let mut reaper = Reaper::new(segment, member.name(), &entry.notes);
     reaper.chunk(chunk, |owner| owner == LIMBO);
     let name = segment.queue_name(to).unwrap_or_default();
