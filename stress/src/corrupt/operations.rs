@@ -250,7 +250,9 @@ pub const OPERATIONS: &[(&str, Operation)] = &[
     ("tap", |stage, how| drop(stage.agent(how).tap(how.queue()))),
     ("untap", |stage, how| drop(stage.agent(how).untap())),
     ("take over", |stage, how| drop(stage.agent(how).take_over(["a", "b", "c", "e"][how.which as usize % 4]))),
-    ("stand by", |stage, how| drop(stage.agent(how).stand_by(how.queue(), how.patience()))),
+    ("stand by", |stage, how| {
+        drop(stage.agent(how).stand_by(["a", "b", "c", "e"][how.which as usize % 4], how.patience()))
+    }),
     ("set sender", |stage, how| drop(stage.agent(how).set_sender(["a", "b"][how.which as usize % 2]))),
     ("attach", |stage, how| {
         drop(stage.bus.attach(["b", "e", "f"][how.which as usize % 3]).map(|agent| drop(agent.try_recv())))
