@@ -93,7 +93,7 @@ impl<'a> Ring<'a> {
     }
 
     #[inline]
-    fn slot(&self, position: u64) -> &'a Word {
+    pub(crate) fn slot(&self, position: u64) -> &'a Word {
         &self.slots[place_of(position as usize & (self.slots.len() - 1), self.shift)]
     }
 

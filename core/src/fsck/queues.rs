@@ -106,7 +106,7 @@ impl<'s> Look<'s> {
         let (tail, head) = ring.positions();
         for position in (head..tail).take(1 << shift) {
             // Every slot before the tail was filled; one that waits to be filled holds up all behind it.
-            let slot = &slots[(number << shift) + (position as usize & ((1 << shift) - 1))];
+            let slot = ring.slot(position);
             let seen = SlotWord(slot.load(S1.acquire()));
             let lap = position >> shift;
             if seen.ahead_of(lap) < 0 || seen == SlotWord::empty(lap) {
