@@ -1,4 +1,4 @@
-# make build · run · test · bench · bench-compare · stress · verify · docs · lint · install · clean
+# make build · run · test · bench · bench-compare · stress · verify · verify-long · docs · lint · install · clean
 # Each line calls cargo, maturin, pip or pytest; what a machine must have is named by `tools`.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -20,9 +20,10 @@ DEV_REQUIREMENTS := $(VENV)/bin/python -c 'import tomllib; \
 # Builds go where this file says, whatever the environment says.
 unexport CARGO_TARGET_DIR PYTHONHOME PYTHONPATH
 
-PARTS := lint test-rust test-instructions test-loom test-crash test-python test-bash test-examples
+PARTS := lint test-rust test-instructions test-loom test-crash test-stepping test-fuzz test-python test-bash test-examples
+PROOFS := verify-crash verify-sweeps verify-storm verify-fuzz verify-mutants verify-model
 
-.PHONY: build run test bench bench-compare bless-instructions stress verify docs lint install clean tools $(PARTS)
+.PHONY: build run test bench bench-compare bless-instructions stress verify verify-long verify-soak verify-loom verify-all-mutants verify-peers docs lint install clean tools $(PARTS) $(PROOFS)
 
 build: tools $(VENV)/.build-tools
 	cargo build --release -p swarmbus-cli -p swarmbus-ffi
@@ -42,7 +43,7 @@ lint: $(VENV)/.test-tools
 	ruff format --quiet --check examples bindings/python
 	mypy --no-error-summary
 	cd bindings/python && mypy --no-error-summary
-	if command -v shellcheck >/dev/null; then shellcheck .ci/run .ci/parts bindings/bash/tests/*.sh; fi
+	if command -v shellcheck >/dev/null; then shellcheck .ci/run .ci/parts docs/model/check.sh bindings/bash/tests/*.sh; fi
 	if cargo deny --version >/dev/null 2>&1; then cargo deny check; fi
 
 # The dev profile: debug assertions and overflow checks are on, and no link-time optimisation delays each test program.
@@ -63,6 +64,17 @@ test-loom:
 
 test-crash:
 	RUSTFLAGS="--cfg crash" cargo test --quiet --target-dir target/crash --release -p swarmbus-stress --test windows --test purger
+
+# Victims that end at machine instructions: the code that is shipped, so a release build.
+test-stepping:
+	cargo test --quiet --release -p swarmbus-stress --test stepping
+
+# The fuzzer's build counts edges in the core alone.
+FUZZING := RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/stress/fuzz/rustc
+FUZZ := $(FUZZING) cargo run --quiet --target-dir target/fuzzing --profile fuzz -p swarmbus-stress -- fuzz --seeds stress/fuzz/seeds.txt
+
+test-fuzz:
+	$(FUZZ) --seconds 20 --seed 1 --found target/fuzzing/test --failures 1
 
 test-python: build $(VENV)/.test-tools
 	cd bindings/python && pytest -q
@@ -89,10 +101,52 @@ bench-compare: tools
 stress: tools
 	cargo test --release -p swarmbus-stress -- --nocapture --include-ignored
 
-# The models at preemption bound 3 instead of 2 or less, then every crash window.
+# The proof of docs/verification.md, in under 40 minutes; verify-long is all of it, and takes hours.
 verify: tools
+	.ci/parts $(PROOFS)
+
+verify-long: tools
+	SWEEP=--all MINUTES=60 .ci/parts $(PROOFS) verify-soak verify-loom verify-all-mutants verify-peers
+
+verify-crash: test-crash
+
+verify-sweeps:
+	mkdir -p target/verify
+	cargo build --release -p swarmbus-stress
+	target/release/swarmbus-stress sweep kill $(SWEEP) -o json > target/verify/kill-sweep.json
+	target/release/swarmbus-stress sweep pause $(SWEEP) -o json > target/verify/pause-sweep.json
+
+verify-storm:
+	cargo build --release -p swarmbus-stress
+	target/release/swarmbus-stress storm
+
+verify-fuzz:
+	$(FUZZING) cargo test --quiet --target-dir target/fuzzing --profile fuzz -p swarmbus-stress --test needle -- --nocapture
+	$(FUZZ) --seconds 300 --seed $$(date +%s) --found target/fuzzing/found
+	cargo run --quiet --release -p swarmbus-stress -- flips --words 3 --processes 3 --seed $$(date +%s)
+
+# One mistake after the other in the core; some model must notice. A sample, by a seed that is printed.
+verify-mutants:
+	cargo run --quiet --release -p swarmbus-stress --bin swarmbus-stress -- mutants --suites models --minutes 6
+
+verify-all-mutants:
+	cargo run --quiet --release -p swarmbus-stress --bin swarmbus-stress -- mutants --suites models
+
+verify-model:
+	docs/model/check.sh
+
+verify-soak:
+	cargo build --release -p swarmbus-stress
+	target/release/swarmbus-stress soak --minutes $(or $(MINUTES),5)
+
+# The models at preemption bound 3 instead of 2 or less.
+verify-loom:
 	SWARMBUS_LOOM_BOUND=3 $(MAKE) test-loom
-	$(MAKE) test-crash
+
+# A rival in the same storm.
+verify-peers:
+	cd benches/peers && cargo build --quiet --release --no-default-features --bin swarmbus-peers-storm
+	target/peers/release/swarmbus-peers-storm
 
 docs: tools
 	cargo doc --no-deps --workspace --exclude swarmbus-python
