@@ -73,6 +73,8 @@ pub struct Member {
     owned: Cell<Option<(Name, RecordWord)>>,
     sent: Cell<u64>,
     taken: Cell<u32>,
+    /// How many it had taken when it last slept for one.
+    taken_before_sleep: Cell<u32>,
     /// When it last took a message while senders slept, ns.
     room_ns: Cell<u64>,
     /// What it has begun to take of batches, by queue: see `receiving`.
@@ -122,6 +124,7 @@ impl Member {
             // Incarnations come round again, so counts do not begin at the same number.
             sent: Cell::new(random()),
             taken: Cell::new(0),
+            taken_before_sleep: Cell::new(0),
             room_ns: Cell::new(0),
             rests: RefCell::default(),
             questions: RefCell::default(),

@@ -5,7 +5,7 @@ use super::{Known, Member};
 use crate::error::{Error, Result};
 use crate::layout::REDELIVERY;
 use crate::message::{Lane, Message, Meta};
-use crate::platform::clock;
+use crate::platform::{clock, process};
 use crate::queue::{self, Claimed, NotPublished, Order, Queue, Refusal, Route, unlink};
 use crate::reap::unshelve;
 use crate::ring::RUN;
@@ -18,6 +18,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 /// Every so many messages a member takes from the least urgent lane first, so that none starves.
 const PATIENCE: u32 = 32;
+/// Messages without a sleep between them that make a stream: see [`Member::look_again`]; how often its receiver looks before it sleeps, and the pauses before the first
+/// look, which double.
+const STREAM: u32 = 256;
+const LOOKS: u32 = 4;
+const FIRST_PAUSES: u32 = 64;
 /// Who takes messages of a full queue further apart than this wakes a sender each time, ns.
 const UNHURRIED_NS: u64 = 100_000;
 
@@ -78,9 +83,28 @@ impl Member {
         if timeout == Some(Duration::ZERO) {
             return Err(Error::Timeout);
         }
+        if let Some(message) = self.look_again(name)? {
+            return Ok(message);
+        }
         let queue = self.queue(name)?;
         let source = Source { word: queue.items, queue: name, by_time: true };
         self.take_among(&[queue], &[source], &Cell::new(0), timeout, interrupted)
+    }
+
+    /// Who has just received many messages is likely to receive more: it looks a few times before it sleeps, since to sleep and to be woken costs more than a
+    /// hundred messages. Others sleep at once, and so does everybody where there is one core: who is to send needs it.
+    fn look_again(&self, name: Name) -> Result<Option<Message<'_>>> {
+        let since = self.taken.get().wrapping_sub(self.taken_before_sleep.get());
+        if since >= STREAM && process::cores() > 1 {
+            for look in 0..LOOKS {
+                (0..FIRST_PAUSES << look).for_each(|_| std::hint::spin_loop());
+                if let Some(message) = self.try_take(name)? {
+                    return Ok(Some(message));
+                }
+            }
+        }
+        self.taken_before_sleep.set(self.taken.get());
+        Ok(None)
     }
 
     pub(super) fn take_among(

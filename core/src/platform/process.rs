@@ -10,6 +10,7 @@ use super::sign;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::sync::OnceLock;
 
 const PIDFS_MAGIC: i64 = 0x5049_4446;
 const STAMP_MASK: u64 = (1 << 30) - 1;
@@ -146,6 +147,12 @@ pub fn has_mapped(pid: u32, inode: u64) -> bool {
         }
         Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     }
+}
+
+/// On how many cores this process may run, as it was when this was first asked.
+pub fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 #[cfg(test)]
