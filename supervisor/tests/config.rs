@@ -84,6 +84,7 @@ fn large_pools_get_a_large_bus() {
 /// What is replaced in the good topology, and by what; then the line and words that the error must name.
 const BAD: &[(&str, &str, usize, &[&str])] = &[
     ("command = [\"sh\"]", "comand = [\"sh\"]", 7, &["unknown key `comand`", "did you mean `command`?"]),
+    ("[pool.worker]", "[[pool]]", 6, &["expected a table", "[pool.NAME]"]),
     ("[pool.worker]", "[pol.worker]", 6, &["unknown key `pol`", "did you mean `pool`?"]),
     ("[bus]", "[buss]", 1, &["unknown key `buss`", "did you mean `bus`?"]),
     ("name = \"demo\"\n", "", 1, &["missing key `name`"]),

@@ -43,7 +43,7 @@ impl Problem {
 
 /// A table of TOML is a `map` to serde.
 fn plain(message: &str) -> String {
-    message.replace("invalid type: map", "invalid type: table")
+    message.replace("invalid type: map", "invalid type: table").replace("expected a map", "expected a table")
 }
 
 /// The words in back-ticks of a serde message, in order: the wrong one first, then what was expected.
@@ -68,6 +68,7 @@ fn hint_for(message: &str) -> String {
         "missing field `command`" => "say what to run: command = [\"python3\", \"worker.py\"]".into(),
         "missing field `size`" => "say how many agents: size = 10".into(),
         "duplicate key" => "keep one of the two".into(),
+        "invalid type: sequence, expected a table" => "one table for each, by name: [pool.NAME], not [[pool]]".into(),
         _ => String::new(),
     }
 }
