@@ -118,7 +118,7 @@ pub fn become_program(command: &mut std::process::Command) -> anyhow::Error {
 pub fn version_of(program: &str, arguments: &[&str]) -> String {
     let output = std::process::Command::new(program).args(arguments).output();
     output.map_or_else(
-        |_| format!("{program}: not installed"),
+        |_| "not installed".to_owned(),
         |output| String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or("unknown").trim().to_owned(),
     )
 }
