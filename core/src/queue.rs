@@ -435,16 +435,16 @@ const AHEAD: u64 = 4;
 
 /// Takes the oldest message of one ring.
 #[inline(always)]
-pub fn take_from(
-    memory: &impl Memory,
+pub fn take_from<'m, M: Memory>(
+    memory: &'m M,
     queue: &Queue<'_>,
     number: usize,
     ring: &Ring<'_>,
     me: Name,
-) -> Result<Option<Claimed>> {
+) -> Result<Option<(Claimed, Option<M::Chunk<'m>>)>> {
     let mut taken = None;
-    take_run(memory, queue, number, ring, me, |claimed, _| {
-        taken = Some(claimed);
+    take_run(memory, queue, number, ring, me, |claimed, chunk| {
+        taken = Some((claimed, chunk));
         false
     })?;
     Ok(taken)

@@ -42,6 +42,8 @@ pub struct Ring<'a> {
     control: &'a RingControl,
     slots: &'a [Word],
     shift: u32,
+    /// By how many bits a position's place is turned to be that of its slot.
+    spread: u32,
 }
 
 /// What became of a push.
@@ -68,13 +70,6 @@ pub struct Waiting<'m, C> {
     pub chunk: C,
 }
 
-/// Which slot is that of a place in the ring. Neighbours lie on lines of their own, so that who fills one and who empties the next do not take the line from each other.
-#[inline(always)]
-pub const fn place_of(place: usize, shift: u32) -> usize {
-    let spread = if shift >= 2 * SLOTS_OF_LINE_SHIFT { SLOTS_OF_LINE_SHIFT } else { 0 };
-    (place << spread | place >> (shift - spread)) & ((1 << shift) - 1)
-}
-
 #[cold]
 fn insane() -> Error {
     Error::corrupt("ring", "I2")
@@ -84,7 +79,8 @@ impl<'a> Ring<'a> {
     /// A ring over `slots`, a power of two of them: 1 << `shift`.
     pub fn new(control: &'a RingControl, slots: &'a [Word], shift: u32) -> Ring<'a> {
         debug_assert_eq!(slots.len(), 1 << shift);
-        Ring { control, slots, shift }
+        let spread = if shift >= 2 * SLOTS_OF_LINE_SHIFT { SLOTS_OF_LINE_SHIFT } else { 0 };
+        Ring { control, slots, shift, spread }
     }
 
     /// How many slots it has.
@@ -92,9 +88,12 @@ impl<'a> Ring<'a> {
         self.slots.len()
     }
 
+    /// The slot of a position. Neighbours lie on lines of their own, so that who fills one and who empties the next do not take the line from each other.
     #[inline]
     pub(crate) fn slot(&self, position: u64) -> &'a Word {
-        &self.slots[place_of(position as usize & (self.slots.len() - 1), self.shift)]
+        let last = self.slots.len() - 1;
+        let place = position as usize & last;
+        &self.slots[(place << self.spread | place >> (self.shift - self.spread)) & last]
     }
 
     /// Makes `chunk` the newest message, unless `limit` messages wait or `is_open` says no.

@@ -234,9 +234,10 @@ impl Agent {
             }
             self.member.check_not_deposed_from(queue)?;
             let Some(ring) = queue.ring(REPLY) else { return Ok(None) };
-            while let Some(claimed) = take_from(self.member.segment(), queue, REPLY, &ring, self.member.name())? {
+            while let Some((claimed, chunk)) =
+                take_from(self.member.segment(), queue, REPLY, &ring, self.member.name())?
+            {
                 self.member.check_claim(queue, claimed)?;
-                let chunk = self.member.segment().chunk_of_mine(claimed.chunk);
                 match self.member.open(queue, claimed, chunk)? {
                     Some((answer, _)) if answer.correlation() == question.0 => return Ok(Some(answer)),
                     Some((other, _)) => self.member.keep(queue, other, claimed),
@@ -295,7 +296,7 @@ impl Member {
     pub(super) fn drop_answer(&self, answer: Message<'_>) {
         let mailbox = answer.home();
         let (chunk, word) = answer.into_parts();
-        self.drop_letter(mailbox, Claimed { chunk: chunk.number, word, ring: REPLY });
+        self.drop_letter(mailbox, chunk.number, word);
     }
 
     /// Answers a question that came from mailbox `to`, with its only or last part; never waits.

@@ -28,8 +28,8 @@ impl Member {
         }
         let Some(lane) = queue.ring(ring) else { return Ok(false) };
         match take_from(self.segment(), queue, ring, &lane, self.name)? {
-            Some(oldest) if ring == REPLY => self.drop_letter(queue.name, oldest),
-            Some(oldest) => self.each_of(oldest, |one| match self.segment().chunk_of_mine(one.chunk) {
+            Some((oldest, _)) if ring == REPLY => self.drop_letter(queue.name, oldest.chunk, oldest.word),
+            Some((oldest, _)) => self.each_of(oldest, |one| match self.segment().chunk_of_mine(one.chunk) {
                 Some(chunk) => self.dead_letter(queue.name, chunk, one.word),
                 None => Err(Error::corrupt(format!("chunk {}", one.chunk), "I5")),
             })?,
@@ -56,12 +56,12 @@ impl Member {
     }
 
     /// Releases a message that nobody will read, and counts it.
-    pub(super) fn drop_letter(&self, queue: Name, message: Claimed) {
+    pub(super) fn drop_letter(&self, queue: Name, chunk: u32, word: ChunkWord) {
         if let Some(control) = self.segment().queue_control(queue.index()) {
             // Relaxed: a counter for people.
             control.losses.dropped.fetch_add(1, Relaxed);
         }
-        self.give_back_claimed(message);
+        self.give_back_unopened(chunk, word);
     }
 
     /// Moves a message in flight with this member to the dead letters of `queue`.
@@ -78,7 +78,7 @@ impl Member {
         control.losses.undelivered.fetch_add(1, Relaxed);
         let target = control.dead_letters.load(Relaxed).checked_sub(1).map(Name::from_bits);
         let Some(target) = target.and_then(|name| self.queue(name).ok()) else {
-            self.drop_letter(queue, Claimed { chunk: chunk.number, word, ring: Lane::Normal.ring() });
+            self.drop_letter(queue, chunk.number, word);
             return Ok(());
         };
         let (deliveries, expires_ns) = (header.deliveries.load(Relaxed), header.expires_ns.load(Relaxed));
@@ -116,9 +116,9 @@ impl Member {
                 }
             }
             let Some(ring) = target.ring(route.ring) else { continue };
-            if let Some(oldest) = take_from(self.segment(), target, route.ring, &ring, self.name)? {
+            if let Some((oldest, _)) = take_from(self.segment(), target, route.ring, &ring, self.name)? {
                 self.each_of(oldest, |one| {
-                    self.drop_letter(target.name, one);
+                    self.drop_letter(target.name, one.chunk, one.word);
                     Ok(())
                 })?;
             }
@@ -170,7 +170,7 @@ impl Member {
         let queue = self.queue(name)?;
         let purged = Cell::new(0);
         let purge = |one: Claimed| {
-            self.give_back_claimed(one);
+            self.give_back_unopened(one.chunk, one.word);
             purged.set(purged.get() + 1);
             Ok(())
         };
@@ -180,7 +180,7 @@ impl Member {
         }
         loop {
             for (number, ring) in queue.active() {
-                while let Some(claimed) = take_from(self.segment(), queue, number, &ring, self.name)? {
+                while let Some((claimed, _)) = take_from(self.segment(), queue, number, &ring, self.name)? {
                     self.check_claim(queue, claimed)?;
                     wait::ring(ring.room(), 1);
                     self.each_of(claimed, purge)?;

@@ -187,8 +187,8 @@ impl Member {
         let order = self.order();
         let alone =
             queue::take(segment, notes, queue, self.name, order, rest, clock::monotonic_ms, |claimed, chunk| {
-                let is_last = self.claim_next(queue, claimed, chunk);
-                is_to_go_on(claimed, chunk) && !is_last
+                let hangs = self.claim_next(queue, claimed, chunk);
+                is_to_go_on(claimed, chunk) && !hangs
             })?;
         Ok(alone.map(|claimed| {
             let chunk = segment.chunk_of_mine(claimed.chunk);
@@ -403,9 +403,9 @@ impl Member {
     }
 
     /// The same for a message that was claimed and not opened.
-    pub(super) fn give_back_claimed(&self, claimed: Claimed) {
-        if let Some(chunk) = self.segment().chunk_of_mine(claimed.chunk) {
-            self.give_back(chunk, claimed.word);
+    pub(super) fn give_back_unopened(&self, chunk: u32, word: ChunkWord) {
+        if let Some(chunk) = self.segment().chunk_of_mine(chunk) {
+            self.give_back(chunk, word);
         }
     }
 

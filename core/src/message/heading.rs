@@ -32,6 +32,25 @@ impl Message<'_> {
 }
 
 impl Heading {
+    pub(super) fn meta(&self) -> Meta {
+        Meta(self.meta)
+    }
+
+    /// The queue in which it lies.
+    pub(super) fn home(&self) -> Name {
+        Name::from_bits(self.home)
+    }
+
+    /// The mailbox of its sender.
+    pub(super) fn sender_name(&self) -> Option<Name> {
+        (self.home >> 32).checked_sub(1).map(Name::from_bits)
+    }
+
+    /// Of a copy for a tap, the queue that was tapped; of a dead letter, the one in which it died.
+    pub(super) fn sent_to(&self) -> Option<Name> {
+        (self.deliveries >> 32).checked_sub(1).map(Name::from_bits)
+    }
+
     /// [`Message::id`].
     pub fn id(&self) -> MessageId {
         MessageId(self.id)
@@ -39,12 +58,12 @@ impl Heading {
 
     /// [`Message::lane`].
     pub fn lane(&self) -> Lane {
-        Meta(self.meta).lane()
+        self.meta().lane()
     }
 
     /// [`Message::content`].
     pub fn content(&self) -> ContentType {
-        Meta(self.meta).content()
+        self.meta().content()
     }
 
     /// [`Message::correlation`].
@@ -59,23 +78,22 @@ impl Heading {
 
     /// [`Message::more_follows`].
     pub fn more_follows(&self) -> bool {
-        self.lane() == Lane::Reply && Meta(self.meta).flags() & Part::MORE != 0
+        self.lane() == Lane::Reply && self.meta().flags() & Part::MORE != 0
     }
 
     /// [`Message::sender`]; of a message of this bus.
     pub fn sender(&self, bus: &Bus) -> Option<String> {
-        bus.segment().queue_name(Name::from_bits((self.home >> 32).checked_sub(1)?))
+        bus.segment().queue_name(self.sender_name()?)
     }
 
     /// [`Message::queue`]; of a message of this bus.
     pub fn queue(&self, bus: &Bus) -> String {
-        bus.segment().queue_name(Name::from_bits(self.home)).unwrap_or_default()
+        bus.segment().queue_name(self.home()).unwrap_or_default()
     }
 
     /// [`Message::tapped`]; of a message of this bus.
     pub fn tapped(&self, bus: &Bus) -> Option<String> {
-        let queue = Some(self.deliveries >> 32).filter(|_| Meta(self.meta).is_copy())?;
-        bus.segment().queue_name(Name::from_bits(queue.checked_sub(1)?))
+        bus.segment().queue_name(self.sent_to().filter(|_| self.meta().is_copy())?)
     }
 }
 

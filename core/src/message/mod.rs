@@ -20,11 +20,10 @@ pub(crate) use writing::archive;
 pub(crate) use writing::json;
 
 use crate::error::{Error, Result};
-use crate::layout::ChunkHeader;
 use crate::member::Member;
 use crate::queue::{Route, release};
 use crate::segment::Chunk;
-use crate::sync::{S3, Word};
+use crate::sync::S3;
 use crate::word::{ChunkState, ChunkWord, Name};
 use std::fmt;
 use std::ops::Deref;
@@ -93,11 +92,6 @@ impl<'a> Message<'a> {
         parts
     }
 
-    fn header_word(&self, word: impl Fn(&ChunkHeader) -> &Word) -> u64 {
-        // Relaxed: our chunk's header (I7), seen by S1.
-        word(self.chunk.header()).load(Relaxed)
-    }
-
     /// The payload, in place, 64-byte aligned.
     pub fn data(&self) -> &[u8] {
         // SAFETY: the chunk is in flight with this member: nobody writes its payload (I7) or gives it away; the length was checked against
@@ -107,35 +101,31 @@ impl<'a> Message<'a> {
 
     /// Its identity, as `send` returned it.
     pub fn id(&self) -> MessageId {
-        MessageId(self.header_word(|header| &header.id))
+        self.heading().id()
     }
 
     /// The mailbox of its sender; `None` if the sender has none.
     pub fn sender(&self) -> Option<String> {
-        self.member.segment().queue_name(self.sender_name()?)
-    }
-
-    fn sender_name(&self) -> Option<Name> {
-        (self.header_word(|header| &header.home) >> 32).checked_sub(1).map(Name::from_bits)
+        self.heading().sender(self.member.bus())
     }
 
     /// The queue it was taken from.
     pub fn queue(&self) -> String {
-        self.member.segment().queue_name(self.home()).unwrap_or_default()
+        self.heading().queue(self.member.bus())
     }
 
     pub(crate) fn home(&self) -> Name {
-        Name::from_bits(self.header_word(|header| &header.home))
+        self.heading().home()
     }
 
     /// The lane in which it was sent.
     pub fn lane(&self) -> Lane {
-        self.meta().lane()
+        self.heading().lane()
     }
 
     /// What the payload is.
     pub fn content(&self) -> ContentType {
-        self.meta().content()
+        self.heading().content()
     }
 
     /// The id of its schema if it is an archive: `message.schema() == Some(Task::ID)` tells what to ask [`Message::view`] for.
@@ -178,22 +168,21 @@ impl<'a> Message<'a> {
 
     /// How often it was taken, this time included: 1 at first.
     pub fn deliveries(&self) -> u32 {
-        self.header_word(|header| &header.deliveries) as u32
+        self.heading().deliveries()
     }
 
     /// If it is a copy of a message that a tap made ([`Agent::tap`](crate::Agent::tap)): the queue to which that was sent. It cannot be answered.
     pub fn tapped(&self) -> Option<String> {
-        let queue = Some(self.header_word(|header| &header.deliveries) >> 32).filter(|_| self.meta().is_copy())?;
-        self.member.segment().queue_name(queue.checked_sub(1).map(Name::from_bits)?)
+        self.heading().tapped(self.member.bus())
     }
 
     fn meta(&self) -> Meta {
-        Meta(self.header_word(|header| &header.meta))
+        self.heading().meta()
     }
 
     /// The number that the sender gave it.
     pub fn correlation(&self) -> u64 {
-        self.header_word(|header| &header.correlation)
+        self.heading().correlation()
     }
 
     /// Acknowledges: the message is done with and its memory free.
@@ -342,14 +331,14 @@ impl<'a> Message<'a> {
             let what = "this is a copy that a tap made: its original is answered".into();
             return Err(Error::InvalidArgument { what });
         }
-        self.sender_name().ok_or_else(|| Error::InvalidArgument {
+        self.heading().sender_name().ok_or_else(|| Error::InvalidArgument {
             what: "this message cannot be answered: its sender has no mailbox".into(),
         })
     }
 
     /// Of an answer: whether it is a part and more of them follow.
     pub fn more_follows(&self) -> bool {
-        self.lane() == Lane::Reply && self.meta().flags() & Part::MORE != 0
+        self.heading().more_follows()
     }
 
     /// Of an answer: which part it is. Of any other message: which part the next answer to it is.
@@ -406,8 +395,7 @@ impl<'a> Message<'a> {
 
     /// The queue to which a dead letter was sent before it died.
     pub(crate) fn origin(&self) -> Option<Name> {
-        let origin = Some(self.header_word(|header| &header.deliveries) >> 32).filter(|_| !self.meta().is_copy())?;
-        origin.checked_sub(1).map(Name::from_bits)
+        self.heading().sent_to().filter(|_| !self.meta().is_copy())
     }
 
     /// Sends a dead letter to `origin` again, at once or not at all. Done with it then: forget it.
