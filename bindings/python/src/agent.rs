@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use swarmbus_core::{Agent as CoreAgent, Error};
 
 use crate::arguments::name_on;
@@ -74,17 +75,10 @@ impl Agent {
         Ok(slf)
     }
 
-    #[pyo3(signature = (kind, value, traceback, /))]
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        kind: Option<&Bound<'_, PyAny>>,
-        value: Option<&Bound<'_, PyAny>>,
-        traceback: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
-        let _ = (kind, value, traceback);
-        self.handle.leave(py)?;
-        Ok(false)
+    #[pyo3(signature = (*raised))]
+    fn __exit__(&self, py: Python<'_>, raised: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let _ = raised;
+        self.handle.leave(py)
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {

@@ -128,17 +128,10 @@ impl Descriptor {
         slf
     }
 
-    #[pyo3(signature = (kind, value, traceback, /))]
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        kind: Option<&Bound<'_, PyAny>>,
-        value: Option<&Bound<'_, PyAny>>,
-        traceback: Option<&Bound<'_, PyAny>>,
-    ) -> bool {
-        let _ = (kind, value, traceback);
+    #[pyo3(signature = (*raised))]
+    fn __exit__(&self, py: Python<'_>, raised: &Bound<'_, PyTuple>) {
+        let _ = raised;
         self.close(py);
-        false
     }
 
     fn __repr__(&self) -> String {

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyMemoryView;
+use pyo3::types::{PyMemoryView, PyTuple};
 use swarmbus_core::{Error, Loan as CoreLoan, PublishError, PublishOptions, RawLoan};
 
 use crate::arguments::{self, How, name_on};
-use crate::bytes;
+use crate::bytes::{self, Access};
 use crate::ending::Left;
 use crate::error::{Raise, exception, invalid_argument, views_held};
 use crate::gil::{Gil, token};
@@ -247,17 +247,10 @@ impl Loan {
         Ok(slf)
     }
 
-    #[pyo3(signature = (kind, value, traceback, /))]
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        kind: Option<&Bound<'_, PyAny>>,
-        value: Option<&Bound<'_, PyAny>>,
-        traceback: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
-        let _ = (kind, value, traceback);
-        self.abort(py)?;
-        Ok(false)
+    #[pyo3(signature = (*raised))]
+    fn __exit__(&self, py: Python<'_>, raised: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let _ = raised;
+        self.abort(py)
     }
 
     fn __len__(&self) -> usize {
@@ -277,14 +270,8 @@ impl Loan {
         // SAFETY: the interpreter passes a valid `view`; `data` has `capacity` bytes in the mapping, which `slf` (to which
         // the view holds a reference) keeps alive, and they are ours to write until the loan is published or given
         // back, which views prevent.
-        let filled = unsafe {
-            ffi::PyBuffer_FillInfo(view, slf.as_ptr(), data.as_ptr().cast(), loan.capacity as isize, 0, flags)
-        };
-        if filled != 0 {
-            loan.drop_view(py);
-            return Err(PyErr::fetch(py));
-        }
-        Ok(())
+        let filled = unsafe { bytes::fill(view, slf, data.as_ptr(), loan.capacity, Access::Write, flags) };
+        filled.inspect_err(|_| loan.drop_view(py))
     }
 
     /// # Safety

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use swarmbus_core::{Error, LockGuard, LockMode, RawLock};
 
 use crate::agent::Agent;
@@ -125,17 +126,10 @@ impl Lock {
         Ok(slf)
     }
 
-    #[pyo3(signature = (kind, value, traceback, /))]
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        kind: Option<&Bound<'_, PyAny>>,
-        value: Option<&Bound<'_, PyAny>>,
-        traceback: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
-        let _ = (kind, value, traceback);
-        self.let_go(py)?;
-        Ok(false)
+    #[pyo3(signature = (*raised))]
+    fn __exit__(&self, py: Python<'_>, raised: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let _ = raised;
+        self.let_go(py).map(drop)
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {

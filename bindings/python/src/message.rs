@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 use swarmbus_core::{ContentType, Error, Heading, Message as CoreMessage, RawMessage};
 
-use crate::bytes;
+use crate::bytes::{self, Access};
 use crate::ending::{Fate, Left, nack, release};
 use crate::error::{Raise, exception, mirror, views_held};
 use crate::gil::{Gil, token};
@@ -357,14 +357,8 @@ impl Message {
         let data = NonNull::new(raw.data.cast_mut()).unwrap_or(NonNull::dangling());
         // SAFETY: the interpreter passes a valid `view`; `data` has `length` bytes in the mapping, which `slf` (to which
         // the view holds a reference) keeps alive.
-        let filled = unsafe {
-            ffi::PyBuffer_FillInfo(view, slf.as_ptr(), data.as_ptr().cast(), message.length as isize, 1, flags)
-        };
-        if filled != 0 {
-            message.drop_view(py);
-            return Err(PyErr::fetch(py));
-        }
-        Ok(())
+        let filled = unsafe { bytes::fill(view, slf, data.as_ptr(), message.length, Access::Read, flags) };
+        filled.inspect_err(|_| message.drop_view(py))
     }
 
     /// # Safety

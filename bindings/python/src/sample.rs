@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyMemoryView};
+use pyo3::types::{PyBytes, PyMemoryView, PyTuple};
 use swarmbus_core::{ContentType, Sample as CoreSample};
 
-use crate::bytes;
+use crate::bytes::{self, Access};
 use crate::ending::Left;
 use crate::error::exception;
 use crate::gil::token;
@@ -158,17 +158,10 @@ impl Sample {
         Ok(slf)
     }
 
-    #[pyo3(signature = (kind, value, traceback, /))]
-    fn __exit__(
-        &self,
-        py: Python<'_>,
-        kind: Option<&Bound<'_, PyAny>>,
-        value: Option<&Bound<'_, PyAny>>,
-        traceback: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
-        let _ = (kind, value, traceback);
-        self.release(py)?;
-        Ok(false)
+    #[pyo3(signature = (*raised))]
+    fn __exit__(&self, py: Python<'_>, raised: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let _ = raised;
+        self.release(py)
     }
 
     fn __len__(&self) -> usize {
@@ -193,13 +186,8 @@ impl Sample {
         sample.handle.add_view(py);
         // SAFETY: the interpreter passes a valid `view`; `data` has `length` bytes, which stay while the view is counted: neither the
         // subscription goes on nor the agent closes.
-        let filled =
-            unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), data.as_ptr().cast(), length as isize, 1, flags) };
-        if filled != 0 {
-            sample.drop_view(py);
-            return Err(PyErr::fetch(py));
-        }
-        Ok(())
+        let filled = unsafe { bytes::fill(view, slf, data.as_ptr(), length, Access::Read, flags) };
+        filled.inspect_err(|_| sample.drop_view(py))
     }
 
     /// # Safety
