@@ -43,7 +43,7 @@ lint: $(VENV)/.test-tools
 	ruff format --quiet --check examples bindings/python
 	mypy --no-error-summary
 	cd bindings/python && mypy --no-error-summary
-	if command -v shellcheck >/dev/null; then shellcheck .ci/run .ci/parts docs/model/check.sh bindings/bash/tests/*.sh; fi
+	if command -v shellcheck >/dev/null; then shellcheck .ci/run .ci/parts .ci/each docs/model/check.sh bindings/bash/tests/*.sh; fi
 	if cargo deny --version >/dev/null 2>&1; then cargo deny check; fi
 
 # The dev profile: debug assertions and overflow checks are on, and no link-time optimisation delays each test program.
@@ -60,7 +60,8 @@ bless-instructions:
 	$(INSTRUCTIONS) bless
 
 test-loom:
-	RUSTFLAGS="--cfg loom" cargo test --quiet --target-dir target/loom --release -p swarmbus-core --test loom
+	RUSTFLAGS="--cfg loom" cargo test --quiet --config "target.'cfg(loom)'.runner = '$(CURDIR)/.ci/each'" \
+		--target-dir target/loom --release -p swarmbus-core --test loom
 
 test-crash:
 	RUSTFLAGS="--cfg crash" cargo test --quiet --target-dir target/crash --release -p swarmbus-stress --test windows --test purger

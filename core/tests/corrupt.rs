@@ -2,20 +2,22 @@
 //!
 //! Seeds are printed; `SWARMBUS_CORRUPT_SEED` runs one again, `SWARMBUS_CORRUPT_ROUNDS` more of them.
 mod common;
+#[path = "common/words.rs"]
+mod words;
 
 use common::TestBus;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 use swarmbus_core::layout::{
-    CHUNK_HEADER, Geometry, QUEUE_IN_CELL, RINGS, SLOTS_IN_CELL, SLOTS_IN_TOPIC, SPAN_BYTES, SPAN_CHUNKS, class_stride,
+    CHUNK_HEADER, QUEUE_IN_CELL, RINGS, SLOTS_IN_CELL, SLOTS_IN_TOPIC, SPAN_BYTES, SPAN_CHUNKS, class_stride,
 };
 use swarmbus_core::{
     Bus, CreateOptions, Error, Lane, LockMode, Member, PublishOptions, QueueOptions, SendOptions, StartAt, Status,
     TopicOptions,
 };
+use words::Words;
 
 /// No call takes so long on any machine: it guards against hanging only.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -35,32 +37,20 @@ impl Dice {
     }
 }
 
-/// The bus' file, and where things are in it.
-struct Scribbler {
-    file: File,
-    geometry: Geometry,
+/// Who writes over the words of a bus.
+struct Scribbler(Words);
+
+impl Deref for Scribbler {
+    type Target = Words;
+
+    fn deref(&self) -> &Words {
+        &self.0
+    }
 }
 
 impl Scribbler {
     fn new(bus: &Bus) -> Scribbler {
-        let file = File::options().read(true).write(true).open(format!("/dev/shm/swarmbus.{}", bus.name())).unwrap();
-        let mut scribbler = Scribbler { file, geometry: Geometry::new(0, 0, 0) };
-        scribbler.geometry = Geometry::new(scribbler.read(80), scribbler.read(88) as u32, scribbler.read(104));
-        scribbler
-    }
-
-    fn read(&self, at: u64) -> u64 {
-        let mut word = [0; 8];
-        self.file.read_exact_at(&mut word, at).unwrap();
-        u64::from_ne_bytes(word)
-    }
-
-    fn write(&self, at: u64, word: u64) {
-        self.file.write_all_at(&word.to_ne_bytes(), at).unwrap();
-    }
-
-    fn cell(&self, index: u64) -> u64 {
-        self.geometry.cells_at + index * self.geometry.cell_bytes
+        Scribbler(Words::of(bus))
     }
 
     /// The index of a queue with messages on its normal lane, or of any.

@@ -1,62 +1,30 @@
 //! A look through a segment finds what somebody has written over, says nothing of what is in motion, and a repair loses no message.
 mod common;
+#[path = "common/words.rs"]
+mod words;
 
 use common::{TestBus, at_once};
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
-use swarmbus_core::layout::{Geometry, QUEUE_IN_CELL, SLOTS_IN_CELL};
+use swarmbus_core::layout::{QUEUE_IN_CELL, SLOTS_IN_CELL};
 use swarmbus_core::{
     Bus, CreateOptions, Lane, LockMode, Observer, PublishOptions, QueueOptions, SendOptions, StartAt, Status,
     TopicOptions, repair_bus, repair_file,
 };
+use words::Words;
 
 fn small() -> CreateOptions {
     CreateOptions { agents: 12, heap: 16 << 20, limit: 16, ..CreateOptions::default() }
 }
 
-struct Words {
-    file: File,
-    geometry: Geometry,
-}
-
-impl Words {
-    fn of(bus: &Bus) -> Words {
-        Words::open(format!("/dev/shm/swarmbus.{}", bus.name()).into())
-    }
-
-    fn open(path: PathBuf) -> Words {
-        let file = File::options().read(true).write(true).open(path).unwrap();
-        let mut words = Words { file, geometry: Geometry::new(2, 4, 1) };
-        words.geometry = Geometry::new(words.read(80), words.read(88) as u32, words.read(104));
-        words
-    }
-
-    fn read(&self, at: u64) -> u64 {
-        let mut word = [0; 8];
-        self.file.read_exact_at(&mut word, at).unwrap();
-        u64::from_ne_bytes(word)
-    }
-
-    fn write(&self, at: u64, word: u64) {
-        self.file.write_all_at(&word.to_ne_bytes(), at).unwrap();
-    }
-
-    fn cell(&self, index: u64) -> u64 {
-        self.geometry.cells_at + index * self.geometry.cell_bytes
-    }
-
-    /// The index of the only queue with messages in its normal lane.
-    fn queue(&self) -> u64 {
-        let has_messages = |index: &u64| {
-            let row = self.read(self.geometry.roster_at + index * 32 + 8);
-            row & 3 == 2 && self.read(self.cell(*index) + QUEUE_IN_CELL + 384 + 4 * 256) > 0
-        };
-        (0..self.geometry.agents).find(has_messages).unwrap()
-    }
+/// The index of the only queue with messages in its normal lane.
+fn queue(words: &Words) -> u64 {
+    let has_messages = |index: &u64| {
+        let row = words.read(words.geometry.roster_at + index * 32 + 8);
+        row & 3 == 2 && words.read(words.cell(*index) + QUEUE_IN_CELL + 384 + 4 * 256) > 0
+    };
+    (0..words.geometry.agents).find(has_messages).unwrap()
 }
 
 /// A queue with the messages 0 to 7, and nobody who uses the bus.
@@ -89,22 +57,22 @@ fn numbers(bus: &Bus) -> BTreeSet<u8> {
 fn whatever_word_is_written_over_no_message_is_lost_by_a_repair() {
     type Place = (&'static str, fn(&Words) -> u64);
     let places: [Place; 16] = [
-        ("slot", |words| words.cell(words.queue()) + SLOTS_IN_CELL + 4 * words.geometry.ring_bytes + 3 * 8),
-        ("tail", |words| words.cell(words.queue()) + QUEUE_IN_CELL + 384 + 4 * 256),
-        ("head", |words| words.cell(words.queue()) + QUEUE_IN_CELL + 384 + 4 * 256 + 128),
-        ("owner", |words| words.cell(words.queue()) + QUEUE_IN_CELL + 64),
-        ("flags", |words| words.cell(words.queue()) + QUEUE_IN_CELL + 72),
-        ("limit", |words| words.cell(words.queue()) + QUEUE_IN_CELL + 80),
-        ("dead letters", |words| words.cell(words.queue()) + QUEUE_IN_CELL + 104),
-        ("tap", |words| words.cell(words.queue()) + QUEUE_IN_CELL + 120),
+        ("slot", |words| words.cell(queue(words)) + SLOTS_IN_CELL + 4 * words.geometry.ring_bytes + 3 * 8),
+        ("tail", |words| words.cell(queue(words)) + QUEUE_IN_CELL + 384 + 4 * 256),
+        ("head", |words| words.cell(queue(words)) + QUEUE_IN_CELL + 384 + 4 * 256 + 128),
+        ("owner", |words| words.cell(queue(words)) + QUEUE_IN_CELL + 64),
+        ("flags", |words| words.cell(queue(words)) + QUEUE_IN_CELL + 72),
+        ("limit", |words| words.cell(queue(words)) + QUEUE_IN_CELL + 80),
+        ("dead letters", |words| words.cell(queue(words)) + QUEUE_IN_CELL + 104),
+        ("tap", |words| words.cell(queue(words)) + QUEUE_IN_CELL + 120),
         ("header", |words| words.geometry.heap_at + 8),
         ("claim", |words| words.geometry.roster_at + 5 * 32),
-        ("committed", |words| words.geometry.roster_at + words.queue() * 32 + 16),
+        ("committed", |words| words.geometry.roster_at + queue(words) * 32 + 16),
         ("span words", |words| words.geometry.spans_at + 16),
         ("summary", |words| words.geometry.spans_at + 8),
-        ("intent", |words| words.cell(words.queue())),
+        ("intent", |words| words.cell(queue(words))),
         ("supervisor", |_| 256),
-        ("name", |words| words.cell(words.queue()) + QUEUE_IN_CELL),
+        ("name", |words| words.cell(queue(words)) + QUEUE_IN_CELL),
     ];
     for (name, place) in places {
         for value in [0, u64::MAX, 1 << 28 | 1, 0x1234_5678_9abc_def2] {
@@ -135,7 +103,7 @@ fn whatever_word_is_written_over_no_message_is_lost_by_a_repair() {
 fn messages_whose_slot_or_queue_is_lost_are_found_and_put_back() {
     let bus = with_eight("fsck-lost");
     let words = Words::of(&bus);
-    let slots = words.cell(words.queue()) + SLOTS_IN_CELL + 4 * words.geometry.ring_bytes;
+    let slots = words.cell(queue(&words)) + SLOTS_IN_CELL + 4 * words.geometry.ring_bytes;
     words.write(slots + 2 * 8, 1 << 28);
     let chunk = words.geometry.chunks_at + (words.read(slots + 5 * 8) >> 2 & 0x3ff_ffff) * 8;
     let seen = words.read(chunk);
@@ -156,8 +124,8 @@ fn a_copy_is_repaired_while_the_bus_is_in_use() {
     assert!(matches!(repair_bus(bus.name()), Err(swarmbus_core::Error::AgentBusy { .. })));
     let copy = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
     std::fs::copy(format!("/dev/shm/swarmbus.{}", bus.name()), copy.path()).unwrap();
-    let words = Words::open(copy.path().into());
-    words.write(words.cell(words.queue()) + SLOTS_IN_CELL + 4 * words.geometry.ring_bytes + 4 * 8, 0);
+    let words = Words::open(copy.path());
+    words.write(words.cell(queue(&words)) + SLOTS_IN_CELL + 4 * words.geometry.ring_bytes + 4 * 8, 0);
     assert_ne!(Observer::open_file(copy.path()).unwrap().fsck(), []);
     let repaired = repair_file(copy.path()).unwrap();
     assert_eq!(repaired.left, []);

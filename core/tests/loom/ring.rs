@@ -1,6 +1,6 @@
 //! Rings by themselves: order, the limit, the hints. Chunks stand for numbers here; each is `QUEUED` from the start.
 
-use crate::check::{Mortal, ORDINARY, caught, every_death, explore, mortal, needs, spares};
+use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, explore, mortal, needs, spares};
 use crate::tiny::{LANE, Segment, Shape, member, queue};
 use loom::thread;
 use std::cell::Cell;
@@ -39,8 +39,8 @@ fn waits(segment: &Segment, chunk: u32) -> bool {
 }
 
 /// Two senders and a taker, around the end of the ring and into the next lap.
-pub fn two_senders_and_a_taker(shape: Shape) {
-    explore(ORDINARY, move || {
+pub fn two_senders_and_a_taker(shape: Shape, bound: usize) {
+    explore(bound, move || {
         let segment = queued(shape);
         let first = thread::spawn({
             let segment = segment.clone();
@@ -118,14 +118,14 @@ fn a_dead_sender_is_stepped_over() {
 
 #[test]
 fn messages_come_once_and_in_order() {
-    two_senders_and_a_taker(Shape::of(1, 3));
-    caught(&["lap-not-compared"], || two_senders_and_a_taker(Shape::of(1, 3)));
+    two_senders_and_a_taker(Shape::of(1, 3), ORDINARY);
+    caught(&["lap-not-compared"], || two_senders_and_a_taker(Shape::of(1, 3), ORDINARY));
 }
 
 #[test]
 fn no_more_wait_than_the_limit_allows_and_no_fewer() {
     the_limit_is_exact();
-    two_senders_and_a_taker(Shape::of(1, 3).limited(1));
+    two_senders_and_a_taker(Shape::of(1, 3).limited(1), BRIEF);
     caught(&["limit-checked-once"], the_limit_is_exact);
 }
 
@@ -137,7 +137,7 @@ fn a_hint_shows_the_slot_as_it_was_left() {
 
 #[test]
 fn an_emptied_slot_says_all_by_itself() {
-    spares(&[4], || two_senders_and_a_taker(Shape::of(1, 3)));
+    spares(&[4], || two_senders_and_a_taker(Shape::of(1, 3), BRIEF));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, every_death_of_two, mortal, needs};
 use crate::tiny::{LANE, Segment, Shape, member};
-use loom::thread;
+use loom::thread::{self, JoinHandle};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use swarmbus_core::sync::{S9, Word};
@@ -115,27 +115,33 @@ fn a_late_reaper() {
     });
 }
 
+/// Reaps dead member 1, lets the next one have its index, and answers with that one's name and a reaper that has found the dead one and comes late.
+fn the_index_of_a_dead_one_is_claimed(segment: &Arc<Segment>) -> (Name, JoinHandle<bool>) {
+    let dead = ClaimWord::new(1, 1, member(1).incarnation(), ClaimState::Dead);
+    let owner = dead.freed().with_state(ClaimState::Live);
+    let successor = Name::new(1, owner.incarnation());
+    let claim = Arc::new(Word::new(dead.0));
+    let late = thread::spawn({
+        let (segment, claim) = (segment.clone(), claim.clone());
+        move || segment.reap_if(member(3), &[member(1)], || claim.load(S9.acquire()) == dead.0)
+    });
+    segment.reap(member(4), &[member(1)]);
+    for (seen, new) in [(dead, dead.freed()), (dead.freed(), owner)] {
+        claim.compare_exchange(seen.0, new.0, S9.acquire_then(S9)).unwrap();
+    }
+    // Relaxed: as when an index is claimed.
+    segment.notes_of(successor).intent.store(0, Relaxed);
+    (successor, late)
+}
+
 /// A reaper comes so late that the dead sender's index has a new owner, who is in the midst of a send.
 fn an_index_is_reused() {
     every_death(ORDINARY, |budget| {
         let segment = Segment::new(Shape::of(0, 1));
-        let dead = ClaimWord::new(1, 1, member(1).incarnation(), ClaimState::Dead);
-        let owner = dead.freed().with_state(ClaimState::Live);
-        let successor = Name::new(1, owner.incarnation());
-        let claim = Arc::new(Word::new(dead.0));
         let word = segment.loan(member(1), 0, 6).unwrap();
         let send = || segment.publish(member(1), (0, LANE), IntentKind::Send, (0, word)).unwrap();
         let sent = mortal(Mortal::Victim, budget, send).is_some();
-        let late = thread::spawn({
-            let (segment, claim) = (segment.clone(), claim.clone());
-            move || segment.reap_if(member(3), &[member(1)], || claim.load(S9.acquire()) == dead.0)
-        });
-        segment.reap(member(4), &[member(1)]);
-        for (seen, new) in [(dead, dead.freed()), (dead.freed(), owner)] {
-            claim.compare_exchange(seen.0, new.0, S9.acquire_then(S9)).unwrap();
-        }
-        // Relaxed: as when an index is claimed.
-        segment.notes_of(successor).intent.store(0, Relaxed);
+        let (successor, late) = the_index_of_a_dead_one_is_claimed(&segment);
         let before = segment.drain(member(2), 0);
         assert!(before == [6] || before.is_empty() && !sent, "sent, and not delivered");
         segment.send(successor, 0, 0, 8).expect("the queue is empty");
@@ -149,22 +155,9 @@ fn an_index_is_reused() {
 fn an_index_is_reused_by_one_that_dies() {
     every_death(ORDINARY, |budget| {
         let segment = Segment::new(Shape::of(0, 1));
-        let dead = ClaimWord::new(1, 1, member(1).incarnation(), ClaimState::Dead);
-        let owner = dead.freed().with_state(ClaimState::Live);
-        let successor = Name::new(1, owner.incarnation());
-        let claim = Arc::new(Word::new(dead.0));
         segment.send(member(1), 0, 0, 7).unwrap();
         assert_eq!(segment.drain(member(2), 0), [7]);
-        let late = thread::spawn({
-            let (segment, claim) = (segment.clone(), claim.clone());
-            move || segment.reap_if(member(3), &[member(1)], || claim.load(S9.acquire()) == dead.0)
-        });
-        segment.reap(member(4), &[member(1)]);
-        for (seen, new) in [(dead, dead.freed()), (dead.freed(), owner)] {
-            claim.compare_exchange(seen.0, new.0, S9.acquire_then(S9)).unwrap();
-        }
-        // Relaxed: as when an index is claimed.
-        segment.notes_of(successor).intent.store(0, Relaxed);
+        let (successor, late) = the_index_of_a_dead_one_is_claimed(&segment);
         let sent = mortal(Mortal::Victim, budget, || segment.send(successor, 0, 0, 8)).is_some();
         late.join().unwrap();
         segment.reap(member(4), &[successor]);
