@@ -86,7 +86,9 @@ pub fn remove(dir: &Path) -> io::Result<()> {
 #[non_exhaustive]
 pub enum RunDirError {
     /// Another supervisor has it.
-    #[error("the bus {bus} has a supervisor (pid {pid}): stop it first with `swarmbus down {bus}`")]
+    #[error(
+        "the bus {bus} has a supervisor (pid {pid}): stop it first with `swarmbus down {bus}`, or wait for its end with --standby"
+    )]
     Supervised {
         /// The bus.
         bus: String,

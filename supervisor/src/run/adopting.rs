@@ -160,15 +160,27 @@ impl Run<'_> {
         for at in self.closed.iter().copied().collect::<Vec<_>>() {
             self.close_mailbox(at);
         }
-        for (at, stop) in self.stops.clone() {
-            self.take(at, stop.resume());
-        }
+        self.go_on_stopping();
         let again = self.drain.as_ref().map(crate::drain::Drain::resume).unwrap_or_default();
         self.act(&again);
         for (at, pid, log_from) in lost {
             self.gone(at, pid, Exit::Unknown, log_from, true);
         }
         self.note();
+    }
+
+    /// Goes on with stops of single agents. One that was told of its end and of whose end nothing more is noted has it before it.
+    fn go_on_stopping(&mut self) {
+        if self.ending.is_some() {
+            return;
+        }
+        for at in 0..self.fleet.slots().len() {
+            let State::Stopping { after, .. } = self.fleet.slot(at).state else { continue };
+            match self.stops.get(&at).copied() {
+                Some(stop) => self.take(at, stop.resume()),
+                None => self.stop(at, after, self.closed.contains(&at)),
+            }
+        }
     }
 
     /// Holds a process that somebody else has started.
