@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use swarmbus_supervisor::client;
+use swarmbus_supervisor::client::{self, Drained};
 use swarmbus_supervisor::protocol::Answer;
+use swarmbus_supervisor::tally::Report;
 
 use crate::exit::Failure;
 use crate::output::Output;
-use crate::ps::failure;
-use crate::steer;
+use crate::steer::refused;
 
 /// Let the agents of a bus finish, then end the run; waits for it.
 ///
@@ -23,7 +23,11 @@ Examples:
   swarmbus drain demo -o json
   swarmbus drain demo worker-3 sorter
 
-What is left is told on stderr while it goes on.
+What is left is told on stderr while it goes on. The report tells how many
+messages were finished of those that were there, how many went back to their
+queues because who held them had ended, how many became dead letters and how
+many nobody read, and which agents did not end by themselves. Should the
+supervisor die meanwhile, its successor goes on.
 
 Exit codes: 68 unknown bus, 69 it has no supervisor")]
 pub struct Args {
@@ -36,24 +40,37 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Drained<'a> {
+struct Told<'a> {
     bus: &'a str,
     code: u8,
-    unread: u64,
+    #[serde(flatten)]
+    report: &'a Report,
 }
 
 pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     let bus = output.bus(args.bus.as_deref())?;
-    if !args.names.is_empty() {
-        return steer::drain(bus, args.names, output);
-    }
-    let (code, unread) = client::drain(&bus, &mut |answer| tell(answer, output)).map_err(failure)?;
-    let text = match unread {
-        0 => format!("{bus} is drained"),
-        more => format!("{bus} is drained; messages not read: {more}"),
-    };
-    output.record(&text, &Drained { bus: &bus, code, unread })?;
+    let drained = client::drain(&bus, &args.names, &mut |answer| tell(answer, output)).map_err(refused)?;
+    let what = if args.names.is_empty() { bus.clone() } else { args.names.join(", ") };
+    let Drained { code, report } = &drained;
+    output.record(&text(&what, report), &Told { bus: &bus, code: *code, report })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn text(what: &str, report: &Report) -> String {
+    let Report { finished, handed_back, dead_lettered, unread, forced, seconds } = report;
+    let verb = if what.contains(", ") { "are" } else { "is" };
+    let mut text = format!(
+        "{what} {verb} drained, in {seconds:.1} s\nmessages: {finished} finished, {handed_back} handed back, {dead_lettered} \
+         dead-lettered, {unread} not read"
+    );
+    if !forced.is_empty() {
+        let mut names = forced[..forced.len().min(5)].join(", ");
+        if forced.len() > 5 {
+            names.push_str(", …");
+        }
+        text.push_str(&format!("\nforced to end: {} ({names})", forced.len()));
+    }
+    text
 }
 
 /// Tells people how a drain goes.

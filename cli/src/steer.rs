@@ -135,13 +135,6 @@ pub fn stop(args: Stop, output: &Output) -> Result<ExitCode, Failure> {
     steer(output.bus(None)?, request, args.names.wait, output, "stopped", is_away)
 }
 
-/// What `swarmbus drain` does with names.
-pub fn drain(bus: String, names: Vec<String>, output: &Output) -> Result<ExitCode, Failure> {
-    // The supervisor has a deadline of its own.
-    let wait = Wait { timeout: Duration::MAX };
-    steer(bus, Request::Drain { names }, wait, output, "drained", is_away)
-}
-
 pub fn start(args: Start, output: &Output) -> Result<ExitCode, Failure> {
     let request = Request::Start { names: args.names.names };
     steer(output.bus(None)?, request, args.names.wait, output, "started", is_there)

@@ -17,7 +17,7 @@ use crate::output::Output;
 /// The file is checked as a whole before anything starts. When the coordinator exits 0, or on
 /// SIGINT or SIGTERM, the agents are drained: intake stops, they finish what they hold and end.
 /// A second signal kills. What dies is started again. The end of the supervisor itself harms
-/// no agent.
+/// no agent: started again, this verb finds them, takes them over and restarts none.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -25,6 +25,7 @@ Examples:
   swarmbus up codestats.toml --size 8
   swarmbus up job.toml --size worker=200 --logs /var/tmp/job
   swarmbus up --env prod --dry-run
+  swarmbus up codestats.toml --standby
 
 A file, in short:
   [bus]
@@ -40,8 +41,8 @@ Progress and events go to stderr, with -o json one object per line.
 
 Exit codes: the coordinator's own; 0 after 'swarmbus drain', 143 after
 'swarmbus down', 130 or 143 after SIGINT or SIGTERM, 1 if a pool failed for
-good, 66 no such file, 73 the bus exists, 75 it has a supervisor, 78 wrong
-configuration")]
+good, 66 no such file, 69 nobody to stand by for, 73 the bus exists, 75 it has
+a supervisor, 78 wrong configuration")]
 pub struct Args {
     /// What to start
     #[arg(default_value = "swarm.toml")]
@@ -62,6 +63,10 @@ pub struct Args {
     /// Profile to lay over the file [default: $SWARMBUS_ENV]
     #[arg(long, value_name = "NAME")]
     env: Option<String>,
+
+    /// Wait until the supervisor of the run dies, and take over then; 0 if the run ends before
+    #[arg(long, conflicts_with = "dry_run")]
+    standby: bool,
 
     /// Check everything, print what would be started, and start nothing
     #[arg(long)]
@@ -101,7 +106,8 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
         (false, true) => Style::Quiet,
         (false, false) => Style::People,
     };
-    let code = swarmbus_supervisor::up(&topology, &mut *show::on_stderr(style)).map_err(failure)?;
+    let begin = if args.standby { swarmbus_supervisor::stand_by } else { swarmbus_supervisor::up };
+    let code = begin(&topology, &mut *show::on_stderr(style)).map_err(failure)?;
     Ok(ExitCode::from(code))
 }
 
@@ -110,9 +116,10 @@ fn failure(error: UpError) -> Failure {
     match error {
         UpError::Bus(error) => error.into(),
         UpError::BusExists { .. } => Failure::new(CANNOT_CREATE, message),
-        UpError::RunDir(RunDirError::Supervised { .. } | RunDirError::LeftOver { .. }) => {
-            Failure::new(TEMPORARY, message)
-        }
+        UpError::RunDir(RunDirError::Supervised { .. } | RunDirError::Held { .. })
+        | UpError::TakeOver { .. }
+        | UpError::LeftOver { .. } => Failure::new(TEMPORARY, message),
+        UpError::NobodyToStandByFor { .. } => Failure::unavailable(message),
         UpError::RunDir(RunDirError::Unsafe { .. }) => Failure::new(PERMISSION, message),
         _ => Failure::system(message),
     }

@@ -1,11 +1,14 @@
 //! Agents of a small swarm, one per word:
 //!
-//! * `work QUEUE` answers whatever comes from a queue; on a message `hold` that comes for the first time it notes its
-//!   process in the file `held` and waits to be killed.
+//! * `work QUEUE [MS]` answers whatever comes from a queue, after so many milliseconds; on a message `hold` that comes for the first
+//!   time, if no time is given, it notes its process in the file `held` and waits to be killed.
+//! * `file NAME MS` appends whatever comes to its mailbox to a file, after so many milliseconds.
 //! * `ask QUEUE COUNT` is a coordinator: sends COUNT messages and ends when all are answered.
+//! * `ledger QUEUE COUNT` does the same with numbered tasks, and ends when each of them was answered, however often.
 //! * `talk PEER FILE` exchanges messages with a peer that does the same, and appends a line to FILE for each.
 //! * `listen` takes what comes to its own mailbox until that is closed.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
 use swarmbus_core::{Agent, Error, SendOptions};
@@ -14,11 +17,16 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
-        ["work", queue] => work(queue),
+        ["work", queue] => work(queue, None),
+        ["work", queue, ms] => work(queue, Some(millis(ms))),
+        ["file", name, ms] => file(name, millis(ms)),
         ["ask", queue, count] => ask(queue, count.parse().expect("a number")),
+        ["ledger", queue, count] => ledger(queue, count.parse().expect("a number")),
         ["talk", peer, file] => talk(peer, file),
         ["listen"] => listen(),
-        _ => panic!("usage: agent work QUEUE | ask QUEUE COUNT | talk PEER FILE | listen"),
+        _ => panic!(
+            "usage: agent work QUEUE [MS] | file NAME MS | ask QUEUE COUNT | ledger QUEUE COUNT | talk PEER FILE | listen"
+        ),
     };
     match result {
         Ok(()) | Err(Error::Closed { .. }) => {}
@@ -29,11 +37,16 @@ fn main() {
     }
 }
 
-fn work(queue: &str) -> Result<(), Error> {
+fn millis(word: &str) -> Duration {
+    Duration::from_millis(word.parse().expect("a number"))
+}
+
+fn work(queue: &str, takes: Option<Duration>) -> Result<(), Error> {
     let me: Agent = swarmbus_core::connect()?;
     loop {
         let message = me.receive(queue, None)?;
-        if &message[..] == b"hold" && message.deliveries() == 1 {
+        std::thread::sleep(takes.unwrap_or_default());
+        if takes.is_none() && &message[..] == b"hold" && message.deliveries() == 1 {
             std::fs::write("held", std::process::id().to_string()).expect("the folder is writable");
             loop {
                 std::thread::park();
@@ -43,6 +56,18 @@ fn work(queue: &str) -> Result<(), Error> {
         let answer =
             format!("{} by {} delivery {}", String::from_utf8_lossy(&message), me.name(), message.deliveries());
         me.send(&sender, answer.as_bytes(), &SendOptions::default())?;
+        message.release()?;
+    }
+}
+
+fn file(name: &str, takes: Duration) -> Result<(), Error> {
+    let me = swarmbus_core::connect()?;
+    let mut out = std::fs::OpenOptions::new().append(true).create(true).open(name).expect("the file is writable");
+    loop {
+        let message = me.recv(None)?;
+        std::thread::sleep(takes);
+        let line = [&message[..], b"\n"].concat();
+        out.write_all(&line).expect("the file is writable");
         message.release()?;
     }
 }
@@ -61,6 +86,25 @@ fn ask(queue: &str, count: usize) -> Result<(), Error> {
         }
         let answer = me.recv(None)?;
         println!("{}", String::from_utf8_lossy(&answer));
+        answer.release()?;
+    }
+    Ok(())
+}
+
+fn ledger(queue: &str, count: usize) -> Result<(), Error> {
+    let me = swarmbus_core::connect()?;
+    let mut sent = 0;
+    let mut unanswered: BTreeSet<usize> = (0..count).collect();
+    while !unanswered.is_empty() {
+        while sent < count && sent - (count - unanswered.len()) < OPEN_MAX {
+            me.send(queue, format!("task {sent}").as_bytes(), &SendOptions::default())?;
+            sent += 1;
+        }
+        let answer = me.recv(None)?;
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        println!("{text}");
+        let number = text.split(' ').nth(1).and_then(|number| number.parse().ok());
+        unanswered.remove(&number.expect("an answer names its task"));
         answer.release()?;
     }
     Ok(())

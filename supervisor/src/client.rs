@@ -1,10 +1,13 @@
 //! The other side of the control socket; and what can be done when nobody answers there.
 
+use crate::note::{self, Entry};
+use crate::pool::State;
 use crate::process::{self, Stranger, room_for, start_ticks, uptime_s};
 use crate::protocol::{Answer, LogFile, Request};
 use crate::rundir;
 use crate::status::{Known, Status, status};
 use crate::strays;
+use crate::tally::Report;
 use rustix::process::Signal;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -22,7 +25,9 @@ pub enum ClientError {
     #[error(transparent)]
     Bus(#[from] Error),
     /// There is nobody to ask.
-    #[error("{bus} has no supervisor that could do that; `swarmbus down {bus}` stops its agents and removes it")]
+    #[error(
+        "{bus} has no supervisor that could do that: `swarmbus up FILE` gives it one, `swarmbus down {bus}` stops its agents and removes it"
+    )]
     Unsupervised {
         /// The bus.
         bus: String,
@@ -40,7 +45,9 @@ pub enum ClientError {
         error: io::Error,
     },
     /// It went away while it was working.
-    #[error("the supervisor of {bus} ended before it was done; `swarmbus ps {bus}` shows what is left")]
+    #[error(
+        "the supervisor of {bus} died before it was done: `swarmbus up FILE` goes on with it, `swarmbus ps {bus}` shows what is left"
+    )]
     Lost {
         /// The bus.
         bus: String,
@@ -76,6 +83,15 @@ pub struct Stopped {
     pub killed: usize,
     /// Messages that nobody read.
     pub unread: u64,
+}
+
+/// How a drain went.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drained {
+    /// The exit code of `swarmbus up`; 0 for a drain of some agents.
+    pub code: u8,
+    /// What it has done.
+    pub report: Report,
 }
 
 /// How long a supervisor may take for an answer that needs no waiting.
@@ -135,12 +151,14 @@ impl Supervisor {
     }
 
     /// Hears the answers up to the last one.
-    fn follow(&mut self, heard: &mut dyn FnMut(&Answer)) -> Result<(u8, u64), ClientError> {
+    fn follow(&mut self, heard: &mut dyn FnMut(&Answer)) -> Result<Drained, ClientError> {
         loop {
             let answer = self.answer()?;
             heard(&answer);
-            if let Answer::Done { code, unread } = answer {
-                return Ok((code, unread));
+            match answer {
+                Answer::Done { code, report, .. } => return Ok(Drained { code, report }),
+                Answer::Drained { report } => return Ok(Drained { code: 0, report }),
+                _ => {}
             }
         }
     }
@@ -162,20 +180,29 @@ pub fn ps(bus: &str) -> Result<Status, ClientError> {
         }
     }
     let observer = Observer::open(bus)?;
-    let entries = rundir::find(bus).map(|dir| rundir::journal(&dir)).unwrap_or_default();
+    let entries = rundir::find(bus).map(|dir| note::journal(&dir)).unwrap_or_default();
     let known = entries.into_iter().map(|entry| {
         let alive = entry.is_alive();
         Known {
             pid: alive.then_some(entry.pid),
-            state: if alive { "running" } else { "dead" }.to_owned(),
+            state: unsupervised(&entry, alive).to_owned(),
             uptime_s: if alive { start_ticks(entry.pid).and_then(uptime_s) } else { None },
             restarts: entry.restarts,
             name: entry.agent,
             pool: entry.pool,
-            last_exit: None,
+            last_exit: entry.last.map(|exit| exit.to_string()),
         }
     });
     Ok(status(&observer, "unsupervised", None, known.collect()))
+}
+
+/// The state of an agent that nobody watches.
+fn unsupervised(entry: &Entry, alive: bool) -> &'static str {
+    match entry.state {
+        _ if alive => "running",
+        State::Finished | State::Failed | State::Stopped => entry.state.word(),
+        _ => "dead",
+    }
 }
 
 /// Asks the supervisor for something that is answered at once.
@@ -214,28 +241,51 @@ pub fn logs(bus: &str) -> Result<Vec<LogFile>, ClientError> {
     if let Ok(Answer::Logs { files }) = ask(bus, &Request::Logs { names: Vec::new() }) {
         return Ok(files);
     }
-    let entries = rundir::find(bus).map(|dir| rundir::journal(&dir)).unwrap_or_default();
+    let entries = rundir::find(bus).map(|dir| note::journal(&dir)).unwrap_or_default();
     if entries.is_empty() {
         Observer::open(bus)?;
     }
     Ok(entries.into_iter().filter_map(|entry| Some(LogFile { agent: entry.agent, path: entry.log? })).collect())
 }
 
-/// Asks the supervisor for a drain and waits for its end. `heard` is told how it goes.
-pub fn drain(bus: &str, heard: &mut dyn FnMut(&Answer)) -> Result<(u8, u64), ClientError> {
+/// Asks the supervisor for a drain, of all or of those named, and waits for its end. `heard` is told how it goes. If the supervisor dies meanwhile, its
+/// successor is waited for, for a while, and heard to the end.
+pub fn drain(bus: &str, names: &[String], heard: &mut dyn FnMut(&Answer)) -> Result<Drained, ClientError> {
     let Some(mut supervisor) = Supervisor::of(bus)? else {
         Observer::open(bus)?;
         return Err(ClientError::Unsupervised { bus: bus.to_owned() });
     };
-    supervisor.ask(&Request::Drain { names: Vec::new() }, None)?;
-    supervisor.follow(heard)
+    loop {
+        supervisor.ask(&Request::Drain { names: names.to_vec() }, None)?;
+        match supervisor.follow(heard) {
+            Err(ClientError::Lost { .. }) => supervisor = successor(bus)?,
+            result => return result,
+        }
+    }
+}
+
+/// For how long a client waits for a standby to take over, and how often it looks.
+const SUCCESSOR_WITHIN: Duration = Duration::from_secs(5);
+const SUCCESSOR_EVERY: Duration = Duration::from_millis(50);
+
+fn successor(bus: &str) -> Result<Supervisor, ClientError> {
+    let begun = Instant::now();
+    loop {
+        if let Ok(Some(supervisor)) = Supervisor::of(bus) {
+            return Ok(supervisor);
+        }
+        if begun.elapsed() > SUCCESSOR_WITHIN {
+            return Err(ClientError::Lost { bus: bus.to_owned() });
+        }
+        std::thread::sleep(SUCCESSOR_EVERY);
+    }
 }
 
 /// Stops a bus now and removes it; without a supervisor, does its work.
 pub fn down(bus: &str, heard: &mut dyn FnMut(&Answer)) -> Result<Stopped, ClientError> {
     if let Some(mut supervisor) = Supervisor::of(bus)? {
         supervisor.ask(&Request::Down, Some(ANSWER_WITHIN))?;
-        let (_, unread) = supervisor.follow(heard)?;
+        let unread = supervisor.follow(heard)?.report.unread;
         return Ok(Stopped { bus: bus.to_owned(), supervised: true, signalled: 0, killed: 0, unread });
     }
     down_alone(bus)
@@ -279,7 +329,7 @@ fn down_alone(bus: &str) -> Result<Stopped, ClientError> {
 fn orphans(bus: &str, dir: Option<&std::path::Path>, observer: Option<&Observer>) -> Vec<Stranger> {
     let mut seen: HashSet<u32> = HashSet::from([std::process::id()]);
     let mut agents = Vec::new();
-    let entries = dir.map(rundir::journal).unwrap_or_default();
+    let entries = dir.map(note::journal).unwrap_or_default();
     let members = observer.map_or(0, |observer| observer.members().len());
     room_for((entries.len() + members) as u32);
     for entry in entries {

@@ -26,6 +26,8 @@ pub enum Follows {
     Nothing,
     /// How a drain goes; it waits for its end.
     Drain,
+    /// What comes of a drain of some agents.
+    Part,
     /// Everything that happens.
     Events,
 }

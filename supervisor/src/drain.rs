@@ -7,11 +7,11 @@
 //!
 //! Each phase ends at once when those it waits for are gone.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How long agents have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// To finish by themselves.
     pub grace: Duration,
@@ -26,7 +26,8 @@ impl Default for Plan {
 }
 
 /// Who is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Who {
     /// The agents of all pools.
     Pools,
@@ -46,7 +47,7 @@ pub enum Action {
 }
 
 /// How hard to stop. A harder way may overtake a gentler one that is under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Let agents finish.
@@ -79,7 +80,8 @@ impl Left {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 enum Phase {
     Finishing(Who, Duration),
     Terminating(Who, Duration),
@@ -90,7 +92,7 @@ enum Phase {
 }
 
 /// A drain under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Drain {
     plan: Plan,
     mode: Mode,
@@ -109,6 +111,28 @@ impl Drain {
             actions.extend(drain.everybody(mode, now));
         }
         (drain, actions)
+    }
+
+    /// What a successor does again at first, since nobody knows whether it was done: all of it does no harm twice.
+    pub fn resume(&self) -> Vec<Action> {
+        let close = |who| match who {
+            Who::Pools => vec![Action::Close(Who::Pools)],
+            Who::Coordinator => vec![Action::Close(Who::Pools), Action::Close(Who::Coordinator)],
+        };
+        let (mut actions, then) = match self.phase {
+            Phase::Finishing(who, _) => (close(who), Vec::new()),
+            Phase::Terminating(who, _) => (close(who), vec![Action::Terminate(who)]),
+            Phase::Killing(who) => (close(who), vec![Action::Kill(who)]),
+            Phase::All(Some(_)) => {
+                (close(Who::Coordinator), vec![Action::Terminate(Who::Pools), Action::Terminate(Who::Coordinator)])
+            }
+            Phase::All(None) => {
+                (close(Who::Coordinator), vec![Action::Kill(Who::Pools), Action::Kill(Who::Coordinator)])
+            }
+            Phase::Done => return Vec::new(),
+        };
+        actions.extend(then);
+        actions
     }
 
     /// Goes over to a harder way; a gentler one changes nothing.

@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::restart::Why;
+use crate::tally::Report;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -29,6 +30,40 @@ pub enum Event {
         coordinator: bool,
         /// How long it took.
         seconds: f64,
+    },
+    /// A run whose supervisor was dead goes on with this one.
+    TookOver {
+        /// The bus.
+        bus: String,
+        /// Processes that go on.
+        adopted: usize,
+        /// Those that ended while nobody watched.
+        lost: usize,
+        /// Of those adopted: the dead supervisor had no time to note them.
+        unnoted: usize,
+        /// Why the run ends, if its end was under way.
+        ending: Option<String>,
+    },
+    /// A standby waits for the end of the supervisor.
+    StandingBy {
+        /// The bus.
+        bus: String,
+        /// The supervisor.
+        supervisor_pid: Option<u32>,
+    },
+    /// The run has ended as it should, and the standby with it.
+    NotNeeded {
+        /// The bus.
+        bus: String,
+    },
+    /// What a dead run had left was removed.
+    Swept {
+        /// The bus of that run.
+        bus: String,
+        /// Messages that nobody read.
+        unread: u64,
+        /// Where its logs are.
+        logs: Option<PathBuf>,
     },
     /// A process ended, or could not be started.
     Ended {
@@ -83,6 +118,11 @@ pub enum Event {
         signal: &'static str,
         /// Who.
         agents: Vec<String>,
+    },
+    /// A drain is over.
+    Drained {
+        /// What it has done.
+        report: Report,
     },
     /// Messages that nobody read.
     Unread {

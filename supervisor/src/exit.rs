@@ -13,6 +13,8 @@ pub enum Exit {
     Signal(i32),
     /// It could not be started.
     NotStarted,
+    /// Nobody knows: it had outlived the supervisor that started it, and the kernel does not tell another one.
+    Unknown,
 }
 
 impl Exit {
@@ -23,7 +25,7 @@ impl Exit {
 
     /// Whether a signal ended it, or it never began.
     pub fn is_abnormal(&self) -> bool {
-        !matches!(self, Exit::Code(_))
+        matches!(self, Exit::Signal(_) | Exit::NotStarted)
     }
 
     /// The code a shell would show: the signal's number is added to 128.
@@ -32,6 +34,7 @@ impl Exit {
             Exit::Code(code) => (*code & 0xff) as u8,
             Exit::Signal(signal) => (128 + (*signal & 0x7f)) as u8,
             Exit::NotStarted => 126,
+            Exit::Unknown => 255,
         }
     }
 }
@@ -45,6 +48,7 @@ impl fmt::Display for Exit {
                 None => write!(f, "was killed by signal {signal}"),
             },
             Exit::NotStarted => write!(f, "could not be started"),
+            Exit::Unknown => write!(f, "ended; how is not known"),
         }
     }
 }

@@ -3,11 +3,15 @@
 use crate::config::Topology;
 use crate::drain::Left;
 use crate::exit::Exit;
+use crate::note::Entry;
 use crate::restart::{History, Plan, Verdict};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Where one agent stands.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum State {
     /// To be started at this time; `first` tells a start from a restart.
     Waiting {
@@ -48,7 +52,8 @@ pub enum State {
 }
 
 /// What follows when a process ends that was told to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum After {
     /// It starts again, at this time or as soon as it has ended.
     Again(Duration),
@@ -108,7 +113,8 @@ pub struct Slot {
     /// It depends on somebody who is not ready.
     pub blocked: bool,
     plan: Plan,
-    history: History,
+    /// What it went through.
+    pub history: History,
 }
 
 /// All agents of a run; a slot's index is its place here for good.
@@ -117,6 +123,8 @@ pub struct Fleet {
     slots: Vec<Slot>,
     /// No more starts: a drain is under way.
     stopping: bool,
+    /// Slots that are not as they were noted last.
+    changed: BTreeSet<usize>,
 }
 
 impl Fleet {
@@ -132,6 +140,8 @@ impl Fleet {
                 fleet.add(name, Some(number), index, pool.run.restart, Duration::ZERO);
             }
         }
+        // One that nothing is noted of is one that was never started.
+        fleet.changed.clear();
         fleet
     }
 
@@ -148,7 +158,7 @@ impl Fleet {
             plan,
             history: History::default(),
         };
-        match self.slots.iter().position(|slot| slot.state == State::Gone && slot.name == fresh.name) {
+        let at = match self.slots.iter().position(|slot| slot.state == State::Gone && slot.name == fresh.name) {
             Some(at) => {
                 self.slots[at] = fresh;
                 at
@@ -157,7 +167,42 @@ impl Fleet {
                 self.slots.push(fresh);
                 self.slots.len() - 1
             }
+        };
+        self.changed.insert(at);
+        at
+    }
+
+    /// Puts a slot back to where a supervisor before us had it.
+    pub fn restore(&mut self, at: usize, noted: &Entry) {
+        let slot = &mut self.slots[at];
+        slot.restarts = noted.restarts;
+        slot.last = noted.last;
+        slot.history = noted.history.clone();
+        slot.state = match &noted.state {
+            // Whoever was asked for it has ended with the one who asked.
+            State::Forking { first } => State::Waiting { due: Duration::ZERO, first: *first },
+            state => state.clone(),
+        };
+    }
+
+    /// Goes on with an end that a supervisor before us began.
+    pub fn go_on_ending(&mut self) {
+        self.stopping = true;
+        for slot in &mut self.slots {
+            if matches!(slot.state, State::Waiting { first: true, .. }) {
+                slot.state = State::Finished;
+            }
         }
+    }
+
+    /// Says that a slot is not as it was noted last.
+    pub fn touch(&mut self, at: usize) {
+        self.changed.insert(at);
+    }
+
+    /// The slots that are not as they were noted last.
+    pub fn take_changed(&mut self) -> BTreeSet<usize> {
+        std::mem::take(&mut self.changed)
     }
 
     /// The agents of a pool that have not gone, by their numbers.
@@ -170,6 +215,7 @@ impl Fleet {
 
     /// Tells an agent to end. The answer is the process that is to be ended; without one, what comes after has come already.
     pub fn stop(&mut self, at: usize, after: After, now: Duration) -> Option<u32> {
+        self.changed.insert(at);
         let slot = &mut self.slots[at];
         match slot.state {
             State::Running { pid, since } | State::Stopping { pid, since, .. } => {
@@ -185,6 +231,7 @@ impl Fleet {
 
     /// Starts one that is not there; its failures are forgotten. Whether there was anything to do.
     pub fn start(&mut self, at: usize, now: Duration) -> bool {
+        self.changed.insert(at);
         let slot = &mut self.slots[at];
         match slot.state {
             State::Stopped | State::Finished | State::Failed | State::Waiting { .. } => {
@@ -238,12 +285,14 @@ impl Fleet {
 
     /// A zygote was asked for it.
     pub fn forking(&mut self, at: usize) {
+        self.changed.insert(at);
         let slot = &mut self.slots[at];
         slot.state = State::Forking { first: matches!(slot.state, State::Waiting { first: true, .. }) };
     }
 
     /// A process was started.
     pub fn started(&mut self, at: usize, pid: u32, now: Duration) {
+        self.changed.insert(at);
         let slot = &mut self.slots[at];
         if !matches!(slot.state, State::Waiting { first: true, .. } | State::Forking { first: true }) {
             slot.restarts += 1;
@@ -254,6 +303,7 @@ impl Fleet {
     /// A process ended, or could not be started. The verdict says what happens to the slot. While a drain is under way
     /// only one that has something to come back for (`unfinished`) may come back.
     pub fn ended(&mut self, at: usize, exit: Exit, unfinished: bool, now: Duration, chance: f64) -> Verdict {
+        self.changed.insert(at);
         let slot = &mut self.slots[at];
         let lived = slot.state.since().map_or(Duration::ZERO, |since| now.saturating_sub(since));
         slot.last = Some(exit);
@@ -280,9 +330,10 @@ impl Fleet {
     /// From now on nothing is started any more, but what has something to come back for.
     pub fn stop_starting(&mut self) {
         self.stopping = true;
-        for slot in &mut self.slots {
+        for (at, slot) in self.slots.iter_mut().enumerate() {
             if matches!(slot.state, State::Waiting { .. }) {
                 slot.state = State::Finished;
+                self.changed.insert(at);
             }
         }
     }

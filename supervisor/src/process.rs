@@ -2,6 +2,8 @@
 
 use crate::config::Launch;
 use crate::exit::Exit;
+use crate::foreign;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{
     Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getpgid, getrlimit, kill_process_group,
     pidfd_open, pidfd_send_signal, prlimit, setrlimit, waitid,
@@ -124,16 +126,24 @@ pub fn collect(pid: u32, pidfd: &OwnedFd) -> Option<Exit> {
     match waitid(WaitId::PidFd(pidfd.as_fd()), options) {
         Ok(Some(_)) => signal_group(pid, Signal::KILL),
         Ok(None) => return None,
-        Err(_) => return Some(Exit::Code(255)),
+        // Not our child: another supervisor started it.
+        Err(_) if has_ended(pidfd) => return Some(foreign::exit_of(pid, pidfd)),
+        Err(_) => return None,
     }
     match waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
         Ok(Some(status)) => Some(match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => Exit::Code(code),
             (None, Some(signal)) => Exit::Signal(signal),
-            (None, None) => Exit::Code(255),
+            (None, None) => Exit::Unknown,
         }),
-        _ => Some(Exit::Code(255)),
+        _ => Some(Exit::Unknown),
     }
+}
+
+/// Whether the process of a descriptor has ended, collected or not.
+pub fn has_ended(pidfd: &OwnedFd) -> bool {
+    let now = rustix::fs::Timespec::default();
+    poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&now)) != Ok(0)
 }
 
 /// Signals the whole group of a child that has not been collected.
@@ -217,14 +227,16 @@ impl Stranger {
 
     /// Whether it is still there.
     pub fn is_alive(&self) -> bool {
-        use rustix::event::{PollFd, PollFlags, poll};
-        let now = rustix::fs::Timespec::default();
-        poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], Some(&now)) == Ok(0)
+        !has_ended(&self.pidfd)
+    }
+
+    /// Gives the descriptor away.
+    pub fn into_pidfd(self) -> OwnedFd {
+        self.pidfd
     }
 
     /// Waits until it has ended, at most until `deadline`.
     pub fn wait(&self, deadline: std::time::Instant) {
-        use rustix::event::{PollFd, PollFlags, poll};
         loop {
             let left = deadline.saturating_duration_since(std::time::Instant::now());
             let Ok(left) = rustix::fs::Timespec::try_from(left) else { return };

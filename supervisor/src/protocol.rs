@@ -2,6 +2,7 @@
 
 use crate::config::Change;
 use crate::status::Status;
+use crate::tally::Report;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -11,7 +12,8 @@ use std::path::PathBuf;
 pub enum Request {
     /// The status; one answer.
     Ps,
-    /// Without names a drain of everything: answers tell how it goes, the last one is `done`. With names these agents finish and stop.
+    /// Without names a drain of everything: answers tell how it goes, the last one is `done`. With names these agents finish and
+    /// stop: `accepted` at once, `drained` when they have.
     Drain {
         /// Who is meant.
         #[serde(default)]
@@ -108,6 +110,14 @@ pub enum Answer {
         code: u8,
         /// Messages that nobody read.
         unread: u64,
+        /// What the drain has done.
+        #[serde(default)]
+        report: Report,
+    },
+    /// A drain of some agents is over.
+    Drained {
+        /// What it has done.
+        report: Report,
     },
     /// The request was not understood, or cannot be done.
     Error {

@@ -71,7 +71,7 @@ impl Plan {
 }
 
 /// What one process went through so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     /// When it failed, oldest first, within the plan's window.
     recent: VecDeque<Duration>,

@@ -1,16 +1,16 @@
-//! The run directory of a bus: lock, control socket, journal of agents, logs. It outlives the supervisor.
+//! The run directory of a bus: lock, control socket, notes, logs. It outlives the supervisor.
 
-use crate::process::{boot_id, is_alive, start_ticks};
+use crate::note::{Entry, Notes};
+use crate::process::{is_alive, start_ticks};
 use rustix::fs::{FlockOperation, flock};
-use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 const LOCK: &str = "lock";
 const SOCKET: &str = "control.sock";
-const JOURNAL: &str = "agents.jsonl";
 
 /// Where run directories may be: `$XDG_RUNTIME_DIR/swarmbus` first, then `/tmp/swarmbus-<uid>`.
 fn bases() -> Vec<PathBuf> {
@@ -37,58 +37,39 @@ pub fn supervisor(dir: &Path) -> Option<u32> {
     let file = File::open(dir.join(LOCK)).ok()?;
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => None,
-        Err(_) => read_pid(&file),
+        // One that is taking over has it, and has not said so yet.
+        Err(_) => read_holder(&file).filter(Holder::is_alive).map(|holder| holder.pid),
     }
 }
 
-fn read_pid(mut file: &File) -> Option<u32> {
+/// Whether nobody has a run directory.
+pub fn is_free(dir: &Path) -> bool {
+    File::open(dir.join(LOCK)).is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared).is_ok())
+}
+
+/// Who holds a lock, as it has written there.
+struct Holder {
+    pid: u32,
+    start: u64,
+}
+
+impl Holder {
+    fn is_alive(&self) -> bool {
+        is_alive(self.pid, self.start)
+    }
+}
+
+fn read_holder(mut file: &File) -> Option<Holder> {
     let mut text = String::new();
     file.read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+    let (pid, start) = text.lines().next()?.split_once(' ')?;
+    Some(Holder { pid: pid.parse().ok()?, start: start.parse().ok()? })
 }
 
-/// One start of an agent, as the journal has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// The agent.
-    pub agent: String,
-    /// Its pool; the coordinator has none.
-    pub pool: Option<String>,
-    /// Its process, which leads a group.
-    pub pid: u32,
-    /// When the process started, in ticks since the boot.
-    pub start: u64,
-    /// The boot.
-    pub boot: String,
-    /// How often it had been started before.
-    pub restarts: u32,
-    /// Where its output goes, if not where the supervisor's went.
-    pub log: Option<PathBuf>,
-}
-
-impl Entry {
-    /// Whether the process is still there.
-    pub fn is_alive(&self) -> bool {
-        self.boot == boot_id() && is_alive(self.pid, self.start)
-    }
-}
-
-/// The last start of each agent, as the journal of a run directory has it.
-pub fn journal(dir: &Path) -> Vec<Entry> {
-    let text = fs::read_to_string(dir.join(JOURNAL)).unwrap_or_default();
-    let mut last: Vec<Entry> = Vec::new();
-    let mut places = std::collections::HashMap::new();
-    // A line that a killed supervisor left half-written is no entry.
-    for entry in text.lines().filter_map(|line| serde_json::from_str::<Entry>(line).ok()) {
-        match places.get(&entry.agent) {
-            Some(&at) => last[at] = entry,
-            None => {
-                places.insert(entry.agent.clone(), last.len());
-                last.push(entry);
-            }
-        }
-    }
-    last
+/// All run directories that are not in somebody else's hands.
+pub fn all() -> Vec<PathBuf> {
+    let dirs = bases().into_iter().filter_map(|base| fs::read_dir(base).ok()).flatten().flatten();
+    dirs.map(|entry| entry.path()).filter(|dir| dir.join(LOCK).exists() && is_private(dir).is_ok()).collect()
 }
 
 /// Removes a run directory whose supervisor is dead.
@@ -105,22 +86,22 @@ pub fn remove(dir: &Path) -> io::Result<()> {
 #[non_exhaustive]
 pub enum RunDirError {
     /// Another supervisor has it.
-    #[error("the bus {bus} has a supervisor (pid {pid}): stop it first with `swarmbus down {bus}`")]
+    #[error(
+        "the bus {bus} has a supervisor (pid {pid}): stop it first with `swarmbus down {bus}`, or wait for its end with --standby"
+    )]
     Supervised {
         /// The bus.
         bus: String,
         /// The supervisor.
         pid: u32,
     },
-    /// Agents of a supervisor that was killed are alive.
-    #[error("{count} agents of an earlier run are alive on {bus} ({some}): stop them with `swarmbus down {bus}`")]
-    LeftOver {
+    /// The lock is held, and not by a supervisor that lives.
+    #[error("{path} is locked, and not by a supervisor that lives: look who has it open (fuser -v {path})", path = path.display())]
+    Held {
         /// The bus.
         bus: String,
-        /// How many.
-        count: usize,
-        /// A few of them.
-        some: String,
+        /// The lock.
+        path: PathBuf,
     },
     /// It is not safe to use.
     #[error("{path}: {reason}", path = path.display())]
@@ -140,85 +121,125 @@ pub enum RunDirError {
     },
 }
 
-/// A start that is to be noted.
-#[derive(Clone, Copy, Debug)]
-pub struct Start<'a> {
-    /// The agent.
-    pub agent: &'a str,
-    /// Its pool.
-    pub pool: Option<&'a str>,
-    /// Its process.
-    pub pid: u32,
-    /// How often it had been started before.
-    pub restarts: u32,
-    /// Where its output goes.
-    pub log: Option<&'a Path>,
+/// The lock of a run directory. The kernel lets go of it when its holder dies, wherever that was: so one alone has it, and whoever is
+/// killed while taking over leaves it free for the next.
+#[derive(Debug)]
+pub struct Claim {
+    dir: PathBuf,
+    lock: File,
+}
+
+/// For how long somebody may have the lock who is no supervisor: one who only looks, or a child on its way to its program.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
+
+impl Claim {
+    /// Makes and locks the run directory of a bus.
+    pub fn take(bus: &str) -> Result<Claim, RunDirError> {
+        let base = bases().swap_remove(0);
+        make_private(&base)?;
+        let dir = base.join(bus);
+        let begun = Instant::now();
+        loop {
+            make_private(&dir)?;
+            let path = dir.join(LOCK);
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false).mode(0o600);
+            let lock = options.open(&path).map_err(|error| RunDirError::System { path: path.clone(), error })?;
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => match Claim::of(&dir, lock)? {
+                    Some(claim) => return Ok(claim),
+                    // The one who held it before has removed the folder between our open and our lock.
+                    None => continue,
+                },
+                Err(_) => match read_holder(&lock).filter(Holder::is_alive) {
+                    Some(holder) => return Err(RunDirError::Supervised { bus: bus.to_owned(), pid: holder.pid }),
+                    None if begun.elapsed() < LOOK_WITHIN => std::thread::sleep(Duration::from_millis(2)),
+                    None => return Err(RunDirError::Held { bus: bus.to_owned(), path }),
+                },
+            }
+        }
+    }
+
+    /// Locks a run directory that is there, if nobody has it.
+    pub fn try_take(dir: &Path) -> Result<Option<Claim>, RunDirError> {
+        let path = dir.join(LOCK);
+        let Ok(lock) = OpenOptions::new().read(true).write(true).open(&path) else { return Ok(None) };
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Claim::of(dir, lock),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Waits until the supervisor of a bus is gone and locks its run directory. `None`: it has ended as it should, and nothing
+    /// is left. Of several who wait one gets it; the others go on waiting for that one.
+    pub fn wait(dir: &Path) -> Result<Option<Claim>, RunDirError> {
+        let path = dir.join(LOCK);
+        let lock = match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(RunDirError::System { path, error }),
+        };
+        loop {
+            match flock(&lock, FlockOperation::LockExclusive) {
+                Ok(()) => return Claim::of(dir, lock),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(RunDirError::System { path, error: error.into() }),
+            }
+        }
+    }
+
+    /// Whether the file that was locked is the one that has the name.
+    fn of(dir: &Path, lock: File) -> Result<Option<Claim>, RunDirError> {
+        let same = |named: fs::Metadata| lock.metadata().is_ok_and(|ours| named.ino() == ours.ino());
+        if !fs::metadata(dir.join(LOCK)).is_ok_and(same) {
+            return Ok(None);
+        }
+        is_private(dir)?;
+        Ok(Some(Claim { dir: dir.to_owned(), lock }))
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Begins a run: what an earlier one has left is removed.
+    pub fn begin(self) -> io::Result<RunDir> {
+        for entry in fs::read_dir(&self.dir)?.flatten() {
+            if entry.file_name() != LOCK {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        self.go_on(Vec::new())
+    }
+
+    /// Goes on with a run of which these agents are known. From here on others are told that it is ours.
+    pub fn go_on(self, entries: Vec<Entry>) -> io::Result<RunDir> {
+        let pid = std::process::id();
+        let line = format!("{pid} {}\n", start_ticks(pid).unwrap_or(0));
+        // The line is there as a whole before what was behind it goes.
+        self.lock.write_all_at(line.as_bytes(), 0)?;
+        self.lock.set_len(line.len() as u64)?;
+        let notes = Notes::begin(&self.dir, entries)?;
+        Ok(RunDir { dir: self.dir, notes, _lock: self.lock })
+    }
+
+    /// Removes what a run has left that nobody goes on with.
+    pub fn clear(self, keep_logs: bool) {
+        clear(&self.dir, keep_logs);
+    }
 }
 
 /// A run directory that this supervisor holds.
 #[derive(Debug)]
 pub struct RunDir {
     dir: PathBuf,
-    journal: File,
-    /// Lines in the journal, so that it can be written anew before it grows without bound.
-    lines: usize,
-    entries: Vec<Entry>,
-    boot: String,
+    /// What others and a successor are to know.
+    pub notes: Notes,
     _lock: File,
 }
 
 impl RunDir {
-    /// Makes and locks the run directory of a bus, and removes what a dead supervisor left in it.
-    pub fn claim(bus: &str) -> Result<RunDir, RunDirError> {
-        let base = bases().swap_remove(0);
-        make_private(&base)?;
-        let dir = base.join(bus);
-        let lock = loop {
-            make_private(&dir)?;
-            let path = dir.join(LOCK);
-            let system = |error: io::Error| RunDirError::System { path: path.clone(), error };
-            let lock = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(&path)
-                .map_err(system)?;
-            if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-                let pid = read_pid(&lock).unwrap_or(0);
-                return Err(RunDirError::Supervised { bus: bus.to_owned(), pid });
-            }
-            // The one who held it before may have removed the folder between our open and our lock.
-            let same = fs::metadata(&path).is_ok_and(|now| lock.metadata().is_ok_and(|ours| now.ino() == ours.ino()));
-            if same {
-                break lock;
-            }
-        };
-        let alive: Vec<String> =
-            journal(&dir).iter().filter(|entry| entry.is_alive()).map(|e| e.agent.clone()).collect();
-        if !alive.is_empty() {
-            let mut some = alive[..alive.len().min(3)].join(", ");
-            if alive.len() > 3 {
-                some.push_str(", …");
-            }
-            return Err(RunDirError::LeftOver { bus: bus.to_owned(), count: alive.len(), some });
-        }
-        RunDir::begin(dir.clone(), lock).map_err(|error| RunDirError::System { path: dir, error })
-    }
-
-    fn begin(dir: PathBuf, mut lock: File) -> io::Result<RunDir> {
-        for entry in fs::read_dir(&dir)?.flatten() {
-            if entry.file_name() != LOCK {
-                fs::remove_file(entry.path())?;
-            }
-        }
-        lock.set_len(0)?;
-        writeln!(lock, "{}", std::process::id())?;
-        let journal = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.join(JOURNAL))?;
-        Ok(RunDir { dir, journal, lines: 0, entries: Vec::new(), boot: boot_id(), _lock: lock })
-    }
-
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.dir
@@ -229,55 +250,34 @@ impl RunDir {
         socket(&self.dir)
     }
 
-    /// Notes a start, so that `ps` and `down` can find the process when the supervisor is dead.
-    pub fn note(&mut self, start: Start<'_>) -> io::Result<()> {
-        let Start { agent, pool, pid, restarts, log } = start;
-        let entry = Entry {
-            agent: agent.to_owned(),
-            pool: pool.map(str::to_owned),
-            pid,
-            start: start_ticks(pid).unwrap_or(0),
-            boot: self.boot.clone(),
-            restarts,
-            log: log.map(Path::to_owned),
-        };
-        let line = serde_json::to_string(&entry)? + "\n";
-        match self.entries.iter_mut().find(|known| known.agent == entry.agent) {
-            Some(known) => *known = entry,
-            None => self.entries.push(entry),
-        }
-        if self.lines > 4 * self.entries.len() + 1000 {
-            return self.rewrite();
-        }
-        self.lines += 1;
-        self.journal.write_all(line.as_bytes())
-    }
-
-    fn rewrite(&mut self) -> io::Result<()> {
-        let fresh = self.dir.join("agents.jsonl.new");
-        let mut text = String::new();
-        for entry in &self.entries {
-            text.push_str(&serde_json::to_string(entry)?);
-            text.push('\n');
-        }
-        fs::write(&fresh, text)?;
-        fs::set_permissions(&fresh, fs::Permissions::from_mode(0o600))?;
-        fs::rename(&fresh, self.dir.join(JOURNAL))?;
-        self.journal = OpenOptions::new().append(true).open(self.dir.join(JOURNAL))?;
-        self.lines = self.entries.len();
-        Ok(())
-    }
-
     /// Removes the folder, or all of it but the logs.
     pub fn finish(self, keep_logs: bool) {
-        if keep_logs {
-            for name in [SOCKET, JOURNAL, LOCK] {
-                let _ = fs::remove_file(self.dir.join(name));
-            }
-        } else {
-            let _ = remove(&self.dir);
+        clear(&self.dir, keep_logs);
+    }
+}
+
+/// The lock goes last but for the folder: as long as it is there, whoever comes finds a run that is to be cleared away.
+fn clear(dir: &Path, keep_logs: bool) {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        let is_log = path.extension().is_some_and(|ext| ext == "log");
+        let stays = path.ends_with(LOCK) || keep_logs && is_log;
+        if !stays {
+            let _ = fs::remove_file(path);
         }
     }
+    let _ = fs::remove_file(dir.join(LOCK));
+    if !keep_logs {
+        let _ = remove(dir);
+    }
+}
+
+/// Whether somebody wrote something that is worth keeping.
+pub fn has_logs(dir: &Path) -> bool {
+    let is_log = |path: PathBuf| path.extension().is_some_and(|ext| ext == "log");
+    fs::read_dir(dir).is_ok_and(|entries| {
+        entries.flatten().any(|entry| is_log(entry.path()) && entry.metadata().is_ok_and(|meta| meta.len() > 0))
+    })
 }
 
 /// Makes a folder that only we can use, and refuses one that somebody else prepared.

@@ -4,6 +4,7 @@
 
 use crate::event::{Event, Next};
 use crate::restart::Why;
+use crate::tally::Report;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
@@ -203,7 +204,37 @@ impl Lines {
                 }
                 line
             }
+            Event::TookOver { bus, adopted, lost, ending, .. } => {
+                let mut line = format!(
+                    "{bus}: took over from a supervisor that is dead; {adopted} process{} go{} on",
+                    if *adopted == 1 { "" } else { "es" },
+                    if *adopted == 1 { "es" } else { "" }
+                );
+                if *lost > 0 {
+                    line.push_str(&format!(", {lost} ended meanwhile"));
+                }
+                if let Some(reason) = ending {
+                    line.push_str(&format!("; its end was under way ({reason}) and goes on"));
+                }
+                line
+            }
+            Event::Swept { bus, unread, logs } => {
+                let mut line = format!("removed what a dead run of {bus} had left");
+                if *unread > 0 {
+                    line.push_str(&format!(", with {unread} message{} that nobody read", plural(*unread as usize)));
+                }
+                if let Some(logs) = logs {
+                    line.push_str(&format!("; its logs are in {}", logs.display()));
+                }
+                line
+            }
             _ if self.quiet => return None,
+            Event::Drained { report } => return told(report),
+            Event::StandingBy { bus, supervisor_pid: Some(pid) } => {
+                format!("{bus}: standing by for its supervisor (pid {pid})")
+            }
+            Event::StandingBy { bus, .. } => format!("{bus}: standing by"),
+            Event::NotNeeded { bus } => format!("{bus}: has ended; nothing to take over"),
             Event::Asked { verb, agents } => format!("{verb}: {}", some(agents)),
             Event::Up { bus, agents, coordinator, seconds } => {
                 let with = if *coordinator { "a coordinator and " } else { "" };
@@ -218,6 +249,24 @@ impl Lines {
         };
         Some(line)
     }
+}
+
+/// A drain that left nothing to tell of is not told of.
+fn told(report: &Report) -> Option<String> {
+    let Report { finished, handed_back, dead_lettered, forced, .. } = report;
+    if *finished + *handed_back + *dead_lettered == 0 && forced.is_empty() {
+        return None;
+    }
+    let mut line = format!("drained: {finished} message{} finished", plural(*finished as usize));
+    for (count, what) in [(*handed_back, "handed back"), (*dead_lettered, "dead-lettered")] {
+        if count > 0 {
+            line.push_str(&format!(", {count} {what}"));
+        }
+    }
+    if !forced.is_empty() {
+        line.push_str(&format!("; forced to end: {}", some(forced)));
+    }
+    Some(line)
 }
 
 fn plural(count: usize) -> &'static str {

@@ -4,6 +4,7 @@
 //! its time is over. A plain one asks at once. Who has not ended by its deadline is killed.
 
 use crate::drain::Plan;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What the supervisor is to do.
@@ -15,7 +16,8 @@ pub enum Action {
     Kill,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 enum Phase {
     /// Until then at the latest; how often in a row it was seen idle.
     Finishing(Duration, u32),
@@ -24,7 +26,7 @@ enum Phase {
 }
 
 /// The stop of one agent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
     plan: Plan,
     phase: Phase,
@@ -43,6 +45,15 @@ impl Stop {
             (Stop { plan, phase: Phase::Finishing(now + plan.grace, 0) }, None)
         } else {
             (Stop { plan, phase: Phase::Terminating(now + plan.kill_after) }, Some(Action::Terminate))
+        }
+    }
+
+    /// What a successor does again at first, since nobody knows whether it was done.
+    pub fn resume(&self) -> Option<Action> {
+        match self.phase {
+            Phase::Finishing(..) => None,
+            Phase::Terminating(_) => Some(Action::Terminate),
+            Phase::Killing => Some(Action::Kill),
         }
     }
 

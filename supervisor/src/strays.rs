@@ -2,6 +2,8 @@
 //! variables whose they are.
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, set_child_subreaper, waitid};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// From now on orphans among our descendants become our children. A kernel that refuses leaves them to init.
 pub fn adopt_orphans() {
@@ -27,12 +29,53 @@ pub fn is_of_zygote(pid: u32, bus: &str) -> bool {
     value(&environ, "SWARMBUS_ZYGOTE").is_some() && value(&environ, "SWARMBUS").as_deref() == Some(bus)
 }
 
+/// The agent as which a process was started on this bus, also by a zygote: its output tells, since its variables are still the zygote's.
+pub fn agent_of_any(pid: u32, bus: &str) -> Option<String> {
+    if !is_of_zygote(pid, bus) {
+        return agent_of(pid, bus);
+    }
+    let output = output_of(pid)?;
+    let name = output.file_name()?.to_str()?.strip_suffix(".log")?;
+    (!name.ends_with(ZYGOTE)).then(|| name.to_owned())
+}
+
+/// The zygotes of a bus, and what they have forked that is no agent yet.
+pub fn zygotes_of(bus: &str) -> Vec<u32> {
+    let is_zygote = |pid: &u32| {
+        let output = output_of(*pid);
+        let name = output.as_ref().and_then(|path| path.file_stem()?.to_str());
+        is_of_zygote(*pid, bus) && name.is_some_and(|name| name.ends_with(ZYGOTE))
+    };
+    all_of(bus).into_iter().filter(is_zygote).collect()
+}
+
+/// How the name of a zygote's log ends, before `.log`.
+const ZYGOTE: &str = ".zygote";
+
+fn output_of(pid: u32) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/fd/1")).ok()
+}
+
+/// The buses for which some process was started by a supervisor.
+pub fn buses() -> BTreeSet<String> {
+    let of = |pid: u32| {
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        value(&environ, "SWARMBUS_POOLS").and_then(|_| value(&environ, "SWARMBUS"))
+    };
+    processes().filter_map(of).collect()
+}
+
 /// All processes that a supervisor of this bus started, and what they started, as far as we may look at them. Nobody else has
 /// `SWARMBUS_POOLS`.
 pub fn all_of(bus: &str) -> Vec<u32> {
-    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| is_of_run(*pid, bus)).collect()
+    processes().filter(|pid| is_of_run(*pid, bus)).collect()
+}
+
+/// All processes but us.
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| *pid != std::process::id())
 }
 
 /// Whether a supervisor of this bus started it, or somebody whom it started.

@@ -59,10 +59,6 @@ fn agents_go_on_without_their_supervisor_and_down_ends_them() {
     let drained = swarm.verb("drain");
     assert!(!drained.status.success());
     assert!(String::from_utf8_lossy(&drained.stderr).contains("has no supervisor"), "{drained:?}");
-    swarm.start();
-    assert_eq!(code(swarm.wait()), 70);
-    assert!(swarm.err().contains("3 agents of an earlier run are alive"), "{}", swarm.err());
-
     let down = swarm.verb("down");
     assert!(down.status.success(), "{down:?}");
     let told = String::from_utf8_lossy(&down.stdout).into_owned();

@@ -135,6 +135,7 @@ impl Checker {
         let plan = Topology {
             path: path.to_owned(),
             dir: dir.to_owned(),
+            text: String::new(),
             profile: None,
             overrides: Overrides::default(),
             bus,

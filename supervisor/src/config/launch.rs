@@ -2,6 +2,7 @@
 
 use super::CommandPlan;
 use super::template::{Fault, Template};
+use crate::systemd;
 use rustix::fs::{Access, access};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -100,7 +101,10 @@ impl CommandPlan {
         let name = words.next().unwrap_or_default();
         let program = find_program(&name, dir, lookup("PATH").as_deref())
             .map_err(|(message, hint)| LaunchFault::Program(message, hint))?;
-        let mut env: Vec<(String, Option<String>)> = all.into_iter().map(|(name, value)| (name, Some(value))).collect();
+        // What a service manager says to us is not for them.
+        let not_theirs = systemd::VARIABLES.iter().filter(|name| !all.contains_key(**name));
+        let mut env: Vec<(String, Option<String>)> = not_theirs.map(|name| ((*name).to_owned(), None)).collect();
+        env.extend(all.into_iter().map(|(name, value)| (name, Some(value))));
         env.extend(RESERVED.iter().map(|name| ((*name).to_owned(), identity.variable(name))));
         Ok(Launch { program, args: words.collect(), env })
     }

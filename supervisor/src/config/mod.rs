@@ -20,7 +20,7 @@ pub use template::{Fault, Template};
 use crate::ready::Ready;
 use crate::restart::Strategy;
 use crate::{drain, restart, scale};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use swarmbus_core::CreateOptions;
 use toml::Spanned;
@@ -33,6 +33,8 @@ pub struct Topology {
     pub path: PathBuf,
     /// The folder of the file; commands run in it.
     pub dir: PathBuf,
+    /// Its text.
+    pub text: String,
     /// The profile it was read under.
     pub profile: Option<String>,
     /// What the command line said over the file.
@@ -129,7 +131,7 @@ impl CommandPlan {
 }
 
 /// What the command line says over the file.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overrides {
     /// Another name for the bus.
     pub bus: Option<String>,
@@ -170,7 +172,12 @@ impl Topology {
         let text = std::fs::read_to_string(path).map_err(read)?;
         let full = std::fs::canonicalize(path).map_err(read)?;
         let dir = full.parent().unwrap_or(Path::new("/")).to_owned();
-        let mut topology = Topology::parse_under(path, &dir, &text, overrides.profile.as_deref())?;
+        Topology::of_text(path, &dir, &text, overrides)
+    }
+
+    /// Checks the text of a file, with what the command line said.
+    pub fn of_text(path: &Path, dir: &Path, text: &str, overrides: &Overrides) -> Result<Topology, LoadError> {
+        let mut topology = Topology::parse_under(path, dir, text, overrides.profile.as_deref())?;
         topology.apply(overrides)?;
         Ok(topology)
     }
@@ -216,7 +223,9 @@ impl Topology {
             problems.extend(read(&root, Some(name)).err().map(|problem| profile::of_profile(problem, name)));
         }
         match topology {
-            Some(topology) if problems.is_empty() => Ok(Topology { profile: profile.map(str::to_owned), ..topology }),
+            Some(topology) if problems.is_empty() => {
+                Ok(Topology { text: text.to_owned(), profile: profile.map(str::to_owned), ..topology })
+            }
             _ => Err(wrong(path, text, problems).into()),
         }
     }

@@ -1,10 +1,10 @@
 //! What is asked over the control socket.
 
 use super::Run;
-use super::ending::Ending;
 use crate::config::{AGENTS_MAX, Topology, suggest};
 use crate::control::Follows;
 use crate::drain::Mode;
+use crate::ending::Ending;
 use crate::event::Event;
 use crate::pool::{After, State};
 use crate::protocol::{Answer, LogFile, Request};
@@ -35,10 +35,17 @@ impl Run<'_> {
                 Request::Logs { names } => self.logs(&names),
                 Request::Reload { dry_run } => self.reload(dry_run),
                 _ if self.ending.is_some() => Err("the run is ending".to_owned()),
-                Request::Drain { names } => self.each("drain", &names, |run, at| {
-                    run.stop(at, After::Stay, true);
-                    true
-                }),
+                Request::Drain { names } => {
+                    let answered = self.each("drain", &names, |run, at| {
+                        run.stop(at, After::Stay, true);
+                        true
+                    });
+                    if answered.is_ok() {
+                        let slots = self.meant(&names).unwrap_or_default();
+                        self.part(id, slots);
+                    }
+                    answered
+                }
                 Request::Stop { names } => self.each("stop", &names, |run, at| {
                     run.stop(at, After::Stay, false);
                     true

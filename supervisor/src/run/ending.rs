@@ -3,58 +3,14 @@
 use super::{Run, UpError};
 use crate::control::Follows;
 use crate::drain::{Action, Drain, Mode, Who};
+use crate::ending::Ending;
 use crate::event::Event;
-use crate::exit::Exit;
-use crate::process::{collect, signal_group};
+use crate::process::collect;
 use crate::protocol::Answer;
+use crate::rundir::has_logs;
+use crate::tally::Tally;
 use rustix::process::Signal;
-use std::path::{Path, PathBuf};
 use swarmbus_core::Error;
-
-/// Why a run ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// The coordinator has finished, or failed for good.
-    Coordinator(Exit),
-    /// There is no coordinator, and all agents have ended.
-    AllEnded,
-    /// All agents of a pool have failed for good.
-    PoolFailed(String),
-    /// A signal.
-    Signal(i32),
-    /// `swarmbus drain`
-    Drain,
-    /// `swarmbus down`
-    Down,
-    /// Somebody destroyed the bus.
-    BusGone,
-}
-
-impl Ending {
-    fn code(&self, any_failed: bool) -> u8 {
-        match self {
-            Ending::Coordinator(exit) => exit.code(),
-            Ending::AllEnded if any_failed => 1,
-            Ending::AllEnded | Ending::Drain => 0,
-            Ending::PoolFailed(_) | Ending::BusGone => 1,
-            Ending::Signal(signal) => Exit::Signal(*signal).code(),
-            Ending::Down => Exit::Signal(Signal::TERM.as_raw()).code(),
-        }
-    }
-
-    fn reason(&self) -> String {
-        match self {
-            Ending::Coordinator(Exit::Code(0)) => "the coordinator has finished".into(),
-            Ending::Coordinator(exit) => format!("the coordinator {exit}"),
-            Ending::AllEnded => "all agents have ended".into(),
-            Ending::PoolFailed(pool) => format!("pool {pool} has failed"),
-            Ending::Signal(signal) => signal_hook::low_level::signal_name(*signal).unwrap_or("signal").into(),
-            Ending::Drain => "drained on request".into(),
-            Ending::Down => "stopped on request".into(),
-            Ending::BusGone => "the bus was destroyed by somebody else".into(),
-        }
-    }
-}
 
 impl Run<'_> {
     /// The first reason given decides the exit code; a harder mode later only hurries.
@@ -71,6 +27,9 @@ impl Run<'_> {
             self.say(Event::Draining { reason, gently, left });
             let (drain, actions) = Drain::begin(self.topology.drain, mode, now);
             self.drain = Some(drain);
+            self.tally = Some(Tally::begin(now));
+            // Whoever goes on from here has to know that this is the end.
+            self.note_run();
             self.act(&actions);
         } else if let Some(drain) = &mut self.drain {
             let actions = drain.harder(mode, now);
@@ -86,6 +45,10 @@ impl Run<'_> {
         let Some(drain) = &mut self.drain else { return };
         let actions = drain.step(now, left);
         let phase = drain.phase();
+        if !actions.is_empty() {
+            self.note_run();
+        }
+        let Some(drain) = &self.drain else { return };
         if !drain.lets_pools_finish() {
             self.fleet.stop_starting();
             self.end_zygotes();
@@ -104,7 +67,7 @@ impl Run<'_> {
         }
     }
 
-    fn act(&mut self, actions: &[Action]) {
+    pub(super) fn act(&mut self, actions: &[Action]) {
         for action in actions {
             match *action {
                 Action::Close(who) => self.close(who),
@@ -117,9 +80,12 @@ impl Run<'_> {
     fn signal(&mut self, who: Who, signal: Signal, name: &'static str) {
         let meant = |at: usize| (who == Who::Pools) == self.fleet.slot(at).pool.is_some();
         let mut agents = Vec::new();
-        for (at, pid) in self.fleet.running().filter(|(at, _)| meant(*at)) {
-            signal_group(pid, signal);
+        for (at, _) in self.fleet.running().filter(|(at, _)| meant(*at)) {
+            self.signal_agent(at, signal);
             agents.push(self.fleet.slot(at).name.clone());
+        }
+        if let Some(tally) = &mut self.tally {
+            tally.force(&agents);
         }
         if !agents.is_empty() && self.drain.as_ref().is_some_and(|drain| drain.mode() == Mode::Gently) {
             self.say(Event::Signalled { signal: name, agents });
@@ -149,23 +115,28 @@ impl Run<'_> {
                 }
             }
         }
-        for name in names {
-            match self.member.close_queue(&name) {
+        for name in &names {
+            match self.member.close_queue(name) {
                 Ok(()) | Err(Error::Closed { .. } | Error::UnknownAgent { .. }) => {}
                 Err(error) => self.warn(format!("closing {name}: {error}")),
             }
+        }
+        if let Some(tally) = &mut self.tally {
+            let queues = self.observer.queues();
+            tally.found(queues.iter().filter(|queue| names.contains(&queue.name)));
+            self.note_run();
         }
     }
 
     /// Cleans up after the loop. Should the loop have broken off, agents are killed first: nobody would be left to end them.
     pub(super) fn finish(mut self, result: Result<(), UpError>) -> Result<u8, UpError> {
         if result.is_err() {
-            for (_, pid) in self.fleet.running() {
-                signal_group(pid, Signal::KILL);
+            for (at, _) in self.fleet.running() {
+                self.signal_agent(at, Signal::KILL);
             }
             for (at, pid) in self.fleet.running().collect::<Vec<_>>() {
-                if let Some((pidfd, _)) = &self.children[at] {
-                    let _ = collect(pid, pidfd);
+                if let Some(child) = &self.children[at] {
+                    let _ = collect(pid, &child.pidfd);
                 }
             }
         }
@@ -176,6 +147,9 @@ impl Run<'_> {
             self.observer.queues().into_iter().filter(|q| q.queued > 0).map(|q| (q.name, q.queued)).collect();
         unread.sort();
         let unread_sum = unread.iter().map(|(_, count)| count).sum();
+        let queues = self.observer.queues();
+        let report = self.tally.take().map(|tally| tally.report(self.now(), &queues, unread_sum)).unwrap_or_default();
+        self.say(Event::Drained { report: report.clone() });
         if !unread.is_empty() {
             self.say(Event::Unread { queues: unread });
         }
@@ -205,7 +179,7 @@ impl Run<'_> {
         self.control.tell_event(&down, &self.watch);
         self.member.close();
         let destroyed = if self.topology.bus.keep { Ok(()) } else { self.bus.destroy() };
-        self.control.tell(&Answer::Done { code, unread: unread_sum }, &self.watch);
+        self.control.tell(&Answer::Done { code, unread: unread_sum, report }, &self.watch);
         self.control.finish();
         self.rundir.finish(keep_logs);
         self.show.show(&down);
@@ -215,11 +189,4 @@ impl Run<'_> {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-fn has_logs(dir: &Path) -> bool {
-    let is_log = |path: PathBuf| path.extension().is_some_and(|ext| ext == "log");
-    std::fs::read_dir(dir).is_ok_and(|entries| {
-        entries.flatten().any(|entry| is_log(entry.path()) && entry.metadata().is_ok_and(|meta| meta.len() > 0))
-    })
 }

@@ -1,8 +1,12 @@
 //! The run itself: one loop that starts what is due, sleeps, and answers what woke it.
 
+mod adopting;
 mod asked;
+mod beginning;
 mod ending;
 mod forking;
+mod noting;
+mod parting;
 mod readiness;
 mod reload;
 mod scaling;
@@ -12,11 +16,13 @@ mod stopping;
 use crate::config::Topology;
 use crate::control::Control;
 use crate::drain::{Drain, Mode};
+use crate::ending::Ending;
 use crate::event::{Event, Next};
 use crate::exit::Exit;
 use crate::log;
+use crate::note::Beginning;
 use crate::pool::{Fleet, Slot, State};
-use crate::process::{Spawner, collect};
+use crate::process::{Spawner, collect, has_ended, signal_group};
 use crate::ready::Probe;
 use crate::restart::{Chance, Verdict};
 use crate::rundir::{RunDir, RunDirError};
@@ -24,15 +30,20 @@ use crate::scale::Scaler;
 use crate::show::Show;
 use crate::status::{Known, Status, status};
 use crate::stop::Stop;
+use crate::systemd::{self, Systemd};
+use crate::tally::Tally;
 use crate::watch::{self, Watch};
 use crate::zygote::Zygote;
-use ending::Ending;
+use parting::Part;
+use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use swarmbus_core::{Bus, Error, Member, Observer, QueueOptions, Reaped};
+use swarmbus_core::{Bus, Error, Member, Observer, Reaped};
+
+pub use beginning::{stand_by, up};
 
 /// Why a run could not begin, or broke off.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +54,30 @@ pub enum UpError {
         "the bus {bus} exists: remove it with `swarmbus down {bus}`, or take it as it is with keep = true in [bus]"
     )]
     BusExists {
+        /// The bus.
+        bus: String,
+    },
+    /// An earlier run cannot be cleared away.
+    #[error("{bus}: an earlier run cannot be cleared away ({reason}); `swarmbus down {bus}` ends what is left of it")]
+    LeftOver {
+        /// The bus.
+        bus: String,
+        /// Why.
+        reason: String,
+    },
+    /// There is a run without a supervisor, and it cannot be gone on with.
+    #[error(
+        "{bus} has a run whose supervisor is dead, and this one cannot take it over: {reason}; `swarmbus down {bus}` ends it"
+    )]
+    TakeOver {
+        /// The bus.
+        bus: String,
+        /// Why.
+        reason: String,
+    },
+    /// There is no run to stand by for.
+    #[error("{bus} has no run to stand by for: start it first, with `swarmbus up`")]
+    NobodyToStandByFor {
         /// The bus.
         bus: String,
     },
@@ -86,12 +121,22 @@ const REAP_EVERY: Duration = Duration::from_secs(1);
 /// How soon a reap that had to leave something is tried again.
 const REAP_AGAIN: Duration = Duration::from_millis(50);
 
+/// The process in a slot.
+struct Child {
+    pidfd: OwnedFd,
+    /// Where its output begins in its log.
+    log_from: u64,
+    /// Another supervisor started it, so it is not our child.
+    adopted: bool,
+}
+
 struct Run<'a> {
     /// What runs: the file, and what was changed since by hand. Pools keep their places; one that was removed has a size of 0.
     topology: Topology,
     /// What the file said when it was last read.
     loaded: Topology,
     show: &'a mut dyn Show,
+    beginning: Beginning,
     begun: Instant,
     bus: Bus,
     member: Member,
@@ -100,16 +145,19 @@ struct Run<'a> {
     logs: PathBuf,
     watch: Watch,
     control: Control,
+    systemd: Systemd,
     spawner: Spawner,
     fleet: Fleet,
-    /// By slot: the descriptor of its process, and where the process's output begins in its log.
-    children: Vec<Option<(OwnedFd, u64)>>,
+    /// By slot.
+    children: Vec<Option<Child>>,
     chance: Chance,
     next_reap: Duration,
     /// By slot: agents that are being stopped while the others go on.
     stops: BTreeMap<usize, Stop>,
     /// Slots whose mailboxes were closed for that, and are to be opened again.
     closed: BTreeSet<usize>,
+    /// Drains of some agents.
+    parts: Vec<Part>,
     /// Slots whose processes are ready; known only of those that somebody depends on.
     ready: BTreeSet<usize>,
     /// By slot: what is looked at until it is ready.
@@ -123,109 +171,14 @@ struct Run<'a> {
     /// Children that were there before us, from before an `exec`: they are none of our business.
     others: BTreeSet<u32>,
     drain: Option<Drain>,
+    /// What the drain has done.
+    tally: Option<Tally>,
     ending: Option<Ending>,
     announced: bool,
+    /// Another supervisor began this run.
+    took_over: bool,
     redelivered: u64,
     told_left: usize,
-}
-
-/// Starts a topology and stays with it until it ends. The answer is the exit code.
-///
-/// Takes over SIGINT, SIGTERM, SIGHUP and SIGQUIT of the process for that time.
-pub fn up(topology: &Topology, show: &mut dyn Show) -> Result<u8, UpError> {
-    let agents = topology.agents();
-    let spawner = Spawner::new(agents).map_err(|most| UpError::TooManyProcesses { agents, most })?;
-    crate::strays::adopt_orphans();
-    let watch = Watch::new().map_err(system("cannot watch for signals"))?;
-    let rundir = RunDir::claim(&topology.bus.name)?;
-    let bus = match make_bus(topology) {
-        Ok(bus) => bus,
-        Err(error) => {
-            rundir.finish(false);
-            return Err(error);
-        }
-    };
-    let result = match prepare(topology, show, &bus, rundir, watch, spawner) {
-        Ok(mut run) => {
-            let result = run.turn_until_over();
-            run.finish(result)
-        }
-        Err(error) => Err(error),
-    };
-    if result.is_err() && !topology.bus.keep {
-        let _ = bus.destroy();
-    }
-    result
-}
-
-fn make_bus(topology: &Topology) -> Result<Bus, UpError> {
-    let plan = &topology.bus;
-    let made =
-        if plan.keep { Bus::open_or_create(&plan.name, &plan.create) } else { Bus::create(&plan.name, &plan.create) };
-    made.map_err(|error| match error {
-        Error::BusExists { bus } => UpError::BusExists { bus },
-        other => UpError::Bus(other),
-    })
-}
-
-fn prepare<'a>(
-    topology: &Topology,
-    show: &'a mut dyn Show,
-    bus: &Bus,
-    rundir: RunDir,
-    watch: Watch,
-    spawner: Spawner,
-) -> Result<Run<'a>, UpError> {
-    let fleet = Fleet::new(topology);
-    let member = bus.join()?;
-    let names = topology.bus.queues.iter().chain(fleet.slots().iter().map(|slot| &slot.name));
-    for name in names {
-        bus.declare(name, &QueueOptions::default())?;
-        if topology.bus.keep {
-            // The drain of an earlier run has closed it.
-            member.reopen_queue(name)?;
-        }
-    }
-    member.supervise()?;
-    let observer = bus.observer()?;
-    let logs = topology.logs.clone().unwrap_or_else(|| rundir.path().to_owned());
-    std::fs::create_dir_all(&logs).map_err(system(format!("cannot make the folder for logs {}", logs.display())))?;
-    let socket = rundir.socket();
-    let control = Control::listen(&socket, &watch).map_err(system(format!("cannot listen at {}", socket.display())))?;
-    let seed =
-        u64::from(std::process::id()) ^ crate::process::start_ticks(std::process::id()).unwrap_or(1).rotate_left(32);
-    Ok(Run {
-        topology: topology.clone(),
-        loaded: topology.clone(),
-        show,
-        begun: Instant::now(),
-        bus: bus.clone(),
-        member,
-        observer,
-        rundir,
-        logs,
-        watch,
-        control,
-        spawner,
-        children: fleet.slots().iter().map(|_| None).collect(),
-        fleet,
-        chance: Chance::new(seed),
-        next_reap: REAP_EVERY,
-        stops: BTreeMap::new(),
-        closed: BTreeSet::new(),
-        ready: BTreeSet::new(),
-        probes: BTreeMap::new(),
-        next_look: Duration::ZERO,
-        scalers: BTreeMap::new(),
-        next_scale: Duration::ZERO,
-        zygotes: BTreeMap::new(),
-        others: crate::strays::children().into_iter().collect(),
-        drain: None,
-        ending: None,
-        announced: false,
-        redelivered: 0,
-        told_left: usize::MAX,
-    })
 }
 
 impl Run<'_> {
@@ -242,7 +195,10 @@ impl Run<'_> {
             }
             self.scale_pools();
             self.stop_on();
+            self.parts_on();
             self.drain_on();
+            self.note();
+            self.systemd.look(self.now());
             if self.drain.as_ref().is_some_and(Drain::is_done) {
                 return Ok(());
             }
@@ -268,28 +224,41 @@ impl Run<'_> {
         let stops = self.stops.values().filter_map(|stop| stop.deadline(now)).min();
         let look = self.fleet.slots().iter().any(|slot| slot.blocked).then_some(self.next_look);
         let scale = self.scales().then_some(self.next_scale);
-        [self.fleet.next_due(), drain, stops, look, scale, Some(self.next_reap)].into_iter().flatten().min()
+        [self.fleet.next_due(), drain, stops, look, scale, self.systemd.deadline(), Some(self.next_reap)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn ended(&mut self, at: usize) {
         let Some(pid) = self.fleet.slot(at).state.pid() else { return };
-        let Some((pidfd, from)) = self.children[at].take() else { return };
-        let Some(exit) = collect(pid, &pidfd) else {
-            self.children[at] = Some((pidfd, from));
+        let Some(child) = self.children[at].take() else { return };
+        let Some(exit) = collect(pid, &child.pidfd) else {
+            self.children[at] = Some(child);
             return;
         };
-        self.watch.forget(&pidfd);
+        self.watch.forget(&child.pidfd);
+        self.gone(at, pid, exit, child.log_from, child.adopted);
+    }
+
+    /// The process of a slot is no more.
+    fn gone(&mut self, at: usize, pid: u32, exit: Exit, log_from: u64, adopted: bool) {
         self.stops.remove(&at);
         self.ready.remove(&at);
         self.probes.remove(&at);
-        self.end_strays_of(at);
+        if adopted {
+            self.end_left_behind(at, pid);
+        } else {
+            self.end_strays_of(at);
+        }
         let reaped = self.reap(|member| member.reap_process(pid));
+        self.part_handed_back(at, reaped.redelivered);
         // What is left of its group was killed just now and has memberships of its own.
         self.next_reap = self.next_reap.min(self.now() + REAP_AGAIN);
         let slot = self.fleet.slot(at);
         let told = matches!(slot.state, State::Stopping { .. });
         let failed = !exit.is_success() && slot.pool.is_some() && !told;
-        let tail = if failed { log::tail(&self.logs.join(format!("{}.log", slot.name)), from) } else { Vec::new() };
+        let tail = if failed { log::tail(&self.logs.join(format!("{}.log", slot.name)), log_from) } else { Vec::new() };
         self.settle(at, Some(pid), exit, None, reaped, tail);
     }
 
@@ -336,10 +305,22 @@ impl Run<'_> {
         }
     }
 
+    /// Signals the group of an agent.
+    fn signal_agent(&self, at: usize, signal: Signal) {
+        let Some(pid) = self.fleet.slot(at).state.pid() else { return };
+        // The number of one that is not our child may mean another as soon as it has ended.
+        if !self.children[at].as_ref().is_some_and(|child| child.adopted && has_ended(&child.pidfd)) {
+            signal_group(pid, signal);
+        }
+    }
+
     fn reap(&mut self, reap: impl FnOnce(&Member) -> swarmbus_core::Result<Reaped>) -> Reaped {
         match reap(&self.member) {
             Ok(reaped) => {
                 self.redelivered += u64::from(reaped.redelivered);
+                if let Some(tally) = &mut self.tally {
+                    tally.handed_back += u64::from(reaped.redelivered);
+                }
                 if reaped.deferred > 0 {
                     self.next_reap = self.next_reap.min(self.now() + REAP_AGAIN);
                 }
@@ -399,6 +380,7 @@ impl Run<'_> {
     /// Tells whoever watches.
     fn say(&mut self, event: Event) {
         self.show.show(&event);
+        systemd::tell(&event);
         self.control.tell_event(&event, &self.watch);
     }
 

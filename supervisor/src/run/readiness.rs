@@ -78,7 +78,7 @@ impl Run<'_> {
             Ready::Notify => self.probes.get(&at).is_some_and(Probe::is_notified),
             Ready::Log(text) => {
                 let log = self.logs.join(format!("{name}.log"));
-                let from = self.children[at].as_ref().map_or(0, |(_, from)| *from);
+                let from = self.children[at].as_ref().map_or(0, |child| child.log_from);
                 self.probes.entry(at).or_insert_with(|| Probe::Log(from, Vec::new())).is_written(&log, &text)
             }
             Ready::Exec(words) => {
@@ -162,6 +162,9 @@ impl Run<'_> {
 
     /// At the end nothing stays that an agent started.
     pub(super) fn end_all_strays(&self) {
+        if self.took_over {
+            self.end_all_of_before();
+        }
         let mut left = self.strays();
         for _ in 0..STRAY_LOOKS {
             left.retain(|pid| !strays::collect(*pid));

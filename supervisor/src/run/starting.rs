@@ -1,12 +1,11 @@
 //! Starts: those that are due, a few at a time.
 
-use super::{Run, STARTS_PER_TURN};
+use super::{Child, Run, STARTS_PER_TURN};
 use crate::config::Identity;
 use crate::exit::Exit;
 use crate::pool::State;
 use crate::process::{Output, Spawned};
 use crate::ready::{Probe, Ready};
-use crate::rundir::Start;
 use std::path::PathBuf;
 use swarmbus_core::Reaped;
 
@@ -63,26 +62,15 @@ impl Run<'_> {
 
     /// A process is there: it is noted, watched and counted.
     pub(super) fn began(&mut self, at: usize, child: Spawned) {
-        let (slot, log) = (self.fleet.slot(at), self.log_of(at));
-        let (name, restarts) = (slot.name.clone(), slot.restarts);
-        let pool = slot.pool.map(|pool| self.topology.pools[pool].name.clone());
+        let name = self.fleet.slot(at).name.clone();
         // What it may have written by now is of this life; so little of it that nobody misses it in a report.
-        let from = std::fs::metadata(&log).map_or(0, |meta| meta.len());
-        let note = Start {
-            agent: &name,
-            pool: pool.as_deref(),
-            pid: child.pid,
-            restarts,
-            log: pool.as_ref().map(|_| log.as_path()),
-        };
-        if let Err(error) = self.rundir.note(note) {
-            self.warn(format!("cannot note {name} in the run directory: {error}"));
-        }
+        let log_from = std::fs::metadata(self.log_of(at)).map_or(0, |meta| meta.len());
         if let Err(error) = self.watch.child(at, &child.pidfd) {
             self.warn(format!("cannot watch {name}: {error}"));
         }
         self.fleet.started(at, child.pid, self.now());
-        self.children[at] = Some((child.pidfd, from));
+        self.children[at] = Some(Child { pidfd: child.pidfd, log_from, adopted: false });
+        self.note_agents();
     }
 
     pub(super) fn identity(&self, at: usize) -> Identity {

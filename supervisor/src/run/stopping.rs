@@ -3,7 +3,6 @@
 use super::Run;
 use crate::event::Event;
 use crate::pool::{After, State};
-use crate::process::signal_group;
 use crate::stop::{Action, Stop};
 use rustix::process::Signal;
 use swarmbus_core::Error;
@@ -16,17 +15,24 @@ impl Run<'_> {
             return;
         }
         if gently && self.closed.insert(at) {
-            let name = self.fleet.slot(at).name.clone();
-            match self.member.close_queue(&name) {
-                Ok(()) | Err(Error::Closed { .. } | Error::UnknownAgent { .. }) => {}
-                Err(error) => self.warn(format!("closing {name}: {error}")),
-            }
+            // A mailbox that is closed and not noted as such would never be opened again by a successor.
+            self.note_agents();
+            self.close_mailbox(at);
         }
         // One that is being stopped already is only hurried.
         if self.stops.get(&at).is_none_or(|stop| stop.lets_finish() && !gently) {
             let (stop, action) = Stop::begin(self.topology.drain, gently, now);
             self.stops.insert(at, stop);
+            self.fleet.touch(at);
             self.take(at, action);
+        }
+    }
+
+    pub(super) fn close_mailbox(&mut self, at: usize) {
+        let name = self.fleet.slot(at).name.clone();
+        match self.member.close_queue(&name) {
+            Ok(()) | Err(Error::Closed { .. } | Error::UnknownAgent { .. }) => {}
+            Err(error) => self.warn(format!("closing {name}: {error}")),
         }
     }
 
@@ -40,15 +46,20 @@ impl Run<'_> {
         for at in self.stops.keys().copied().collect::<Vec<_>>() {
             let is_busy = busy.contains(&at);
             let action = self.stops.get_mut(&at).and_then(|stop| stop.step(now, is_busy));
+            if action == Some(Action::Kill) || is_busy && action.is_some() {
+                self.part_forced(at);
+            }
             self.take(at, action);
         }
     }
 
-    fn take(&mut self, at: usize, action: Option<Action>) {
-        let Some((pid, action)) = self.fleet.slot(at).state.pid().zip(action) else { return };
+    pub(super) fn take(&mut self, at: usize, action: Option<Action>) {
+        let Some(action) = action else { return };
+        // How far its end is has to be known to a successor.
+        self.fleet.touch(at);
         match action {
-            Action::Terminate => signal_group(pid, Signal::TERM),
-            Action::Kill => signal_group(pid, Signal::KILL),
+            Action::Terminate => self.signal_agent(at, Signal::TERM),
+            Action::Kill => self.signal_agent(at, Signal::KILL),
         }
     }
 
@@ -83,6 +94,7 @@ impl Run<'_> {
     /// Before it starts again: its mailbox takes messages again.
     pub(super) fn open_again(&mut self, at: usize) {
         if self.closed.remove(&at) {
+            self.fleet.touch(at);
             let name = self.fleet.slot(at).name.clone();
             if let Err(error) = self.member.reopen_queue(&name) {
                 self.warn(format!("opening {name} again: {error}"));

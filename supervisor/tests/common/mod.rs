@@ -51,7 +51,7 @@ impl Swarm {
         swarm
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(example("supervise"));
         command.args(words).current_dir(self.dir.path()).env("XDG_RUNTIME_DIR", self.dir.path()).stdin(Stdio::null());
         command
@@ -66,6 +66,13 @@ impl Swarm {
     /// The same under `nohup`.
     pub fn start_under_nohup(&mut self) {
         self.start_by(&["nohup"]);
+    }
+
+    /// A process beside the supervisor that waits for its death; whoever calls ends it.
+    pub fn standby(&self, name: &str) -> Child {
+        let file = File::options().append(true).create(true).open(self.dir.path().join(name)).unwrap();
+        let mut command = self.command(&["standby", "swarm.toml"]);
+        command.process_group(0).stdout(Stdio::null()).stderr(file).spawn().unwrap()
     }
 
     fn start_by(&mut self, starter: &[&str]) {
@@ -86,7 +93,11 @@ impl Swarm {
     }
 
     pub fn verb(&self, verb: &str) -> Output {
-        self.command(&[verb, &self.bus]).output().unwrap()
+        self.run_with(&[verb, &self.bus])
+    }
+
+    pub fn run_with(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
     }
 
     /// Says something over the control socket and hears one answer.

@@ -1,0 +1,272 @@
+//! The supervisor is killed, and another goes on with its run: none of the agents is restarted, the work goes on, what was under way is finished.
+
+mod common;
+
+use common::{PATIENCE, Swarm, code, is_alive, signal};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// A coordinator that numbers tasks and notes each answer, and workers.
+const WORK: &str = r#"
+[bus]
+name = "<bus>"
+queues = ["tasks"]
+[coordinator]
+command = ["<agent>", "ledger", "tasks", "<count>"]
+[pool.w]
+command = ["<agent>", "work", "tasks", "2"]
+size = 6
+restart = { first = "10ms" }
+"#;
+
+fn work(count: usize) -> Swarm {
+    Swarm::new(&WORK.replace("<count>", &count.to_string()))
+}
+
+fn pids(swarm: &Swarm) -> BTreeMap<String, Option<u32>> {
+    swarm.agents().into_iter().map(|(name, agent)| (name, agent.pid)).collect()
+}
+
+fn kill_supervisor(swarm: &mut Swarm) {
+    signal(swarm.pid(), Signal::KILL);
+    assert_eq!(code(swarm.wait()), 137);
+}
+
+/// The tasks that were answered, by number.
+fn answered(swarm: &Swarm) -> BTreeMap<usize, usize> {
+    let mut answered = BTreeMap::new();
+    for line in swarm.out().lines() {
+        let number = line.strip_prefix("task ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+        if let Some(number) = number {
+            *answered.entry(number).or_default() += 1;
+        }
+    }
+    answered
+}
+
+#[test]
+fn a_restarted_supervisor_adopts_the_living_and_restarts_none() {
+    let mut swarm = work(1500);
+    swarm.start();
+    let before = swarm.wait_until_attached();
+    swarm.until("some work is done", || answered(&swarm).len() > 50);
+    kill_supervisor(&mut swarm);
+    let done = answered(&swarm).len();
+    swarm.until("work goes on", || answered(&swarm).len() > done + 50);
+
+    swarm.start();
+    let after = swarm.wait_until_attached();
+    assert!(swarm.err().contains("took over from a supervisor that is dead; 7 processes go on\n"), "{}", swarm.err());
+    assert_eq!(after.supervisor_pid, Some(swarm.pid()));
+    for (before, after) in before.agents.iter().zip(&after.agents) {
+        assert_eq!((&before.name, before.pid, before.restarts), (&after.name, after.pid, after.restarts));
+    }
+    // One that dies now is restarted, and its exit is known though it is no child of ours.
+    let victim = after.agents.iter().find(|agent| agent.name == "w-3").unwrap();
+    signal(victim.pid.unwrap(), Signal::KILL);
+    swarm.until("it is back", || swarm.agents()["w-3"].restarts == 1 && swarm.agents()["w-3"].attached);
+    let exits = ["w-3 (pid", "was killed by SIGKILL", "how is not known"];
+    assert!(
+        swarm.err().contains(exits[0]) && exits[1..].iter().any(|exit| swarm.err().contains(exit)),
+        "{}",
+        swarm.err()
+    );
+
+    assert_eq!(code(swarm.wait()), 0, "{}", swarm.err());
+    let answered = answered(&swarm);
+    assert_eq!(answered.keys().copied().collect::<Vec<_>>(), (0..1500).collect::<Vec<_>>());
+    swarm.assert_nothing_left();
+}
+
+#[test]
+fn a_run_is_taken_over_again_and_again() {
+    let mut swarm = work(4000);
+    swarm.start();
+    swarm.wait_until_attached();
+    let first = pids(&swarm);
+    // At any time: while it is taken over, too.
+    for round in 0..12u64 {
+        std::thread::sleep(Duration::from_millis(7 * round % 60));
+        kill_supervisor(&mut swarm);
+        swarm.start();
+    }
+    swarm.wait_until_attached();
+    assert_eq!(pids(&swarm), first, "{}", swarm.err());
+    assert_eq!(code(swarm.wait()), 0, "{}", swarm.err());
+    assert_eq!(answered(&swarm).len(), 4000);
+    swarm.assert_nothing_left();
+}
+
+#[test]
+fn what_ended_while_nobody_watched_is_a_failure_and_sizes_stay() {
+    let mut swarm = Swarm::up("[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"<agent>\", \"listen\"]\nsize = 2\n");
+    swarm.wait_until_attached();
+    assert_eq!(swarm.ask(json!({"verb": "scale", "pool": "w", "size": 4}))["answer"], "accepted");
+    swarm.until("it has grown", || swarm.agents().values().filter(|agent| agent.attached).count() == 4);
+    assert_eq!(swarm.ask(json!({"verb": "stop", "names": ["w-2"]}))["answer"], "accepted");
+    swarm.until("it is stopped", || swarm.agents()["w-2"].state == "stopped");
+    let before = pids(&swarm);
+    kill_supervisor(&mut swarm);
+    signal(before["w-4"].unwrap(), Signal::KILL);
+    swarm.until("it is dead", || !is_alive(before["w-4"].unwrap()));
+    swarm.start();
+    swarm.until("the failed one is back", || {
+        let agents = swarm.agents();
+        agents.get("w-4").is_some_and(|agent| agent.attached && agent.restarts == 1)
+    });
+    let after = swarm.agents();
+    assert_eq!((after["w-2"].state.as_str(), after.len()), ("stopped", 4));
+    for name in ["w-1", "w-3"] {
+        assert_eq!((after[name].pid, after[name].restarts), (before[name], 0), "{name}");
+    }
+    assert!(swarm.err().contains("3 processes go on") || swarm.err().contains("2 processes go on, 1 ended meanwhile"));
+    assert!(swarm.verb("down").status.success());
+    assert_eq!(code(swarm.wait()), 143);
+    assert!(before.values().flatten().all(|pid| !is_alive(*pid)));
+    swarm.assert_nothing_left();
+}
+
+#[test]
+fn another_file_does_not_take_a_run_over() {
+    let mut swarm = Swarm::up("[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"<agent>\", \"listen\"]\nsize = 1\n");
+    swarm.wait_until_attached();
+    let own = swarm.dir.path().join("swarm.toml");
+    kill_supervisor(&mut swarm);
+    std::fs::rename(&own, swarm.dir.path().join("first.toml")).unwrap();
+    std::fs::copy(swarm.dir.path().join("first.toml"), swarm.dir.path().join("second.toml")).unwrap();
+    let other = swarm.run_with(&["up", "second.toml"]);
+    assert!(
+        !other.status.success() && String::from_utf8_lossy(&other.stderr).contains("it was started from"),
+        "{other:?}"
+    );
+    assert_eq!(swarm.agents()["w-1"].state, "running");
+}
+
+/// Ends whatever happens.
+struct Standby(Child);
+
+impl Drop for Standby {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Standby {
+    fn exit(&mut self) -> Option<i32> {
+        self.0.try_wait().unwrap().map(code)
+    }
+}
+
+fn standbys(swarm: &Swarm, count: usize) -> Vec<Standby> {
+    let names: Vec<String> = (0..count).map(|number| format!("standby-{number}")).collect();
+    let standbys = names.iter().map(|name| Standby(swarm.standby(name))).collect();
+    swarm.until("they stand by", || names.iter().all(|name| swarm.file(name).contains("standing by")));
+    standbys
+}
+
+#[test]
+fn of_two_standbys_one_takes_over_and_the_other_waits_on() {
+    let mut swarm = work(3000);
+    swarm.start();
+    swarm.wait_until_attached();
+    let before = pids(&swarm);
+    let mut standbys = standbys(&swarm, 2);
+    let mut leader = swarm.pid();
+    kill_supervisor(&mut swarm);
+    for _ in 0..2 {
+        swarm.until("another one leads", || {
+            swarm.ps().is_some_and(|status| status.state == "running" && status.supervisor_pid != Some(leader))
+        });
+        leader = swarm.ps().unwrap().supervisor_pid.unwrap();
+        assert_eq!(standbys.iter().filter(|standby| standby.0.id() == leader).count(), 1);
+        assert_eq!(pids(&swarm), before);
+        let told = (0..2).filter(|number| swarm.file(&format!("standby-{number}")).contains("took over")).count();
+        if told == 1 {
+            signal(leader, Signal::KILL);
+        }
+    }
+    // The last one ends the run, the first is dead.
+    let last = standbys.iter_mut().find(|standby| standby.0.id() == leader).unwrap();
+    let begun = Instant::now();
+    let exit = loop {
+        if let Some(exit) = last.exit() {
+            break exit;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{} {}", swarm.file("standby-0"), swarm.file("standby-1"));
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(exit, 0);
+    assert_eq!(answered(&swarm).len(), 3000);
+    swarm.assert_nothing_left();
+}
+
+#[test]
+fn a_standby_that_is_not_needed_ends_with_the_run() {
+    let mut swarm = Swarm::up("[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"<agent>\", \"listen\"]\nsize = 2\n");
+    swarm.wait_until_attached();
+    let mut standbys = standbys(&swarm, 2);
+    assert!(swarm.verb("drain").status.success());
+    assert_eq!(code(swarm.wait()), 0);
+    swarm.until("they end", || standbys.iter_mut().all(|standby| standby.exit().is_some()));
+    assert!(standbys.iter_mut().all(|standby| standby.exit() == Some(0)));
+    swarm.assert_nothing_left();
+    let alone = swarm.run_with(&["standby", "swarm.toml"]);
+    assert!(String::from_utf8_lossy(&alone.stderr).contains("no run to stand by for"), "{alone:?}");
+}
+
+#[test]
+fn a_drain_is_finished_by_the_next_supervisor() {
+    let mut swarm = Swarm::new(
+        "[bus]\nname = \"<bus>\"\nlimit = 400\n[drain]\ngrace = \"60s\"\n[pool.w]\ncommand = [\"<agent>\", \"file\", \"done\", \"2\"]\nsize = 5\n",
+    );
+    swarm.start();
+    swarm.wait_until_attached();
+    let bus = swarmbus_core::Bus::open(&swarm.bus).unwrap();
+    let guest = bus.attach("guest").unwrap();
+    for number in 0..1000 {
+        let to = format!("w-{}", number % 5 + 1);
+        guest.send(&to, format!("task {number}").as_bytes(), &swarmbus_core::SendOptions::default()).unwrap();
+    }
+    drop(guest);
+    drop(bus);
+    let before = pids(&swarm);
+    let drain = swarm.command(&["drain", &swarm.bus]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    swarm.until("it drains", || swarm.ps().is_some_and(|status| status.state == "draining"));
+    kill_supervisor(&mut swarm);
+    let lines = |swarm: &Swarm| swarm.file("done").lines().count();
+    assert!(lines(&swarm) < 1000, "it was over too soon to show anything");
+    swarm.start();
+    assert_eq!(code(swarm.wait()), 0, "{}", swarm.err());
+    assert!(swarm.err().contains("its end was under way"), "{}", swarm.err());
+    let report: Value = serde_json::from_slice(&drain.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!((&report["unread"], &report["forced"]), (&json!(0), &json!([])), "{report}");
+    assert!(report["finished"].as_u64().is_some_and(|finished| finished > 0 && finished <= 1000), "{report}");
+    let mut done: Vec<usize> =
+        swarm.file("done").lines().filter_map(|line| line.strip_prefix("task ")?.parse().ok()).collect();
+    done.sort_unstable();
+    assert_eq!(done, (0..1000).collect::<Vec<_>>());
+    assert!(before.values().flatten().all(|pid| !is_alive(*pid)));
+    swarm.assert_nothing_left();
+}
+
+#[test]
+fn nothing_is_left_of_a_run_of_which_all_are_dead_once_another_starts() {
+    let mut dead = Swarm::up("[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"<agent>\", \"listen\"]\nsize = 2\n");
+    let status = dead.wait_until_attached();
+    kill_supervisor(&mut dead);
+    status.agents.iter().for_each(|agent| signal(agent.pid.unwrap(), Signal::KILL));
+    dead.until("they are dead", || !status.agents.iter().any(|agent| is_alive(agent.pid.unwrap())));
+    assert!(dead.segment().exists());
+    // Another run of the same user, so with the same folder for run directories.
+    let text = "[bus]\nname = \"<bus>-b\"\n[pool.w]\ncommand = [\"true\"]\nsize = 1\n".replace("<bus>", &dead.bus);
+    std::fs::write(dead.dir.path().join("other.toml"), text).unwrap();
+    let other = dead.run_with(&["up", "other.toml"]);
+    assert!(other.status.success(), "{other:?}");
+    let told = format!("removed what a dead run of {} had left", dead.bus);
+    assert!(String::from_utf8_lossy(&other.stderr).contains(&told), "{other:?}");
+    dead.assert_nothing_left();
+}
