@@ -3,6 +3,7 @@
 mod asked;
 mod ending;
 mod forking;
+mod metrics;
 mod readiness;
 mod reload;
 mod scaling;
@@ -122,6 +123,7 @@ struct Run<'a> {
     zygotes: BTreeMap<usize, Zygote>,
     /// Children that were there before us, from before an `exec`: they are none of our business.
     others: BTreeSet<u32>,
+    exporter: metrics::Exporter,
     drain: Option<Drain>,
     ending: Option<Ending>,
     announced: bool,
@@ -147,6 +149,7 @@ pub fn up(topology: &Topology, show: &mut dyn Show) -> Result<u8, UpError> {
     };
     let result = match prepare(topology, show, &bus, rundir, watch, spawner) {
         Ok(mut run) => {
+            run.keep_exporting();
             let result = run.turn_until_over();
             run.finish(result)
         }
@@ -220,6 +223,7 @@ fn prepare<'a>(
         next_scale: Duration::ZERO,
         zygotes: BTreeMap::new(),
         others: crate::strays::children().into_iter().collect(),
+        exporter: metrics::Exporter::default(),
         drain: None,
         ending: None,
         announced: false,
@@ -358,6 +362,7 @@ impl Run<'_> {
 
     fn reap_all(&mut self) {
         self.look_after_strays();
+        self.keep_exporting();
         self.next_reap = self.now() + REAP_EVERY;
         self.reap(Member::reap);
     }
