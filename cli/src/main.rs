@@ -15,6 +15,7 @@ mod interrupt;
 mod logs;
 mod ls;
 mod message;
+mod metrics;
 mod output;
 mod peek;
 mod ps;
@@ -121,6 +122,7 @@ enum Verb {
     Ps(ps::Args),
     Logs(logs::Args),
     Events(events::Args),
+    Metrics(metrics::Args),
     Restart(steer::Restart),
     Stop(steer::Stop),
     Start(steer::Start),
@@ -161,6 +163,7 @@ fn run(verb: Verb, output: &Output) -> Result<ExitCode, Failure> {
         Verb::Ps(args) => ps::run(args, output),
         Verb::Logs(args) => logs::run(args, output),
         Verb::Events(args) => events::run(args, output),
+        Verb::Metrics(args) => metrics::run(args, output),
         Verb::Restart(args) => steer::restart(args, output),
         Verb::Stop(args) => steer::stop(args, output),
         Verb::Start(args) => steer::start(args, output),

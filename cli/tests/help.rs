@@ -4,7 +4,7 @@ mod common;
 
 use common::{ok, run};
 
-const VERBS: [&str; 24] = [
+const VERBS: [&str; 25] = [
     "create",
     "ls",
     "inspect",
@@ -20,6 +20,7 @@ const VERBS: [&str; 24] = [
     "ps",
     "logs",
     "events",
+    "metrics",
     "restart",
     "stop",
     "start",

@@ -9,11 +9,9 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use swarmbus_benches::{interval, median};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
-/// Resamplings that a confidence interval is made of.
-const RESAMPLINGS: usize = 2000;
 
 #[derive(Parser)]
 #[command(about = "Compares the benchmarks of a revision with those of the working tree; fails if something is slower")]
@@ -234,41 +232,6 @@ fn duration(ns: f64) -> String {
         ns if ns < 1e9 => format!("{:.2} ms", ns / 1e6),
         ns => format!("{:.2} s", ns / 1e9),
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => f64::NAN,
-        count if count % 2 == 1 => values[middle],
-        _ => (values[middle - 1] + values[middle]) / 2.0,
-    }
-}
-
-/// The ratio of now to base, between the ends of its 95 % bootstrap interval.
-///
-/// A round compares what ran just before with what ran just after, and the median of the rounds counts: one in which the machine was busy says little.
-/// Rounds are drawn with replacement, and the samples in each of them.
-fn interval(base: &[Vec<f64>], now: &[Vec<f64>]) -> [f64; 3] {
-    let rounds: Vec<_> = base.iter().zip(now).collect();
-    let ratio = median(rounds.iter().map(|(base, now)| median(now.to_vec()) / median(base.to_vec())).collect());
-    // The same samples give the same interval.
-    let mut random = fastrand::Rng::with_seed(1);
-    let mut ratios: Vec<_> = (0..RESAMPLINGS)
-        .map(|_| {
-            let drawn = (0..rounds.len()).map(|_| {
-                let (base, now) = rounds[random.usize(..rounds.len())];
-                let mut again = |samples: &[f64]| {
-                    median((0..samples.len()).map(|_| samples[random.usize(..samples.len())]).collect())
-                };
-                again(now) / again(base)
-            });
-            median(drawn.collect())
-        })
-        .collect();
-    ratios.sort_by(f64::total_cmp);
-    [ratios[RESAMPLINGS / 40], ratio, ratios[RESAMPLINGS - 1 - RESAMPLINGS / 40]]
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! What members counted and measured.
 
 use super::Observer;
-use crate::latency::{Latency, LatencyInfo};
-use crate::layout::{BUCKETS, Counters};
+use crate::latency::{Latency, LatencyInfo, bucket_end};
+use crate::layout::{BUCKETS, Counters, HISTOGRAMS};
+use crate::word::ClaimWord;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What a member did since it joined.
@@ -81,9 +82,36 @@ pub struct Latencies {
     pub members: Vec<MemberLatencies>,
 }
 
-type Histograms = [[u64; BUCKETS]; 4];
+/// Where the buckets of all histograms end, ns; the last one has no end.
+pub const BUCKET_ENDS_NS: [u64; BUCKETS] = {
+    let mut ends = [0; BUCKETS];
+    let mut bucket = 0;
+    while bucket < BUCKETS {
+        ends[bucket] = bucket_end(bucket);
+        bucket += 1;
+    }
+    ends
+};
 
-fn kinds_of(histograms: &Histograms) -> LatencyKinds {
+/// Samples of one kind by bucket; where buckets end is told by [`BUCKET_ENDS_NS`].
+pub type Histogram = [u64; BUCKETS];
+
+/// What a member measured, sample by sample: for whoever adds up and passes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberHistograms {
+    /// Its index.
+    pub index: u16,
+    /// Its incarnation.
+    pub incarnation: u16,
+    /// Its process.
+    pub pid: u32,
+    /// The mailbox that it owns.
+    pub agent: Option<String>,
+    /// What [`LatencyKinds`] has, in its order: queueing, handling, sending, coordination.
+    pub kinds: [Histogram; HISTOGRAMS],
+}
+
+fn kinds_of(histograms: &[Histogram; HISTOGRAMS]) -> LatencyKinds {
     let of = |kind: Latency| LatencyInfo::of(&histograms[kind as usize]);
     LatencyKinds {
         queueing: of(Latency::Queueing),
@@ -96,22 +124,33 @@ fn kinds_of(histograms: &Histograms) -> LatencyKinds {
 impl Observer {
     /// What members measured since they joined; what those measured that have left is gone with them.
     pub fn latencies(&self) -> Latencies {
-        let mut sums: Histograms = [[0; BUCKETS]; 4];
-        let mut members = Vec::new();
-        for (index, claim) in self.claims() {
-            let Some(page) = self.0.board(index) else { continue };
-            let mut own: Histograms = [[0; BUCKETS]; 4];
-            let words = page.histograms.iter().flatten();
-            for ((own, sum), word) in own.iter_mut().flatten().zip(sums.iter_mut().flatten()).zip(words) {
-                // Relaxed: each is right by itself.
-                *own = word.load(Relaxed);
-                *sum = sum.saturating_add(*own);
-            }
-            let kinds = kinds_of(&own);
-            if kinds != LatencyKinds::default() {
-                members.push(MemberLatencies { index, pid: claim.pid(), agent: self.agent_of(index, claim), kinds });
+        let mut sums: [Histogram; HISTOGRAMS] = [[0; BUCKETS]; HISTOGRAMS];
+        let histograms = self.histograms();
+        for own in &histograms {
+            for (sum, count) in sums.iter_mut().flatten().zip(own.kinds.iter().flatten()) {
+                *sum = sum.saturating_add(*count);
             }
         }
-        Latencies { all: kinds_of(&sums), members }
+        let member = |own: MemberHistograms| {
+            let kinds = kinds_of(&own.kinds);
+            MemberLatencies { index: own.index, pid: own.pid, agent: own.agent, kinds }
+        };
+        Latencies { all: kinds_of(&sums), members: histograms.into_iter().map(member).collect() }
+    }
+
+    /// The histograms of those members that measured anything since they joined.
+    pub fn histograms(&self) -> Vec<MemberHistograms> {
+        let of = |(index, claim): (u16, ClaimWord)| {
+            let page = self.0.board(index)?;
+            let mut kinds = [[0; BUCKETS]; HISTOGRAMS];
+            for (own, word) in kinds.iter_mut().flatten().zip(page.histograms.iter().flatten()) {
+                // Relaxed: each is right by itself.
+                *own = word.load(Relaxed);
+            }
+            let (incarnation, pid) = (claim.incarnation(), claim.pid());
+            let measured = kinds.iter().flatten().any(|count| *count > 0);
+            measured.then(|| MemberHistograms { index, incarnation, pid, agent: self.agent_of(index, claim), kinds })
+        };
+        self.claims().filter_map(of).collect()
     }
 }

@@ -8,7 +8,9 @@ mod names;
 mod statuses;
 mod topics;
 
-pub use latencies::{CounterInfo, Latencies, LatencyKinds, MemberLatencies};
+pub use latencies::{
+    BUCKET_ENDS_NS, CounterInfo, Histogram, Latencies, LatencyKinds, MemberHistograms, MemberLatencies,
+};
 pub use locks::LockInfo;
 pub use names::{AgentFilter, AgentInfo, NameInfo, NameKind};
 pub use statuses::StatusInfo;
@@ -229,6 +231,11 @@ impl Observer {
 
     pub(crate) fn segment(&self) -> &Segment {
         &self.0
+    }
+
+    /// Whether the bus is still there: nobody has destroyed it or removed its file. For those who look at it for long.
+    pub fn is_there(&self) -> bool {
+        self.0.check_open().is_ok() && self.0.file().about().is_ok_and(|about| about.linked)
     }
 
     /// The bus at a glance.

@@ -45,6 +45,8 @@ pub struct About {
     pub committed: u64,
     /// Owner's user id.
     pub owner: u32,
+    /// Whether it still has a name.
+    pub linked: bool,
 }
 
 impl File {
@@ -79,6 +81,7 @@ impl File {
             bytes: stat.st_size as u64,
             committed: stat.st_blocks as u64 * 512,
             owner: stat.st_uid,
+            linked: stat.st_nlink > 0,
         })
     }
 

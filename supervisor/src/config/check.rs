@@ -4,7 +4,7 @@ use super::launch::{Identity, LaunchFault, RESERVED};
 use super::problem::Problem;
 use super::schema::{self, Env, Size, Span, Text};
 use super::template::Template;
-use super::{AGENTS_MAX, BusPlan, CommandPlan, Overrides, PoolPlan, SPARE_MEMBERS, Topology};
+use super::{AGENTS_MAX, BusPlan, CommandPlan, MetricsPlan, Overrides, PoolPlan, SPARE_MEMBERS, Topology};
 use crate::ready::Ready;
 use crate::{drain, restart};
 use std::collections::BTreeMap;
@@ -146,12 +146,24 @@ impl Checker {
                 grace: file.drain.grace.map_or(drain::Plan::default().grace, |span| span.0),
                 kill_after: file.drain.kill_after.map_or(drain::Plan::default().kill_after, |span| span.0),
             },
+            metrics: file.metrics.and_then(|raw| self.metrics(raw)),
             logs,
         };
         for (run, places) in &runs {
             self.launchable(&plan, run, places, &shared_places);
         }
         self.problems.is_empty().then_some(plan)
+    }
+
+    fn metrics(&mut self, raw: schema::Metrics) -> Option<MetricsPlan> {
+        match raw.listen.as_ref().parse() {
+            Ok(listen) => Some(MetricsPlan { listen, agents: raw.agents }),
+            Err(_) => {
+                let message = format!("`{}` is no address with a port", raw.listen.as_ref());
+                self.say(raw.listen.span(), message, "127.0.0.1:9464 is usual");
+                None
+            }
+        }
     }
 
     fn bus(&mut self, raw: schema::Bus) -> BusPlan {

@@ -21,6 +21,7 @@ use crate::ready::Ready;
 use crate::restart::Strategy;
 use crate::{drain, restart, scale};
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use swarmbus_core::CreateOptions;
 use toml::Spanned;
@@ -49,6 +50,8 @@ pub struct Topology {
     pub groups: Vec<GroupPlan>,
     /// How long agents have to finish.
     pub drain: drain::Plan,
+    /// Where figures are exported.
+    pub metrics: Option<MetricsPlan>,
     /// Where logs go when they are to stay.
     pub logs: Option<PathBuf>,
 }
@@ -64,6 +67,15 @@ pub struct BusPlan {
     pub queues: Vec<String>,
     /// Take the bus if it exists, and leave it at the end.
     pub keep: bool,
+}
+
+/// `[metrics]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsPlan {
+    /// Where `/metrics` is.
+    pub listen: SocketAddr,
+    /// Series of each agent as well.
+    pub agents: bool,
 }
 
 /// `[pool.NAME]`

@@ -16,6 +16,8 @@ pub struct Plain {
     logs: Option<String>,
     bus: Bus,
     drain: Drain,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<Metrics>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     env: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,6 +42,12 @@ struct Bus {
 struct Drain {
     grace: String,
     kill_after: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Metrics {
+    listen: String,
+    agents: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -108,6 +116,10 @@ impl From<&Topology> for Plain {
                 keep: bus.keep,
             },
             drain: Drain { grace: span(topology.drain.grace), kill_after: span(topology.drain.kill_after) },
+            metrics: topology
+                .metrics
+                .as_ref()
+                .map(|plan| Metrics { listen: plan.listen.to_string(), agents: plan.agents }),
             env: shared.map_or_else(BTreeMap::new, |run| texts(&run.shared_env)),
             coordinator: topology.coordinator.as_ref().map(|run| command(run, Some(run.name.clone()))),
             pool: topology.pools.iter().map(|plan| (plan.name.clone(), pool(plan))).collect(),
@@ -278,6 +290,8 @@ command = ["sh"]
 size = 1
 scale = { min = 1, max = 3, queue = "q", idle = "1m" }
 ready = { exec = ["test", "-e", "${NO_SUCH:-x}"] }
+[metrics]
+listen = "127.0.0.1:9464"
 [group.g]
 pools = ["x", "w"]
 strategy = "rest-for-one"

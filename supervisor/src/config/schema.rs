@@ -40,6 +40,8 @@ pub struct File {
     /// How long agents have at the end.
     #[serde(default)]
     pub drain: Drain,
+    /// Figures for Prometheus, served while the bus is there.
+    pub metrics: Option<Metrics>,
     /// The folder for the output of agents; without it their output goes with the run.
     #[schemars(with = "Option<Text>")]
     pub logs: Option<Spanned<Text>>,
@@ -172,6 +174,18 @@ pub struct Group {
     pub pools: Vec<Spanned<String>>,
     /// Who else starts anew when an agent of them does.
     pub strategy: Strategy,
+}
+
+/// Figures for Prometheus.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Address and port of `/metrics`, such as `127.0.0.1:9464`.
+    #[schemars(with = "String")]
+    pub listen: Spanned<String>,
+    /// Series of each agent as well.
+    #[serde(default)]
+    pub agents: bool,
 }
 
 /// How long agents have at the end.

@@ -1,6 +1,7 @@
 //! How a supervisor comes to its run: it begins one, or takes over one whose supervisor is dead.
 
 use super::adopting::Found;
+use super::metrics::Exporter;
 use super::noting::first;
 use super::{REAP_EVERY, Run, UpError, system};
 use crate::config::Topology;
@@ -208,6 +209,7 @@ impl Parts<'_> {
             scalers: BTreeMap::new(),
             next_scale: Duration::ZERO,
             zygotes: BTreeMap::new(),
+            exporter: Exporter::default(),
             others: crate::strays::children().into_iter().collect(),
             drain: None::<Drain>,
             tally: None,
@@ -223,6 +225,7 @@ impl Parts<'_> {
 impl Run<'_> {
     /// Turns until the run is over, and cleans up.
     pub(super) fn stay(mut self) -> Result<u8, UpError> {
+        self.keep_exporting();
         let result = self.turn_until_over();
         self.finish(result)
     }

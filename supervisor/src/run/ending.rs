@@ -141,6 +141,7 @@ impl Run<'_> {
             }
         }
         self.zygotes.clear();
+        self.end_exporter();
         self.end_all_strays();
         let _ = self.member.reap();
         let mut unread: Vec<(String, u64)> =

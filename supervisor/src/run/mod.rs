@@ -5,6 +5,7 @@ mod asked;
 mod beginning;
 mod ending;
 mod forking;
+mod metrics;
 mod noting;
 mod parting;
 mod readiness;
@@ -170,6 +171,7 @@ struct Run<'a> {
     zygotes: BTreeMap<usize, Zygote>,
     /// Children that were there before us, from before an `exec`: they are none of our business.
     others: BTreeSet<u32>,
+    exporter: metrics::Exporter,
     drain: Option<Drain>,
     /// What the drain has done.
     tally: Option<Tally>,
@@ -339,6 +341,7 @@ impl Run<'_> {
 
     fn reap_all(&mut self) {
         self.look_after_strays();
+        self.keep_exporting();
         self.next_reap = self.now() + REAP_EVERY;
         self.reap(Member::reap);
     }

@@ -68,6 +68,10 @@ impl Run<'_> {
         }
         self.topology.bus.queues.clone_from(&fresh.bus.queues);
         self.topology.drain = fresh.drain;
+        if self.topology.metrics != fresh.metrics {
+            self.topology.metrics.clone_from(&fresh.metrics);
+            self.end_exporter();
+        }
         if let Some(new) = &fresh.coordinator {
             self.replace_coordinator(new.clone());
         }
