@@ -94,7 +94,8 @@ With --part more follows; a reply without it is the end.",
         name: "call",
         options: &[Var, Timeout, Lane, Assoc, File, Content, Base64, Bus, Correlation, From, Ttl],
         run: asking::call,
-        help: "call [-t TIME] [-v VAR] [-a ASSOC] [-p LANE] [-c TYPE] [--base64] TO [DATA | -f FILE]
+        help: "call [-t TIME] [-v VAR] [-a ASSOC] [-p LANE] [-c TYPE] [--base64]
+            TO [DATA | -f FILE]
 Sends a question and waits for its answer; prints it unless -v or -a is given.
 This shell needs a mailbox for the answer: open NAME first. 'ask' and 'answer'
 take it part by part, and into files.",
@@ -117,7 +118,8 @@ Takes the next part of the answer to 'ask'; status 1 after the last one.",
         name: "pub",
         options: &[Var, Timeout, File, Content, Base64, Correlation, Bus, From],
         run: topics::publish,
-        help: "pub [-t TIME] [-c TYPE] [--correlation N] [--base64] [-v VAR] TOPIC [DATA | -f FILE]
+        help: "pub [-t TIME] [-c TYPE] [--correlation N] [--base64] [-v VAR]
+            TOPIC [DATA | -f FILE]
 Publishes DATA for everybody who subscribes to TOPIC.
   -v VAR     gets its place in the topic; nothing if it was dropped",
     },
@@ -152,8 +154,9 @@ released by 'unlock', by the end of this shell, and by its death.
         name: "status",
         options: &[Var, Assoc, Task, Note, Done, Total, Blocker, Bus, From],
         run: lives::status,
-        help: "status set [--task TEXT] [--note TEXT] [--done N] [--total N] [--blocker TEXT]... [STATE]
-status get [-v VAR] [-a ASSOC] [NAME]
+        help: "status set [--task TEXT] [--note TEXT] [--done N] [--total N]
+            [--blocker TEXT]... [STATE]
+swarmbus status get [-v VAR] [-a ASSOC] [NAME]
 Says what this agent does, or gets what an agent said last. STATE is idle,
 waiting_for_dependencies, in_progress, completed or blocked. What is not given
 stays as it was; a state other than blocked has no blockers but those given.
@@ -182,8 +185,10 @@ Leaves as this agent (or as all) and releases what was taken last.",
         name: "declare",
         options: &[Topic, Limit, MaxDeliveries, DeadLetters, MakesRoom, Policy, Capacity, Retain, Bus],
         run: queues::declare,
-        help: "declare [--limit N] [--max-deliveries N] [--dead-letters QUEUE] [--makes-room] NAME
-declare --topic [--policy back-pressure|drop-new|lossy] [--capacity N] [--retain N] NAME
+        help: "declare [--limit N] [--max-deliveries N] [--dead-letters QUEUE]
+            [--makes-room] NAME
+swarmbus declare --topic [--policy back-pressure|drop-new|lossy] [--capacity N]
+            [--retain N] NAME
 Declares a mailbox, queue or topic unless it is there.",
     },
     Verb {
@@ -191,7 +196,7 @@ Declares a mailbox, queue or topic unless it is there.",
         options: &[Count, Bus],
         run: queues::queue,
         help: "queue purge|stop|reopen NAME
-queue redrive [-n N] NAME
+swarmbus queue redrive [-n N] NAME
 Throws away what waits in a queue, stops or reopens its intake, or sends dead
 letters back to where they came from.",
     },
