@@ -26,7 +26,7 @@ macro_rules! doc {
     ($($line:literal)*) => { Doc([$($line.as_ptr(),)* std::ptr::null()]) };
 }
 
-pub static LONG: Doc<38> = doc! {
+pub static LONG: Doc<39> = doc! {
     c"Messages between processes of this host, through shared memory."
     c""
     c"An address is [BUS/]NAME; without BUS it is on the bus of -b, of the agent"
@@ -34,12 +34,12 @@ pub static LONG: Doc<38> = doc! {
     c"Options come before words, so DATA may begin with a dash."
     c""
     c"Agents and messages:"
-    c"  open [BUS/]NAME           be this agent; an agent under 'swarmbus up' need not"
-    c"  close                     leave"
+    c"  open [BUS/]NAME          be this agent (needless under 'swarmbus up')"
+    c"  close                    leave"
     c"  send [-p LANE] [-k KEY] [-t TIME] TO [DATA | -f FILE]"
     c"  recv -v VAR [-t TIME] [-a ASSOC] [-n N] [-q QUEUE]..."
-    c"  release, nack [-d TIME]   be done with what was taken, or give it back"
-    c"  data, forward TO          get it once more, pass it on"
+    c"  release, nack [-d TIME]  be done with what was taken, or give it back"
+    c"  data, forward TO         get it once more, pass it on"
     c"Questions:  call [-t TIME] -v VAR TO [DATA], reply [DATA]"
     c"            ask TO [DATA], answer -v VAR, reply --part [DATA]"
     c"Topics:     pub TOPIC [DATA], sub -v VAR TOPIC, unsub TOPIC"
@@ -55,15 +55,16 @@ pub static LONG: Doc<38> = doc! {
     c"'swarmbus help VERB' says more of one verb."
     c""
     c"Exit Status:"
-    c"0 done, 1 nothing more comes (answer) or was said (status get), 64 wrong use,"
-    c"65 bad data, 66 no such file, 68 unknown bus or name, 69 closed, 70 a fault of"
-    c"swarmbus, 71 the system refused, 74 input or output failed, 75 try again"
-    c"(timed out, full, taken), 77 no permission, 78 wrong configuration,"
+    c"0 done, 1 nothing more comes (answer) or was said (status get), 64 wrong"
+    c"use, 65 bad data, 66 no such file, 68 unknown bus or name, 69 closed, 70 a"
+    c"fault of swarmbus, 71 the system refused, 74 input or output failed, 75 try"
+    c"again (timed out, full, taken), 77 no permission, 78 wrong configuration,"
     c"128 + n after signal n."
     c""
     c"Example:"
     c"  swarmbus open demo/worker"
-    c"  while swarmbus recv -t 10s -v job; do swarmbus send boss \"done: $job\"; done"
+    c"  while swarmbus recv -t 10s -v job; do"
+    c"      swarmbus send boss \"done: $job\"; done"
 };
 
 /// `swarmbus help [VERB]`.

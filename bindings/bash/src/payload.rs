@@ -1,12 +1,11 @@
 //! Payloads on their way from and to a script: words, files, base64.
 
 use std::borrow::Cow;
+use std::ffi::{CString, c_int};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -33,10 +32,30 @@ pub fn given<'a>(given: &Given<'a>, word: Option<&'a [u8]>) -> Result<Cow<'a, [u
 }
 
 fn read_file(path: &[u8]) -> Result<Vec<u8>, Failure> {
-    let path = Path::new(std::ffi::OsStr::from_bytes(path));
-    let what = path.display().to_string();
-    let mut file = File::open(path).map_err(|error| Failure::no_input(format!("cannot read {what}: {error}")))?;
+    let what = String::from_utf8_lossy(path);
+    let opened = open(path, libc::O_RDONLY)?;
+    let mut file = opened.map_err(|error| Failure::no_input(format!("cannot read {what}: {error}")))?;
     read_all(&mut file, &what)
+}
+
+/// Opens a file. A signal may end that: the other end of a fifo may never come.
+fn open(path: &[u8], how: c_int) -> Result<io::Result<File>, Failure> {
+    let path = CString::new(path).map_err(|_| Failure::usage("a path has no zero byte"))?;
+    loop {
+        // SAFETY: a C string goes in.
+        let number = unsafe { libc::open(path.as_ptr(), how | libc::O_CLOEXEC, 0o666) };
+        if number >= 0 {
+            // SAFETY: just opened, and nobody else's.
+            return Ok(Ok(unsafe { File::from_raw_fd(number) }));
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Ok(Err(error));
+        }
+        if let Some(signal) = shell::signal() {
+            return Err(Failure::signal(signal));
+        }
+    }
 }
 
 fn read_all(file: &mut File, what: &str) -> Result<Vec<u8>, Failure> {
@@ -110,9 +129,9 @@ impl<'a> Sink<'a> {
         if let Some(var) = self.var {
             staged.text(var.name, &self.value(payload, var)?);
         } else if let Some(path) = self.file.filter(|path| *path != b"-") {
-            let path = Path::new(std::ffi::OsStr::from_bytes(path));
-            let what = format!("cannot write {}", path.display());
-            let mut file = File::create(path).map_err(|error| Failure::io(&what, &error))?;
+            let what = format!("cannot write {}", String::from_utf8_lossy(path));
+            let opened = open(path, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC)?;
+            let mut file = opened.map_err(|error| Failure::io(&what, &error))?;
             write_all(&mut file, payload, &what)?;
         } else if self.file.is_some() {
             print(payload)?;

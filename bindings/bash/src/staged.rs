@@ -148,6 +148,11 @@ fn make(name: *const c_char, how: c_int, array: &mut *mut abi::ShellVar) -> Opti
     *array = unsafe { abi::find_or_make_array_variable(name, how) };
     // SAFETY: null, or a variable of bash's, which nobody else uses meanwhile.
     let variable = unsafe { array.as_mut() }?;
+    // A bash that makes something else of a plain variable: its value is not what the caller takes it for.
+    let wanted = if how == abi::MAKE_ASSOC { abi::ATT_ASSOC } else { abi::ATT_ARRAY };
+    if variable.attributes & wanted == 0 {
+        return None;
+    }
     // An array without elements is there all the same.
     variable.attributes &= !abi::ATT_INVISIBLE;
     Some(variable.value)
