@@ -30,7 +30,8 @@ pub const VERBS: &[Verb] = &[
         options: &[Var, Timeout, Lane, Key, Bus, File, Content, Base64, Batch, Correlation, From, Ttl],
         run: sending::send,
         help: "send [-t TIME] [-p LANE] [-k KEY] [-c TYPE] [--ttl TIME]
-            [--correlation N] [--from NAME] [--base64] [-v VAR] TO [DATA | -f FILE]
+            [--correlation N] [--from NAME] [--base64] [-v VAR]
+            TO [DATA | -f FILE]
 Sends DATA, the content of FILE (- is standard input), or else standard input.
   -t TIME    longest wait for room in a full queue; without it, no limit
   -p LANE    urgent, high, normal or low
