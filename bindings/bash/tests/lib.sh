@@ -19,6 +19,23 @@ if ! command -v swarmbus >/dev/null; then
     exit 69
 fi
 
+# The builtin under test: SWARMBUS_BUILTIN, else what the build left.
+for library in "${SWARMBUS_BUILTIN:-}" "$target/release/libswarmbus_bash.so" "$target/debug/libswarmbus_bash.so"; do
+    if [[ -f $library ]]; then
+        break
+    fi
+done
+
+# load: from here on swarmbus is the builtin, in this shell.
+load() {
+    enable -f "$library" swarmbus
+}
+
+# start SCRIPT: becomes a bash with the builtin that runs this; $1 is the bus. For commands in the background.
+start() {
+    exec env --default-signal=INT,QUIT bash -c "enable -f '$library' swarmbus || exit; set -eu; $1" agent "$bus" "${@:2}"
+}
+
 fail() {
     echo "${FUNCNAME[1]}: $*" >&2
     exit 1
@@ -38,6 +55,15 @@ expect_code() {
     expect 1 "$(wc -l <"$scratch/said")" "lines on stderr of $*"
 }
 
+# expect_code_quietly CODE COMMAND…: the same for a code that is no failure, of which nothing is said.
+expect_code_quietly() {
+    local wanted=$1 code=0
+    shift
+    "$@" >/dev/null 2>"$scratch/said" || code=$?
+    expect "$wanted" "$code" "$*"
+    expect "" "$(<"$scratch/said")" "what $* said"
+}
+
 # wait_until COMMAND…: looks again until the command succeeds; a guard against hangs ends it.
 wait_until() {
     local tries=0
@@ -50,7 +76,7 @@ wait_until() {
 
 # owned NAME: whether a process owns the mailbox.
 owned() {
-    swarmbus inspect "$bus" "$1" | grep '^owner *process' >/dev/null
+    swarmbus inspect "$bus" "$1" 2>/dev/null | grep "^owner *process" >/dev/null
 }
 
 setup() {
