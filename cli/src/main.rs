@@ -23,6 +23,7 @@ mod recv;
 mod reload;
 mod send;
 mod steer;
+mod top;
 mod units;
 mod up;
 
@@ -119,6 +120,7 @@ enum Verb {
     Up(up::Args),
     Config(config::Args),
     Ps(ps::Args),
+    Top(top::Args),
     Logs(logs::Args),
     Events(events::Args),
     Restart(steer::Restart),
@@ -159,6 +161,7 @@ fn run(verb: Verb, output: &Output) -> Result<ExitCode, Failure> {
         Verb::Up(args) => up::run(args, output),
         Verb::Config(args) => config::run(args, output),
         Verb::Ps(args) => ps::run(args, output),
+        Verb::Top(args) => top::run(args, output),
         Verb::Logs(args) => logs::run(args, output),
         Verb::Events(args) => events::run(args, output),
         Verb::Restart(args) => steer::restart(args, output),

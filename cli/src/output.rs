@@ -55,6 +55,11 @@ impl Output {
         self.terminal
     }
 
+    /// Whether stdout may have colours.
+    pub fn has_colors(&self) -> bool {
+        self.color
+    }
+
     /// Whether the user wants to hear more.
     pub fn verbose(&self) -> bool {
         self.verbose
