@@ -23,6 +23,8 @@ mod recv;
 mod reload;
 mod send;
 mod steer;
+mod table;
+mod tail;
 mod top;
 mod units;
 mod up;

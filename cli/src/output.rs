@@ -128,6 +128,13 @@ impl Output {
         }
     }
 
+    /// Lays out a list of many: as a table, but in a terminal a row is one line as well.
+    pub fn list(&self, headers: &[&str], rows: Vec<Vec<String>>) -> String {
+        let Some(width) = self.width() else { return self.table(headers, rows) };
+        let (headers, rows) = crate::table::fit(headers, rows, width.into());
+        self.table(&headers, rows)
+    }
+
     /// Columns of the terminal that stdout is, if it is one.
     pub fn width(&self) -> Option<u16> {
         let size = if self.terminal { terminal_size::terminal_size_of(std::io::stdout()) } else { None };

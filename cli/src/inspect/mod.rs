@@ -220,6 +220,6 @@ fn aligned(lines: &[(&str, String)]) -> String {
 
 fn section(sections: &mut Vec<String>, output: &Output, title: &str, headers: &[&str], rows: Vec<Vec<String>>) {
     if !rows.is_empty() {
-        sections.push(format!("{title}:\n{}", output.table(headers, rows)));
+        sections.push(format!("{title}:\n{}", output.list(headers, rows)));
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -306,6 +307,44 @@ fn without_colours_there_are_signs() {
         assert!(cells.iter().all(|cell| cell.fg == ratatui::style::Color::Reset), "a colour in spite of NO_COLOR");
         assert!(cells.iter().any(|cell| cell.symbol() == "!"));
     });
+}
+
+#[test]
+#[ignore = "measures: cargo test --release -p swarmbus-cli --bin swarmbus frame -- --ignored --nocapture"]
+fn a_frame_of_2000_agents() {
+    let name = format!("top-frame-{}", std::process::id());
+    let bus = Bus::create(&name, &CreateOptions { agents: 4096, ..CreateOptions::default() }).unwrap();
+    let mut scratch = Scratch { source: Source::bus(&name).unwrap(), bus, history: History::default() };
+    let agents: Vec<Agent> = (1..=2000).map(|number| scratch.agent(&format!("worker-{number}"))).collect();
+    for (number, agent) in agents.iter().enumerate() {
+        let (state, total) = (AgentState::InProgress, 9);
+        agent.set_status(&Status { state, total, task: format!("part {number}"), ..Status::default() }).unwrap();
+        send(agent, &format!("worker-{}", 1 + number * 7 % 2000), 16);
+    }
+    let mut screen = Screen::new(View::Agents);
+    let mut terminal = Terminal::new(TestBackend::new(200, 50)).unwrap();
+    // Of the processor, so that it means the same on a busy machine.
+    let now = || Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap());
+    let mut times: Vec<[Duration; 3]> = (0..50)
+        .map(|turn| {
+            let begun = now();
+            let mut look = scratch.source.look();
+            look.at = Duration::from_secs(turn);
+            let looked = now();
+            let picture = Picture::of(look, &mut scratch.history, &LIMITS);
+            let made = now();
+            terminal.draw(|frame| draw(frame, &mut screen, &picture, true)).unwrap();
+            [looked - begun, made - looked, now() - made]
+        })
+        .collect();
+    times.sort_by_key(|parts| parts.iter().sum::<Duration>());
+    for (what, parts) in [("median", times[25]), ("worst", times[49])] {
+        let [look, picture, drawing] = parts;
+        println!(
+            "{what}: look {look:?}, picture {picture:?}, drawing {drawing:?}, all {:?}",
+            parts.iter().sum::<Duration>()
+        );
+    }
 }
 
 #[test]

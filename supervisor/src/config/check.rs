@@ -146,6 +146,7 @@ impl Checker {
                 kill_after: file.drain.kill_after.map_or(drain::Plan::default().kill_after, |span| span.0),
             },
             logs,
+            log: self.log(file.log),
         };
         for (run, places) in &runs {
             self.launchable(&plan, run, places, &shared_places);

@@ -1,5 +1,6 @@
 //! A topology in plain words, defaults written out: what `config show` prints, and what two topologies are compared by.
 
+use super::log::PlainLog;
 use super::{CommandPlan, GroupPlan, PoolPlan, Topology};
 use crate::ready::Ready;
 use crate::restart;
@@ -16,6 +17,7 @@ pub struct Plain {
     logs: Option<String>,
     bus: Bus,
     drain: Drain,
+    log: PlainLog,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     env: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,6 +110,7 @@ impl From<&Topology> for Plain {
                 keep: bus.keep,
             },
             drain: Drain { grace: span(topology.drain.grace), kill_after: span(topology.drain.kill_after) },
+            log: PlainLog::of(topology.log, size),
             env: shared.map_or_else(BTreeMap::new, |run| texts(&run.shared_env)),
             coordinator: topology.coordinator.as_ref().map(|run| command(run, Some(run.name.clone()))),
             pool: topology.pools.iter().map(|plan| (plan.name.clone(), pool(plan))).collect(),

@@ -40,6 +40,9 @@ pub struct File {
     /// How long agents have at the end.
     #[serde(default)]
     pub drain: Drain,
+    /// When the output of agents is rotated.
+    #[serde(default)]
+    pub log: super::log::Log,
     /// The folder for the output of agents; without it their output goes with the run.
     #[schemars(with = "Option<Text>")]
     pub logs: Option<Spanned<Text>>,

@@ -18,7 +18,9 @@ use crate::log;
 use crate::pool::{Fleet, Slot, State};
 use crate::process::{Spawner, collect};
 use crate::ready::Probe;
+use crate::record::{self, Records};
 use crate::restart::{Chance, Verdict};
+use crate::rotate::Rotator;
 use crate::rundir::{RunDir, RunDirError};
 use crate::scale::Scaler;
 use crate::show::Show;
@@ -98,6 +100,8 @@ struct Run<'a> {
     observer: Observer,
     rundir: RunDir,
     logs: PathBuf,
+    rotator: Rotator,
+    records: Records,
     watch: Watch,
     control: Control,
     spawner: Spawner,
@@ -190,6 +194,9 @@ fn prepare<'a>(
     let observer = bus.observer()?;
     let logs = topology.logs.clone().unwrap_or_else(|| rundir.path().to_owned());
     std::fs::create_dir_all(&logs).map_err(system(format!("cannot make the folder for logs {}", logs.display())))?;
+    let rotator = Rotator::start(topology.log).map_err(system("cannot start a thread that rotates logs"))?;
+    let records = Records::open(rundir.path(), topology.log).map_err(system("cannot write down what happens"))?;
+    bus.declare_topic(record::TOPIC, &record::topic())?;
     let socket = rundir.socket();
     let control = Control::listen(&socket, &watch).map_err(system(format!("cannot listen at {}", socket.display())))?;
     let seed =
@@ -204,6 +211,8 @@ fn prepare<'a>(
         observer,
         rundir,
         logs,
+        rotator,
+        records,
         watch,
         control,
         spawner,
@@ -358,6 +367,9 @@ impl Run<'_> {
 
     fn reap_all(&mut self) {
         self.look_after_strays();
+        for complaint in self.rotator.complaints() {
+            self.warn(complaint);
+        }
         self.next_reap = self.now() + REAP_EVERY;
         self.reap(Member::reap);
     }
@@ -399,7 +411,13 @@ impl Run<'_> {
     /// Tells whoever watches.
     fn say(&mut self, event: Event) {
         self.show.show(&event);
-        self.control.tell_event(&event, &self.watch);
+        self.tell(&event);
+    }
+
+    /// Tells those who are not at the terminal.
+    fn tell(&mut self, event: &Event) {
+        self.records.tell(event, &self.member);
+        self.control.tell_event(event, &self.watch);
     }
 
     fn warn(&mut self, text: String) {

@@ -68,6 +68,8 @@ impl Run<'_> {
         }
         self.topology.bus.queues.clone_from(&fresh.bus.queues);
         self.topology.drain = fresh.drain;
+        (self.topology.log, self.records.plan) = (fresh.log, fresh.log);
+        self.rotator.set(fresh.log);
         if let Some(new) = &fresh.coordinator {
             self.replace_coordinator(new.clone());
         }

@@ -68,6 +68,9 @@ impl Run<'_> {
         let pool = slot.pool.map(|pool| self.topology.pools[pool].name.clone());
         // What it may have written by now is of this life; so little of it that nobody misses it in a report.
         let from = std::fs::metadata(&log).map_or(0, |meta| meta.len());
+        if pool.is_some() {
+            self.rotator.watch(&log);
+        }
         let note = Start {
             agent: &name,
             pool: pool.as_deref(),
