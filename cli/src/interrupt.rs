@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{BufWriter, ErrorKind, PipeReader, Write};
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -62,6 +63,18 @@ impl Interrupt {
         let waited = self.wait(input, PollFlags::POLLIN);
         self.check()?;
         waited.map_err(|errno| Failure::system(format!("cannot wait for input: {errno}")))
+    }
+
+    /// Sleeps; fails as `check` does if a signal comes first.
+    pub fn sleep(&self, time: Duration) -> Result<(), Failure> {
+        let deadline = Instant::now() + time;
+        while self.pending().is_none() && Instant::now() < deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // Rounded up: a wait of 0 ms would be a busy one.
+            let left = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+            let _ = poll(&mut [PollFd::new(self.reader.as_fd(), PollFlags::POLLIN)], left);
+        }
+        self.check()
     }
 
     /// A writer to `file` for many small pieces: nothing is out before it is flushed, a flush is checked, and a signal

@@ -1,8 +1,5 @@
 //! `swarmbus logs`.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,11 +9,12 @@ use swarmbus_supervisor::client;
 use crate::exit::Failure;
 use crate::output::{Output, compact};
 use crate::ps::failure;
+use crate::tail::Tail;
 
 /// Show what agents wrote.
 ///
-/// Reads their files, so it works with the supervisor dead as well. The coordinator writes where the
-/// supervisor does.
+/// Reads their files, so it works with the supervisor dead as well, and goes on when they are
+/// rotated. The coordinator writes where the supervisor does.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -45,57 +43,39 @@ struct Line<'a> {
     line: &'a str,
 }
 
-/// A file, how far it was read, and what of its last line is there.
-struct Tail {
-    agent: String,
-    path: PathBuf,
-    at: u64,
-    rest: Vec<u8>,
-}
-
-/// Looked at from the end of each file for its last lines.
-const LAST_BYTES: u64 = 256 << 10;
-
 /// How often files are looked at for more.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     let bus = output.bus(None)?;
     let mut tails = Vec::new();
-    take_in(&bus, &args.names, &mut tails)?;
-    if let Some(name) = args.names.iter().find(|name| !tails.iter().any(|tail| is_meant(&tail.agent, name))) {
+    let wanted = |agent: &str| args.names.is_empty() || args.names.iter().any(|name| is_meant(agent, name));
+    let files = client::logs(&bus).map_err(failure)?;
+    if let Some(name) = args.names.iter().find(|name| !files.iter().any(|file| is_meant(&file.agent, name))) {
         return Err(Failure::usage(format!("there is no agent or pool `{name}` with a log on {bus}")));
     }
-    for tail in &mut tails {
-        let lines = tail.last(args.lines);
-        print(&tail.agent, &lines, output)?;
+    let width = files.iter().filter(|file| wanted(&file.agent)).map(|file| file.agent.len()).max().unwrap_or(0);
+    for file in files.into_iter().filter(|file| wanted(&file.agent)) {
+        let (tail, lines) = Tail::from_the_end(file.path, args.lines);
+        print(&file.agent, width, &lines, output)?;
+        tails.push((file.agent, tail));
     }
-    if args.follow { follow(&bus, &args.names, tails, output) } else { Ok(ExitCode::SUCCESS) }
-}
-
-fn follow(bus: &str, names: &[String], mut tails: Vec<Tail>, output: &Output) -> Result<ExitCode, Failure> {
+    if !args.follow {
+        return Ok(ExitCode::SUCCESS);
+    }
     loop {
         std::thread::sleep(LOOK_EVERY);
-        // The run may have ended, and its files with it.
-        if take_in(bus, names, &mut tails).is_err() {
-            return Ok(ExitCode::SUCCESS);
+        for (agent, tail) in &mut tails {
+            print(agent, width, &tail.more(), output)?;
         }
-        for tail in &mut tails {
-            let lines = tail.more();
-            print(&tail.agent, &lines, output)?;
-        }
-    }
-}
-
-/// Adds the files that are not known yet: a pool may grow.
-fn take_in(bus: &str, names: &[String], tails: &mut Vec<Tail>) -> Result<(), Failure> {
-    for file in client::logs(bus).map_err(failure)? {
-        let wanted = names.is_empty() || names.iter().any(|name| is_meant(&file.agent, name));
-        if wanted && !tails.iter().any(|tail| tail.agent == file.agent) {
-            tails.push(Tail { agent: file.agent, path: file.path, at: 0, rest: Vec::new() });
+        // The run may have ended, and its files with it; and a pool may have grown.
+        let Ok(files) = client::logs(&bus) else { return Ok(ExitCode::SUCCESS) };
+        for file in files.into_iter().filter(|file| wanted(&file.agent)) {
+            if !tails.iter().any(|(agent, _)| *agent == file.agent) {
+                tails.push((file.agent, Tail::from_the_start(file.path)));
+            }
         }
     }
-    Ok(())
 }
 
 /// Whether a name is that of the agent or of its pool.
@@ -103,40 +83,13 @@ fn is_meant(agent: &str, name: &str) -> bool {
     agent == name || agent.rsplit_once('-').is_some_and(|(pool, _)| pool == name)
 }
 
-fn print(agent: &str, lines: &[String], output: &Output) -> Result<(), Failure> {
+fn print(agent: &str, width: usize, lines: &[String], output: &Output) -> Result<(), Failure> {
     for line in lines {
         if output.is_json() {
             output.line(&compact(&Line { agent, line })?)?;
         } else {
-            output.line(&format!("{agent} | {line}"))?;
+            output.line(&format!("{agent:width$} | {line}"))?;
         }
     }
     Ok(())
-}
-
-impl Tail {
-    /// The last lines that are there.
-    fn last(&mut self, count: usize) -> Vec<String> {
-        let length = std::fs::metadata(&self.path).map_or(0, |meta| meta.len());
-        self.at = length.saturating_sub(LAST_BYTES);
-        let lines = self.more();
-        lines[lines.len().saturating_sub(count)..].to_vec()
-    }
-
-    /// The lines that have been completed since.
-    fn more(&mut self) -> Vec<String> {
-        let mut bytes = Vec::new();
-        if let Ok(mut file) = File::open(&self.path)
-            && file.seek(SeekFrom::Start(self.at)).is_ok()
-            && file.read_to_end(&mut bytes).is_ok()
-        {
-            self.at += bytes.len() as u64;
-        }
-        self.rest.extend_from_slice(&bytes);
-        let end = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let whole: Vec<u8> = self.rest.drain(..end).collect();
-        // Control characters would play with the terminal.
-        let clean = |line: &str| line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
-        String::from_utf8_lossy(&whole).lines().map(clean).collect()
-    }
 }

@@ -24,6 +24,9 @@ mod recv;
 mod reload;
 mod send;
 mod steer;
+mod table;
+mod tail;
+mod top;
 mod units;
 mod up;
 
@@ -120,6 +123,7 @@ enum Verb {
     Up(up::Args),
     Config(config::Args),
     Ps(ps::Args),
+    Top(top::Args),
     Logs(logs::Args),
     Events(events::Args),
     Metrics(metrics::Args),
@@ -161,6 +165,7 @@ fn run(verb: Verb, output: &Output) -> Result<ExitCode, Failure> {
         Verb::Up(args) => up::run(args, output),
         Verb::Config(args) => config::run(args, output),
         Verb::Ps(args) => ps::run(args, output),
+        Verb::Top(args) => top::run(args, output),
         Verb::Logs(args) => logs::run(args, output),
         Verb::Events(args) => events::run(args, output),
         Verb::Metrics(args) => metrics::run(args, output),

@@ -55,6 +55,11 @@ impl Output {
         self.terminal
     }
 
+    /// Whether stdout may have colours.
+    pub fn has_colors(&self) -> bool {
+        self.color
+    }
+
     /// Whether the user wants to hear more.
     pub fn verbose(&self) -> bool {
         self.verbose
@@ -121,6 +126,13 @@ impl Output {
             Some((header, body)) if self.color => format!("\x1b[1m{header}\x1b[0m\n{body}"),
             _ => text,
         }
+    }
+
+    /// Lays out a list of many: as a table, but in a terminal a row is one line as well.
+    pub fn list(&self, headers: &[&str], rows: Vec<Vec<String>>) -> String {
+        let Some(width) = self.width() else { return self.table(headers, rows) };
+        let (headers, rows) = crate::table::fit(headers, rows, width.into());
+        self.table(&headers, rows)
     }
 
     /// Columns of the terminal that stdout is, if it is one.

@@ -81,7 +81,7 @@ fn text(status: &Status, output: &Output) -> String {
     let mut text = format!("{} ({supervisor})", status.bus);
     if !status.agents.is_empty() {
         text.push('\n');
-        text.push_str(&output.table(&headers, status.agents.iter().map(row).collect()));
+        text.push_str(&output.list(&headers, status.agents.iter().map(row).collect()));
     }
     for queue in &status.queues {
         let closed = if queue.closed { ", closed" } else { "" };
@@ -103,7 +103,7 @@ fn row(agent: &AgentStatus) -> Vec<String> {
         or_dash(agent.uptime_s.map(|seconds| units::age(Duration::from_secs_f64(seconds)))),
         agent.in_flight.to_string(),
         agent.mailbox.to_string(),
-        agent.last_exit.clone().unwrap_or_else(|| "-".to_owned()),
+        or_dash(agent.last_exit.as_deref().map(|exit| exit.strip_prefix("exited with ").unwrap_or(exit))),
     ]
 }
 

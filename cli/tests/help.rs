@@ -4,7 +4,7 @@ mod common;
 
 use common::{ok, run};
 
-const VERBS: [&str; 25] = [
+const VERBS: &[&str] = &[
     "create",
     "ls",
     "inspect",
@@ -18,6 +18,7 @@ const VERBS: [&str; 25] = [
     "up",
     "config",
     "ps",
+    "top",
     "logs",
     "events",
     "metrics",

@@ -155,7 +155,7 @@ fn logs_are_shown_and_followed_also_without_a_supervisor() {
 fn events_end_with_the_run() {
     let run = Run::up();
     let mut command = Command::new(BIN);
-    command.args(["events", &run.bus]).env("XDG_RUNTIME_DIR", run.dir.path());
+    command.args(["events", &run.bus, "-f", "-o", "jsonl"]).env("XDG_RUNTIME_DIR", run.dir.path());
     let heard = run.dir.path().join("heard");
     let mut follower = command.stdout(std::fs::File::create(&heard).unwrap()).spawn().unwrap();
     let text = || std::fs::read_to_string(&heard).unwrap();

@@ -154,7 +154,7 @@ impl Control {
     /// Tells all who follow events. One who leaves too much unread is dropped.
     pub fn tell_event(&mut self, event: &Event, watch: &Watch) {
         if self.has_followers(Follows::Events) {
-            let event = serde_json::to_value(event).unwrap_or_default();
+            let event = serde_json::to_value(crate::record::Record::of(event)).unwrap_or_default();
             self.tell_those(Follows::Events, &Answer::Event { event }, watch, |_| true);
         }
     }

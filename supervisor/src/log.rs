@@ -1,5 +1,6 @@
 //! The end of an agent's log, for a report of its failure.
 
+use crate::rotate::end_of;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -21,6 +22,10 @@ pub fn tail(path: &Path, from: u64) -> Vec<String> {
 fn read(path: &Path, from: u64) -> std::io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let end = file.metadata()?.len();
+    if end < from {
+        // Rotated since.
+        return end_of(path, BYTES_MAX);
+    }
     file.seek(SeekFrom::Start(from.max(end.saturating_sub(BYTES_MAX))))?;
     let mut bytes = Vec::new();
     file.take(BYTES_MAX).read_to_end(&mut bytes)?;

@@ -79,6 +79,10 @@ impl Probe {
         let Probe::Log(from, rest) = self else { return false };
         let mut bytes = Vec::new();
         let read = File::open(log).and_then(|mut file| {
+            // A log that is shorter than before was rotated.
+            if file.metadata()?.len() < *from {
+                *from = 0;
+            }
             file.seek(SeekFrom::Start(*from))?;
             file.take(1 << 20).read_to_end(&mut bytes)
         });

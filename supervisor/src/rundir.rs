@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 const LOCK: &str = "lock";
 const SOCKET: &str = "control.sock";
+const EVENTS: &str = "events.jsonl";
 
 /// Where run directories may be: `$XDG_RUNTIME_DIR/swarmbus` first, then `/tmp/swarmbus-<uid>`.
 fn bases() -> Vec<PathBuf> {
@@ -30,6 +31,16 @@ pub fn find(bus: &str) -> Option<PathBuf> {
 /// The control socket in a run directory.
 pub fn socket(dir: &Path) -> PathBuf {
     dir.join(SOCKET)
+}
+
+/// What happened, in a run directory.
+pub fn events(dir: &Path) -> PathBuf {
+    dir.join(EVENTS)
+}
+
+/// The run directory of a bus with what happened, if there is one; also after a run that left its logs.
+pub fn find_with_events(bus: &str) -> Option<PathBuf> {
+    bases().into_iter().map(|base| base.join(bus)).find(|dir| events(dir).exists() && is_private(dir).is_ok())
 }
 
 /// Whose lock is held: the supervisor's number, as long as it lives.

@@ -44,9 +44,7 @@ struct Json;
 
 impl Show for Json {
     fn show(&mut self, event: &Event) {
-        if let Ok(line) = serde_json::to_string(event) {
-            let _ = writeln!(io::stderr().lock(), "{line}");
-        }
+        let _ = writeln!(io::stderr().lock(), "{}", crate::record::Record::of(event).line());
     }
 }
 
@@ -178,8 +176,11 @@ impl Lines {
             Event::PoolFailed { pool } => format!("pool {pool}: every agent has failed for good"),
             Event::Warning { text } => format!("warning: {text}"),
             Event::Unread { queues } => {
-                let list: Vec<String> = queues.iter().map(|(name, count)| format!("{name} {count}")).collect();
-                format!("messages that nobody read: {}", list.join(", "))
+                let mut fullest: Vec<&(String, u64)> = queues.iter().collect();
+                fullest.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+                let list: Vec<String> = fullest.iter().map(|(name, count)| format!("{name} {count}")).collect();
+                let all: u64 = queues.iter().map(|(_, count)| count).sum();
+                format!("messages that nobody read: {all} ({})", some(&list))
             }
             Event::Signalled { signal, agents } => {
                 format!(

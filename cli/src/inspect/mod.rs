@@ -1,6 +1,6 @@
 //! `swarmbus inspect`.
 
-mod shared;
+pub mod shared;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -89,7 +89,8 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn open_copy(copy: &Path) -> Result<Observer, Failure> {
+/// A copy of a segment, to be looked at.
+pub fn open_copy(copy: &Path) -> Result<Observer, Failure> {
     // What the core says of a bus, such as to create it, does not fit a file.
     File::open(copy).map_err(|error| Failure::no_input(copy, &error))?;
     Observer::open_file(copy).map_err(|error| match error {
@@ -219,6 +220,6 @@ fn aligned(lines: &[(&str, String)]) -> String {
 
 fn section(sections: &mut Vec<String>, output: &Output, title: &str, headers: &[&str], rows: Vec<Vec<String>>) {
     if !rows.is_empty() {
-        sections.push(format!("{title}:\n{}", output.table(headers, rows)));
+        sections.push(format!("{title}:\n{}", output.list(headers, rows)));
     }
 }

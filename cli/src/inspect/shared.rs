@@ -9,7 +9,7 @@ use crate::message::harmless;
 use crate::units;
 
 pub const TOPIC_HEADERS: &[&str] =
-    &["name", "policy", "capacity", "retain", "published", "dropped", "subscribers", "behind", "missed", "memory"];
+    &["name", "policy", "room", "published", "dropped", "subs", "behind", "missed", "memory"];
 
 /// A topic; `behind` is of the slowest subscriber, `missed` of all together.
 pub fn topic(topic: &TopicInfo) -> Vec<String> {
@@ -17,7 +17,6 @@ pub fn topic(topic: &TopicInfo) -> Vec<String> {
         topic.name.clone(),
         topic.policy.as_str().to_owned(),
         topic.capacity.to_string(),
-        topic.retain.to_string(),
         topic.published.to_string(),
         topic.dropped.to_string(),
         topic.subscribers.len().to_string(),

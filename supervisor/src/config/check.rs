@@ -148,6 +148,7 @@ impl Checker {
             },
             metrics: file.metrics.and_then(|raw| self.metrics(raw)),
             logs,
+            log: self.log(file.log),
         };
         for (run, places) in &runs {
             self.launchable(&plan, run, places, &shared_places);

@@ -6,6 +6,7 @@
 mod check;
 mod check_pools;
 mod launch;
+mod log;
 mod plain;
 mod problem;
 mod profile;
@@ -19,7 +20,7 @@ pub use template::{Fault, Template};
 
 use crate::ready::Ready;
 use crate::restart::Strategy;
-use crate::{drain, restart, scale};
+use crate::{drain, restart, rotate, scale};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,8 @@ pub struct Topology {
     pub metrics: Option<MetricsPlan>,
     /// Where logs go when they are to stay.
     pub logs: Option<PathBuf>,
+    /// When logs are rotated.
+    pub log: rotate::Plan,
 }
 
 /// `[bus]`

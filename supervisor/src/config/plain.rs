@@ -1,5 +1,6 @@
 //! A topology in plain words, defaults written out: what `config show` prints, and what two topologies are compared by.
 
+use super::log::PlainLog;
 use super::{CommandPlan, GroupPlan, PoolPlan, Topology};
 use crate::ready::Ready;
 use crate::restart;
@@ -18,6 +19,7 @@ pub struct Plain {
     drain: Drain,
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<Metrics>,
+    log: PlainLog,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     env: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,6 +122,7 @@ impl From<&Topology> for Plain {
                 .metrics
                 .as_ref()
                 .map(|plan| Metrics { listen: plan.listen.to_string(), agents: plan.agents }),
+            log: PlainLog::of(topology.log, size),
             env: shared.map_or_else(BTreeMap::new, |run| texts(&run.shared_env)),
             coordinator: topology.coordinator.as_ref().map(|run| command(run, Some(run.name.clone()))),
             pool: topology.pools.iter().map(|plan| (plan.name.clone(), pool(plan))).collect(),

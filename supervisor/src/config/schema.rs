@@ -42,6 +42,9 @@ pub struct File {
     pub drain: Drain,
     /// Figures for Prometheus, served while the bus is there.
     pub metrics: Option<Metrics>,
+    /// When the output of agents is rotated.
+    #[serde(default)]
+    pub log: super::log::Log,
     /// The folder for the output of agents; without it their output goes with the run.
     #[schemars(with = "Option<Text>")]
     pub logs: Option<Spanned<Text>>,

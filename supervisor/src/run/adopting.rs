@@ -191,6 +191,9 @@ impl Run<'_> {
             self.warn(format!("cannot watch {name}: {error}"));
         }
         self.children[at] = Some(child);
+        if self.fleet.slot(at).pool.is_some() {
+            self.rotator.watch(&self.log_of(at));
+        }
         // What it said while nobody listened is not said again.
         if self.plan_of(at).ready == Ready::Notify {
             self.ready.insert(at);

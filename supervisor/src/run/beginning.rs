@@ -12,7 +12,9 @@ use crate::janitor;
 use crate::note::Beginning;
 use crate::pool::Fleet;
 use crate::process::Spawner;
+use crate::record::{self, Records};
 use crate::restart::Chance;
+use crate::rotate::Rotator;
 use crate::rundir::{Claim, RunDir, RunDirError};
 use crate::show::Show;
 use crate::systemd::{self, Systemd};
@@ -176,6 +178,9 @@ impl Parts<'_> {
         let logs = topology.logs.clone().unwrap_or_else(|| rundir.path().to_owned());
         std::fs::create_dir_all(&logs)
             .map_err(system(format!("cannot make the folder for logs {}", logs.display())))?;
+        let rotator = Rotator::start(topology.log).map_err(system("cannot start a thread that rotates logs"))?;
+        let records = Records::open(rundir.path(), topology.log).map_err(system("cannot write down what happens"))?;
+        bus.declare_topic(record::TOPIC, &record::topic())?;
         let socket = rundir.socket();
         let control =
             Control::listen(&socket, &means.watch).map_err(system(format!("cannot listen at {}", socket.display())))?;
@@ -192,6 +197,8 @@ impl Parts<'_> {
             observer: bus.observer()?,
             rundir,
             logs,
+            rotator,
+            records,
             watch: means.watch,
             control,
             systemd: Systemd::of_environment(),

@@ -177,7 +177,7 @@ impl Run<'_> {
             redelivered: self.redelivered,
             logs,
         };
-        self.control.tell_event(&down, &self.watch);
+        self.tell(&down);
         self.member.close();
         let destroyed = if self.topology.bus.keep { Ok(()) } else { self.bus.destroy() };
         self.control.tell(&Answer::Done { code, unread: unread_sum, report }, &self.watch);

@@ -47,6 +47,7 @@ impl Run<'_> {
         if !self.zygotes.contains_key(&pool) {
             let plan = &self.topology.pools[pool];
             let log = self.logs.join(format!("{}.zygote.log", plan.name));
+            self.rotator.watch(&log);
             let zygote =
                 Zygote::start(first, &plan.name, &plan.preload, (&self.topology.dir, self.rundir.path(), &log));
             let zygote = zygote.map_err(|error| format!("no zygote for {}: {error}", plan.name))?;

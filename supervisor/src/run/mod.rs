@@ -25,7 +25,9 @@ use crate::note::Beginning;
 use crate::pool::{Fleet, Slot, State};
 use crate::process::{Spawner, collect, has_ended, signal_group};
 use crate::ready::Probe;
+use crate::record::Records;
 use crate::restart::{Chance, Verdict};
+use crate::rotate::Rotator;
 use crate::rundir::{RunDir, RunDirError};
 use crate::scale::Scaler;
 use crate::show::Show;
@@ -144,6 +146,8 @@ struct Run<'a> {
     observer: Observer,
     rundir: RunDir,
     logs: PathBuf,
+    rotator: Rotator,
+    records: Records,
     watch: Watch,
     control: Control,
     systemd: Systemd,
@@ -342,6 +346,9 @@ impl Run<'_> {
     fn reap_all(&mut self) {
         self.look_after_strays();
         self.keep_exporting();
+        for complaint in self.rotator.complaints() {
+            self.warn(complaint);
+        }
         self.next_reap = self.now() + REAP_EVERY;
         self.reap(Member::reap);
     }
@@ -383,8 +390,14 @@ impl Run<'_> {
     /// Tells whoever watches.
     fn say(&mut self, event: Event) {
         self.show.show(&event);
-        systemd::tell(&event);
-        self.control.tell_event(&event, &self.watch);
+        self.tell(&event);
+    }
+
+    /// Tells those who are not at the terminal.
+    fn tell(&mut self, event: &Event) {
+        systemd::tell(event);
+        self.records.tell(event, &self.member);
+        self.control.tell_event(event, &self.watch);
     }
 
     fn warn(&mut self, text: String) {

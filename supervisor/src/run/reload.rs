@@ -72,6 +72,8 @@ impl Run<'_> {
             self.topology.metrics.clone_from(&fresh.metrics);
             self.end_exporter();
         }
+        (self.topology.log, self.records.plan) = (fresh.log, fresh.log);
+        self.rotator.set(fresh.log);
         if let Some(new) = &fresh.coordinator {
             self.replace_coordinator(new.clone());
         }

@@ -64,7 +64,11 @@ impl Run<'_> {
     pub(super) fn began(&mut self, at: usize, child: Spawned) {
         let name = self.fleet.slot(at).name.clone();
         // What it may have written by now is of this life; so little of it that nobody misses it in a report.
-        let log_from = std::fs::metadata(self.log_of(at)).map_or(0, |meta| meta.len());
+        let log = self.log_of(at);
+        let log_from = std::fs::metadata(&log).map_or(0, |meta| meta.len());
+        if self.fleet.slot(at).pool.is_some() {
+            self.rotator.watch(&log);
+        }
         if let Err(error) = self.watch.child(at, &child.pidfd) {
             self.warn(format!("cannot watch {name}: {error}"));
         }
