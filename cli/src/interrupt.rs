@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{BufWriter, ErrorKind, PipeReader, Write};
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -62,6 +63,14 @@ impl Interrupt {
         let waited = self.wait(input, PollFlags::POLLIN);
         self.check()?;
         waited.map_err(|errno| Failure::system(format!("cannot wait for input: {errno}")))
+    }
+
+    /// Sleeps; fails as `check` does if a signal comes meanwhile.
+    pub fn sleep(&self, time: Duration) -> Result<(), Failure> {
+        let timeout = PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX);
+        // Whatever ends it early is a signal of ours, or harmless: who sleeps looks again afterwards.
+        let _ = poll(&mut [PollFd::new(self.reader.as_fd(), PollFlags::POLLIN)], timeout);
+        self.check()
     }
 
     /// A writer to `file` for many small pieces: nothing is out before it is flushed, a flush is checked, and a signal

@@ -1,5 +1,6 @@
 //! How results are printed: tables for people, JSON for programs, and never a panic on a closed pipe.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -30,6 +31,8 @@ pub struct Output {
     verbose: bool,
     terminal: bool,
     color: bool,
+    /// What is printed goes here instead, while somebody collects it.
+    collected: RefCell<Option<String>>,
 }
 
 impl Output {
@@ -37,7 +40,8 @@ impl Output {
     pub fn new(format: Format, bus: Option<String>, verbose: bool) -> Self {
         let terminal = std::io::stdout().is_terminal();
         let color = terminal && variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb");
-        Self { format, bus, default_bus: variable("SWARMBUS"), verbose, terminal, color }
+        let collected = RefCell::default();
+        Self { format, bus, default_bus: variable("SWARMBUS"), verbose, terminal, color, collected }
     }
 
     /// The chosen format.
@@ -125,8 +129,13 @@ impl Output {
 
     /// Columns of the terminal that stdout is, if it is one.
     pub fn width(&self) -> Option<u16> {
+        self.size().map(|(width, _)| width)
+    }
+
+    /// Columns and lines of the terminal that stdout is, if it is one.
+    pub fn size(&self) -> Option<(u16, u16)> {
         let size = if self.terminal { terminal_size::terminal_size_of(std::io::stdout()) } else { None };
-        size.map(|(width, _)| width.0)
+        size.map(|(width, height)| (width.0, height.0))
     }
 
     /// Whether what goes to stderr may have colours.
@@ -137,9 +146,29 @@ impl Output {
 
     /// Prints a line on stdout.
     pub fn line(&self, text: &str) -> Result<(), Failure> {
+        match &mut *self.collected.borrow_mut() {
+            Some(collected) => {
+                collected.push_str(text);
+                collected.push('\n');
+                Ok(())
+            }
+            None => self.bytes(text.as_bytes()),
+        }
+    }
+
+    /// What `print` prints, without printing it.
+    pub fn collect(&self, print: impl FnOnce() -> Result<(), Failure>) -> Result<String, Failure> {
+        self.collected.replace(Some(String::new()));
+        let printed = print();
+        let text = self.collected.take().unwrap_or_default();
+        printed.map(|()| text)
+    }
+
+    /// Prints bytes and a newline on stdout.
+    pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         // In one piece: a reader such as `grep -q`, content with the start, must not make the rest fail.
         let mut stdout = std::io::stdout().lock();
-        stdout.write_all(format!("{text}\n").as_bytes())?;
+        stdout.write_all(&[bytes, b"\n"].concat())?;
         stdout.flush()?;
         Ok(())
     }
@@ -183,7 +212,15 @@ mod tests {
 
     fn plain() -> Output {
         let default_bus = Some("demo".into());
-        Output { format: Format::Table, bus: None, default_bus, verbose: false, terminal: false, color: false }
+        Output {
+            format: Format::Table,
+            bus: None,
+            default_bus,
+            verbose: false,
+            terminal: false,
+            color: false,
+            collected: RefCell::default(),
+        }
     }
 
     #[test]
