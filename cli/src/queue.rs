@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use swarmbus_core::{Bus, NameKind, Observer, QueueInfo};
+use swarmbus_core::{Bus, Error, NameKind, Observer, QueueInfo};
 
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
@@ -159,7 +159,8 @@ fn move_messages(from: &str, to: &str, count: Option<u64>, output: &Output) -> R
         return Err(Failure::usage(format!("the messages of {from} are there already: name another queue")));
     }
     // What comes meanwhile is not meant, or a queue in use would never be moved to its end.
-    let waiting = observer.queues().iter().find(|queue| queue.name == from).map_or(0, |queue| queue.queued);
+    let queue = observer.queues().into_iter().find(|queue| queue.name == from);
+    let waiting = queue.ok_or_else(|| Error::UnknownAgent { name: from.clone(), bus: bus.clone() })?.queued;
     let member = Bus::open(&bus)?.join()?;
     let mut moved = 0;
     while moved < count.unwrap_or(waiting) {

@@ -9,8 +9,8 @@ use crate::exit::Failure;
 use crate::handle::{Handled, hand_back, handle_with};
 use crate::message::{Record, shown};
 use crate::output::{Output, compact};
-use crate::sender::{Payload, check_content, content};
-use crate::take::{Source, Taker, Taking};
+use crate::sender::{CHECK, Payload, check_content, check_size, content};
+use crate::take::{Taker, Taking};
 
 /// Answer questions: what 'swarmbus call' waits for.
 ///
@@ -91,10 +91,6 @@ struct Server<'a> {
 impl Server<'_> {
     /// Prints questions and answers them all alike.
     fn answer_with(&self, answer: Payload, count: u64, taker: &Taker) -> Result<(), Failure> {
-        let member = match &taker.source {
-            Source::Mailbox(agent) => agent,
-            Source::Queue(member, _) => member,
-        };
         let mut answer = Some(answer);
         let mut bytes = Vec::new();
         for _ in 0..count {
@@ -102,7 +98,7 @@ impl Server<'_> {
             self.print(&question)?;
             // Only now: whoever types it has seen the question.
             if let Some(answer) = answer.take() {
-                bytes = answer.read(&taker.interrupt, member)?;
+                bytes = answer.read(&taker.interrupt, taker.member())?;
             }
             self.answer(&question, &bytes)?;
             question.release()?;
@@ -123,13 +119,13 @@ impl Server<'_> {
 
     /// Runs the command for a question, and answers with what it says.
     fn serve(&self, question: &Message<'_>, taker: &Taker) -> Result<Handled, Failure> {
-        let mut said = Vec::new();
+        let (mut said, mut check) = (Vec::new(), CHECK);
         let handled = handle_with(question, &self.words, taker, Stdio::piped(), |piece| {
             said.extend_from_slice(piece);
-            match self.lines {
-                true => self.answer_lines(question, &mut said, taker),
-                false => Ok(()),
+            if self.lines {
+                self.answer_lines(question, &mut said, taker)?;
             }
+            check_size(taker.member(), said.len(), &mut check)
         })?;
         if matches!(handled, Handled::Well) {
             // Of an answer in lines it is the rest, if need be without a newline, and the end.

@@ -17,7 +17,7 @@ use crate::message::is_json;
 use crate::output::{Format, Output, compact};
 
 /// From this many bytes on, input of unknown length is measured against what the bus can hold.
-const CHECK: usize = 1 << 20;
+pub const CHECK: usize = 1 << 20;
 
 /// Where a payload comes from.
 #[derive(clap::Args)]
@@ -346,7 +346,7 @@ fn read_all(mut input: File, what: &str, interrupt: &Interrupt, limit: &Member) 
 }
 
 /// Fails once no chunk can hold what was read so far, so that an endless input does not fill our own memory.
-fn check_size(member: &Member, length: usize, check: &mut usize) -> Result<(), Failure> {
+pub fn check_size(member: &Member, length: usize, check: &mut usize) -> Result<(), Failure> {
     if length >= *check {
         *check = length * 2;
         drop(member.loan(length)?);

@@ -103,6 +103,14 @@ impl Taker {
         })
     }
 
+    /// The handle that takes.
+    pub fn member(&self) -> &Member {
+        match &self.source {
+            Source::Mailbox(agent) => agent,
+            Source::Queue(member, _) => member,
+        }
+    }
+
     /// A message if there is one.
     pub fn look(&self) -> Result<Option<Message<'_>>, Error> {
         match &self.source {
