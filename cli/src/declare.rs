@@ -17,7 +17,7 @@ use crate::output::Output;
 #[command(after_help = "\
 Examples:
   swarmbus declare demo/bob
-  swarmbus declare demo/jobs --limit 10000
+  swarmbus declare demo/jobs --limit 100
   swarmbus declare demo/jobs --max-deliveries 3 --dead-letters failed
 
 Dead letters are messages delivered too often, expired, or pushed out of a full
