@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 
 use clap::ValueEnum;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 use swarmbus_core::Address;
 
@@ -112,6 +112,7 @@ impl Output {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         }
         let numeric: Vec<bool> = (0..headers.len()).map(|column| is_numeric(&rows, column)).collect();
+        let whole = self.width().map_or_else(Vec::new, |width| whole_columns(headers, &rows, usize::from(width)));
         table.set_header(headers.iter().map(|header| header.to_uppercase()));
         table.add_rows(rows);
         for (column, numeric) in table.column_iter_mut().zip(numeric) {
@@ -119,6 +120,9 @@ impl Output {
             if numeric {
                 column.set_cell_alignment(CellAlignment::Right);
             }
+        }
+        for (column, _) in table.column_iter_mut().zip(whole).filter(|(_, whole)| *whole) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
         }
         let text = table.trim_fmt();
         match text.split_once('\n') {
@@ -202,6 +206,25 @@ fn unserializable(error: serde_json::Error) -> Failure {
     Failure::new(crate::exit::SOFTWARE, format!("cannot write the result as JSON: {error}"))
 }
 
+/// Columns between two others.
+const GAP: usize = 2;
+
+/// A column no wider than this is not folded, as long as each of the others has the least that can be read.
+const SHORT: usize = 16;
+const LEAST: usize = 8;
+
+/// Which columns are not to be folded: those of words and numbers, if that leaves room for the others.
+fn whole_columns(headers: &[&str], rows: &[Vec<String>], width: usize) -> Vec<bool> {
+    let length = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain([headers[column].chars().count()]).max().unwrap_or(0)
+    };
+    let lengths: Vec<usize> = (0..headers.len()).map(length).collect();
+    let whole: Vec<bool> = lengths.iter().map(|length| *length <= SHORT).collect();
+    let wanted: usize = lengths.iter().map(|length| if *length <= SHORT { length + GAP } else { LEAST + GAP }).sum();
+    if wanted <= width { whole } else { vec![false; headers.len()] }
+}
+
 fn is_numeric(rows: &[Vec<String>], column: usize) -> bool {
     rows.iter().filter_map(|row| row.get(column)).all(|cell| cell == "-" || cell.parse::<f64>().is_ok())
 }
@@ -228,6 +251,13 @@ mod tests {
         let rows = vec![vec!["alice".into(), "5".into(), "yes".into()], vec!["bob".into(), "1000".into(), "no".into()]];
         let table = plain().table(&["name", "queued", "closed"], rows);
         assert_eq!(table, "NAME   QUEUED  CLOSED\nalice       5  yes\nbob      1000  no");
+    }
+
+    #[test]
+    fn words_and_numbers_are_not_folded_where_texts_can_be() {
+        let rows = vec![vec!["in_progress".into(), "a task that takes some words".into()]];
+        assert_eq!(whole_columns(&["state", "task"], &rows, 30), [true, false]);
+        assert_eq!(whole_columns(&["state", "task"], &rows, 20), [false, false]);
     }
 
     #[test]

@@ -26,6 +26,8 @@ Policies say what becomes of a message for which a subscriber leaves no room:
   drop-new       it is dropped and counted
   lossy          it pushes out the oldest; slow subscribers miss messages
 
+SUBS counts subscribers, BEHIND is how many messages the slowest has not read.
+
 Exit codes: 64 the name is a queue's, 68 unknown bus or topic")]
 pub struct Args {
     #[command(subcommand)]

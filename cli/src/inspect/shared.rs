@@ -8,8 +8,7 @@ use crate::ls::or_dash;
 use crate::message::harmless;
 use crate::units;
 
-pub const TOPIC_HEADERS: &[&str] =
-    &["name", "policy", "capacity", "retain", "published", "dropped", "subscribers", "behind", "missed", "memory"];
+pub const TOPIC_HEADERS: &[&str] = &["name", "policy", "capacity", "published", "dropped", "subs", "behind", "missed"];
 
 /// A topic; `behind` is of the slowest subscriber, `missed` of all together.
 pub fn topic(topic: &TopicInfo) -> Vec<String> {
@@ -17,13 +16,11 @@ pub fn topic(topic: &TopicInfo) -> Vec<String> {
         topic.name.clone(),
         topic.policy.as_str().to_owned(),
         topic.capacity.to_string(),
-        topic.retain.to_string(),
         topic.published.to_string(),
         topic.dropped.to_string(),
         topic.subscribers.len().to_string(),
         or_dash(topic.subscribers.iter().map(|one| one.behind).max()),
         or_dash((!topic.subscribers.is_empty()).then(|| topic.subscribers.iter().map(|one| one.missed).sum::<u64>())),
-        units::bytes(topic.retained_bytes),
     ]
 }
 
