@@ -9,7 +9,8 @@ use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp};
-use rustix::process::{PidfdFlags, pidfd_open, set_parent_process_death_signal};
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, getpid, getppid, pidfd_open, set_parent_process_death_signal};
 use swarmbus_core::Message;
 
 use crate::exit::{self, Failure};
@@ -29,10 +30,15 @@ impl Running {
     /// Starts a command. If this process dies, it gets SIGTERM.
     pub fn start(mut command: Command) -> Result<Self, Failure> {
         let name = command.get_program().to_string_lossy().into_owned();
-        // SAFETY: one system call, in the child, which allocates nothing.
+        let us = getpid();
+        let die_with_us = move || {
+            set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+            // If we are dead already, no signal will come.
+            if getppid() == Some(us) { Ok(()) } else { Err(Errno::SRCH.into()) }
+        };
+        // SAFETY: two system calls, in the child, which allocate nothing.
         unsafe {
-            command
-                .pre_exec(|| set_parent_process_death_signal(Some(rustix::process::Signal::TERM)).map_err(Into::into));
+            command.pre_exec(die_with_us);
         }
         let mut child = command.spawn().map_err(|error| {
             let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };

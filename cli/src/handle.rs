@@ -22,8 +22,8 @@ pub enum Handled {
     Badly(String),
 }
 
-/// Runs a command for a message. With `said` as what to do with pieces of its standard output; else that is ours.
-pub fn handle_with(
+/// Runs a command for a message; `said` gets the pieces of its standard output, if that is piped.
+pub fn handle(
     message: &Message<'_>,
     words: &[OsString],
     taker: &Taker,
@@ -43,16 +43,6 @@ pub fn handle_with(
     let status = running.wait(&taker.interrupt)?;
     // A command that was interrupted with us may have said 0 all the same: then it has done its work.
     if status.success() { Ok(Handled::Well) } else { Ok(Handled::Badly(ending(status))) }
-}
-
-/// The same for a command whose output is ours.
-pub fn handle(
-    message: &Message<'_>,
-    words: &[OsString],
-    taker: &Taker,
-    said: impl FnMut(&[u8]) -> Result<(), Failure>,
-) -> Result<Handled, Failure> {
-    handle_with(message, words, taker, Stdio::inherit(), said)
 }
 
 /// Gives a message back whose command failed.

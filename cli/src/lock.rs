@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use swarmbus_core::{Bus, Error, LockMode, Observer};
+use swarmbus_core::{Bus, Error, LockMode, Member, Observer};
 
 use crate::command::{Running, code_of, command};
-use crate::exit::{self, Failure};
+use crate::exit::Failure;
 use crate::inspect::shared::{LOCK_HEADERS, lock};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
@@ -97,11 +97,17 @@ fn run_locked(args: Run, output: &Output) -> Result<ExitCode, Failure> {
     let interrupt = Interrupt::install()?;
     let bus = Bus::open(&output.bus(None)?)?;
     let mut command = command(&args.command)?;
-    // Not that of $SWARMBUS_AGENT: the command may want to receive as that agent.
-    let agent = args.from.map(|from| bus.attach(&from)).transpose()?;
-    let nameless = if agent.is_none() { Some(bus.join()?) } else { None };
-    let Some(member) = agent.as_deref().or(nameless.as_ref()) else {
-        return Err(Failure::new(exit::SOFTWARE, "neither an agent nor a member"));
+    // Without --from it is not $SWARMBUS_AGENT either: the command may want to receive as that agent.
+    let (agent, nameless);
+    let member: &Member = match args.from {
+        Some(from) => {
+            agent = bus.attach(&from)?;
+            &agent
+        }
+        None => {
+            nameless = bus.join()?;
+            &nameless
+        }
     };
     let mode = if args.shared { LockMode::Shared } else { LockMode::Exclusive };
     let guard = member

@@ -60,6 +60,7 @@ pub fn man(args: Man, output: &Output) -> Result<ExitCode, Failure> {
         let path = args.folder.join(&name);
         let mut text = Vec::new();
         page.render(&mut text).map_err(|error| failed(&path, &error))?;
+        let text = String::from_utf8_lossy(&text).replace("\n.SH EXTRA\n", "\n.SH NOTES\n");
         std::fs::write(&path, text).map_err(|error| failed(&path, &error))?;
         if output.verbose() {
             output.line(&name)?;
@@ -68,6 +69,8 @@ pub fn man(args: Man, output: &Output) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+const SOURCE: &str = concat!("Swarmbus ", env!("CARGO_PKG_VERSION"));
+
 /// A page for a command and for each below it, named as one writes it, with dashes.
 fn collect(command: clap::Command, name: &str, pages: &mut Vec<clap_mangen::Man>) {
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
@@ -75,5 +78,5 @@ fn collect(command: clap::Command, name: &str, pages: &mut Vec<clap_mangen::Man>
     }
     // A name lives as long as the command line that it describes.
     let name: &'static str = Box::leak(name.to_owned().into_boxed_str());
-    pages.push(clap_mangen::Man::new(command.name(name).display_name(name)).source("Swarmbus").manual("Swarmbus"));
+    pages.push(clap_mangen::Man::new(command.name(name).display_name(name)).source(SOURCE).manual("Swarmbus"));
 }

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 
 use swarmbus_core::Message;
 
@@ -81,7 +81,7 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     }
     for _ in 0..count {
         let message = taker.wait()?;
-        match handle(&message, &args.command, &taker, |_| Ok(()))? {
+        match handle(&message, &args.command, &taker, Stdio::inherit(), |_| Ok(()))? {
             Handled::Well => message.release()?,
             Handled::Badly(how) => hand_back(message, &how, output)?,
         }

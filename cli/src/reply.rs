@@ -6,7 +6,7 @@ use std::process::{ExitCode, Stdio};
 use swarmbus_core::{ContentType, Error, Message};
 
 use crate::exit::Failure;
-use crate::handle::{Handled, hand_back, handle_with};
+use crate::handle::{Handled, hand_back, handle};
 use crate::message::{Record, shown};
 use crate::output::{Output, compact};
 use crate::sender::{CHECK, Payload, check_content, check_size, content};
@@ -120,7 +120,7 @@ impl Server<'_> {
     /// Runs the command for a question, and answers with what it says.
     fn serve(&self, question: &Message<'_>, taker: &Taker) -> Result<Handled, Failure> {
         let (mut said, mut check) = (Vec::new(), CHECK);
-        let handled = handle_with(question, &self.words, taker, Stdio::piped(), |piece| {
+        let handled = handle(question, &self.words, taker, Stdio::piped(), |piece| {
             said.extend_from_slice(piece);
             if self.lines {
                 self.answer_lines(question, &mut said, taker)?;
@@ -162,6 +162,11 @@ impl Server<'_> {
             Ok(_) => Ok(()),
             Err(Error::InvalidArgument { .. }) => {
                 self.output.note(&format!("swarmbus: message {} is from nobody, who is not answered", question.id().0));
+                Ok(())
+            }
+            // If it is the bus that is closed, the wait for the next question says so.
+            Err(Error::Closed { .. }) => {
+                self.output.note(&format!("swarmbus: who sent message {} takes no answer any more", question.id().0));
                 Ok(())
             }
             Err(error) => Err(error.into()),
