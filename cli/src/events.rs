@@ -8,10 +8,10 @@ use swarmbus_core::Observer;
 use swarmbus_supervisor::rundir;
 
 use crate::exit::Failure;
+use crate::growing::Tail;
 use crate::logs::LOOK_EVERY;
 use crate::message::harmless;
 use crate::output::{Format, Output, compact};
-use crate::tail::Tail;
 use crate::units;
 
 /// Show what happened in a run: starts, ends, restarts, drains.

@@ -7,9 +7,9 @@ use serde::Serialize;
 use swarmbus_supervisor::client;
 
 use crate::exit::Failure;
+use crate::growing::Tail;
 use crate::output::{Output, compact};
 use crate::ps::failure;
-use crate::tail::Tail;
 
 /// Show what agents wrote.
 ///

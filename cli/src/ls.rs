@@ -8,6 +8,7 @@ use swarmbus_core::{Bus, BusInfo, Error, Observer};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::units;
+use crate::watch::Watch;
 
 /// List the buses of this host, or the mailboxes and queues of one.
 ///
@@ -16,7 +17,7 @@ use crate::units;
 #[command(after_help = "\
 Examples:
   swarmbus ls
-  swarmbus ls demo
+  swarmbus ls demo --watch
   swarmbus ls demo -o jsonl | jq -r 'select(.queued > 0) | .name'
 
 MEMORY is what the bus has committed. OWNER is the process that owns a mailbox.
@@ -26,6 +27,9 @@ Exit codes: 68 unknown bus")]
 pub struct Args {
     /// Bus whose mailboxes and queues to list [default: --bus, else all buses]
     bus: Option<String>,
+
+    #[command(flatten)]
+    watch: Watch,
 }
 
 /// A bus in the list. One that cannot be looked into has the error's name as its state, and no numbers.
@@ -74,11 +78,11 @@ impl Listed {
 }
 
 pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
-    match args.bus.or_else(|| output.named_bus().map(str::to_owned)) {
-        Some(bus) => queues(&bus, output)?,
-        None => buses(output)?,
-    }
-    Ok(ExitCode::SUCCESS)
+    let bus = args.bus.or_else(|| output.named_bus().map(str::to_owned));
+    args.watch.show(output, || match &bus {
+        Some(bus) => queues(bus, output),
+        None => buses(output),
+    })
 }
 
 fn buses(output: &Output) -> Result<(), Failure> {

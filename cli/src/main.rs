@@ -1,8 +1,12 @@
 //! The `swarmbus` command: one verb per file, one mapping from errors to exit codes (`exit`), one way to print (`output`).
 
 mod bench;
+mod call;
+mod cheat;
+mod command;
 mod config;
 mod create;
+mod dead_letter;
 mod declare;
 mod destroy;
 mod down;
@@ -10,29 +14,42 @@ mod drain;
 mod events;
 mod exit;
 mod fsck;
+mod growing;
+mod handle;
 mod inspect;
 mod interrupt;
+mod lock;
 mod logs;
 mod ls;
 mod message;
 mod metrics;
 mod output;
+mod pages;
 mod peek;
 mod ps;
+mod publish;
+mod queue;
 mod reap;
 mod recv;
 mod reload;
+mod reply;
 mod send;
+mod sender;
+mod status;
 mod steer;
+mod sub;
 mod table;
 mod tail;
+mod take;
 mod top;
+mod topic;
 mod units;
 mod up;
+mod watch;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use exit::Failure;
 use output::{Format, Output};
@@ -52,7 +69,6 @@ use output::{Format, Output};
     max_term_width = 80,
     subcommand_required = true,
     subcommand_value_name = "VERB",
-    subcommand_help_heading = "Verbs",
     arg_required_else_help = true,
     after_help = "Run 'swarmbus help VERB' for a verb's options, examples and units.",
     after_long_help = AFTER_HELP
@@ -65,7 +81,7 @@ struct Cli {
 
     // The identifier keeps it apart from the positional BUS that some verbs have.
     /// Bus of addresses that name none [default: $SWARMBUS]
-    #[arg(long = "bus", id = "global_bus", global = true, value_name = "BUS", help_heading = GLOBAL)]
+    #[arg(short = 'b', long = "bus", id = "global_bus", global = true, value_name = "BUS", help_heading = GLOBAL)]
     bus: Option<String>,
 
     /// Say more, such as the ids of sent messages
@@ -85,6 +101,7 @@ Examples:
   swarmbus send demo/bob \"hello\" --from alice
   swarmbus recv demo/bob --timeout 5s
   swarmbus destroy demo
+'swarmbus cheat' shows more of them on one screen.
 
 Exit codes (from sysexits.h):
     0  done
@@ -104,7 +121,8 @@ Exit codes (from sysexits.h):
 
 Environment:
   SWARMBUS         bus of addresses that name none
-  SWARMBUS_AGENT   sender of 'send', mailbox of a 'recv' without address
+  SWARMBUS_AGENT   who sends, publishes, calls; the mailbox of a 'recv' without
+                   address; the agent of 'status' and 'beat'
   SWARMBUS_ENV     profile of 'up' and 'config'
   NO_COLOR         no colours, also in a terminal";
 
@@ -116,7 +134,18 @@ enum Verb {
     Declare(declare::Args),
     Send(send::Args),
     Recv(recv::Args),
+    Call(call::Args),
+    Reply(reply::Args),
+    Pub(publish::Args),
+    Sub(sub::Args),
     Peek(peek::Args),
+    Tail(tail::Args),
+    Queue(queue::Args),
+    Topic(topic::Args),
+    DeadLetter(dead_letter::Args),
+    Lock(lock::Args),
+    Status(status::Args),
+    Beat(status::Beat),
     Reap(reap::Args),
     Fsck(fsck::Args),
     Destroy(destroy::Args),
@@ -136,12 +165,59 @@ enum Verb {
     Drain(drain::Args),
     Down(down::Args),
     Bench(bench::Args),
+    Cheat(cheat::Args),
+    Completions(pages::Completions),
+    Man(pages::Man),
+}
+
+/// The verbs by what they are for. One that is in no group is listed at the end.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Buses", &["create", "ls", "inspect", "destroy", "reap", "fsck"]),
+    ("Messages", &["declare", "send", "recv", "call", "reply", "peek", "tail", "queue", "dead-letter"]),
+    ("Topics, locks, statuses", &["topic", "pub", "sub", "lock", "status", "beat"]),
+    ("Swarms", &["up", "config", "ps", "top", "logs", "events", "drain", "down", "reload", "scale"]),
+    ("Agents of a swarm", &["stop", "start", "restart", "reset-failed"]),
+    ("Looking after it", &["health", "check", "doctor", "metrics", "bench"]),
+    ("Help", &["cheat", "help", "completions"]),
+];
+
+/// The command line, its verbs grouped.
+fn command() -> clap::Command {
+    let mut command = Cli::command();
+    // With the verb 'help', which is made when the command is.
+    command.build();
+    let verbs = verbs(&command);
+    command.help_template(format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{verbs}Options:\n{{options}}{{after-help}}"
+    ))
+}
+
+/// The list of verbs, a line each.
+fn verbs(command: &clap::Command) -> String {
+    let line = |verb: &clap::Command| {
+        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        format!("  {:12}  {about}\n", verb.get_name())
+    };
+    let mut text = String::new();
+    for (group, names) in GROUPS {
+        let found: String = names.iter().filter_map(|name| command.find_subcommand(name)).map(line).collect();
+        text.push_str(&format!("{group}:\n{found}\n"));
+    }
+    let grouped = |verb: &&clap::Command| GROUPS.iter().any(|(_, names)| names.contains(&verb.get_name()));
+    let others = command.get_subcommands().filter(|verb| !verb.is_hide_set() && !grouped(verb));
+    let others: String = others.map(line).collect();
+    if !others.is_empty() {
+        text.push_str(&format!("More:\n{others}\n"));
+    }
+    text
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut command = command();
+    let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|words| Cli::from_arg_matches(&words));
+    let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return exit::from_usage(&error, &Cli::command()),
+        Err(error) => return exit::from_usage(&error, &command),
     };
     let output = Output::new(cli.output, cli.bus, cli.verbose);
     match run(cli.verb, &output) {
@@ -158,7 +234,18 @@ fn run(verb: Verb, output: &Output) -> Result<ExitCode, Failure> {
         Verb::Declare(args) => declare::run(args, output),
         Verb::Send(args) => send::run(args, output),
         Verb::Recv(args) => recv::run(args, output),
+        Verb::Call(args) => call::run(args, output),
+        Verb::Reply(args) => reply::run(args, output),
+        Verb::Pub(args) => publish::run(args, output),
+        Verb::Sub(args) => sub::run(args, output),
         Verb::Peek(args) => peek::run(args, output),
+        Verb::Tail(args) => tail::run(args, output),
+        Verb::Queue(args) => queue::run(args, output),
+        Verb::Topic(args) => topic::run(args, output),
+        Verb::DeadLetter(args) => dead_letter::run(args, output),
+        Verb::Lock(args) => lock::run(args, output),
+        Verb::Status(args) => status::run(args, output),
+        Verb::Beat(args) => status::beat(args, output),
         Verb::Reap(args) => reap::run(args, output),
         Verb::Fsck(args) => fsck::run(args, output),
         Verb::Destroy(args) => destroy::run(args, output),
@@ -178,5 +265,8 @@ fn run(verb: Verb, output: &Output) -> Result<ExitCode, Failure> {
         Verb::Drain(args) => drain::run(args, output),
         Verb::Down(args) => down::run(args, output),
         Verb::Bench(args) => bench::run(args, output),
+        Verb::Cheat(args) => cheat::run(args, output),
+        Verb::Completions(args) => pages::completions(args, output),
+        Verb::Man(args) => pages::man(args, output),
     }
 }

@@ -4,17 +4,33 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use std::borrow::Cow;
-use swarmbus_core::{ContentType, Message, Peeked, schema_of};
+use swarmbus_core::{ContentType, Message, Peeked, Sample, schema_of};
 
 /// A message as JSON: the payload is `data` if it is UTF-8 (and no archive), else `data_base64`.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub struct Record<'a> {
     id: u64,
     sender: Option<String>,
-    lane: String,
-    deliveries: u32,
+    /// Where it was taken; of a copy that a tap made, the queue that was tapped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lane: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliveries: Option<u32>,
     correlation: u64,
     content: String,
+    /// Of an answer: whether more parts follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more_follows: Option<bool>,
+    /// In a topic: its place there, and how many messages before it were missed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missed: Option<u64>,
+    /// Of a dead letter: the queue to which it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
     /// Of an archive: the id of its schema, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     schema: Option<String>,
@@ -40,13 +56,12 @@ impl<'a> From<&'a Message<'_>> for Record<'a> {
         let record = Self {
             id: message.id().0,
             sender: message.sender(),
-            lane: message.lane().to_string(),
-            deliveries: message.deliveries(),
+            queue: Some(message.tapped().unwrap_or_else(|| message.queue())),
+            lane: Some(message.lane().to_string()),
+            deliveries: Some(message.deliveries()),
             correlation: message.correlation(),
             content: message.content().to_string(),
-            schema: None,
-            data: None,
-            data_base64: None,
+            ..Self::default()
         };
         record.with_payload(message.content(), message.data())
     }
@@ -57,15 +72,36 @@ impl<'a> From<&'a Peeked> for Record<'a> {
         let record = Self {
             id: message.id,
             sender: message.sender.clone(),
-            lane: message.lane.to_owned(),
-            deliveries: message.deliveries,
+            lane: Some(message.lane.to_owned()),
+            deliveries: Some(message.deliveries),
             correlation: message.correlation,
             content: message.content.to_string(),
-            schema: None,
-            data: None,
-            data_base64: None,
+            origin: message.origin.clone(),
+            ..Self::default()
         };
         record.with_payload(message.content, &message.data)
+    }
+}
+
+impl<'a> From<&'a Sample<'_>> for Record<'a> {
+    fn from(sample: &'a Sample<'_>) -> Self {
+        let record = Self {
+            id: sample.id().0,
+            sender: sample.sender(),
+            correlation: sample.correlation(),
+            content: sample.content().to_string(),
+            position: Some(sample.position()),
+            missed: Some(sample.missed()),
+            ..Self::default()
+        };
+        record.with_payload(sample.content(), sample.data())
+    }
+}
+
+impl<'a> Record<'a> {
+    /// An answer to a call, or a part of one.
+    pub fn of_answer(answer: &'a Message<'_>) -> Self {
+        Self { more_follows: Some(answer.more_follows()), queue: None, deliveries: None, ..Self::from(answer) }
     }
 }
 

@@ -1,11 +1,12 @@
 //! How results are printed: tables for people, JSON for programs, and never a panic on a closed pipe.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 
 use clap::ValueEnum;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 use swarmbus_core::Address;
 
@@ -30,6 +31,8 @@ pub struct Output {
     verbose: bool,
     terminal: bool,
     color: bool,
+    /// What is printed goes here instead, while somebody collects it.
+    collected: RefCell<Option<String>>,
 }
 
 impl Output {
@@ -37,7 +40,8 @@ impl Output {
     pub fn new(format: Format, bus: Option<String>, verbose: bool) -> Self {
         let terminal = std::io::stdout().is_terminal();
         let color = terminal && variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|term| term != "dumb");
-        Self { format, bus, default_bus: variable("SWARMBUS"), verbose, terminal, color }
+        let collected = RefCell::default();
+        Self { format, bus, default_bus: variable("SWARMBUS"), verbose, terminal, color, collected }
     }
 
     /// The chosen format.
@@ -113,6 +117,7 @@ impl Output {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         }
         let numeric: Vec<bool> = (0..headers.len()).map(|column| is_numeric(&rows, column)).collect();
+        let whole = self.width().map_or_else(Vec::new, |width| whole_columns(headers, &rows, usize::from(width)));
         table.set_header(headers.iter().map(|header| header.to_uppercase()));
         table.add_rows(rows);
         for (column, numeric) in table.column_iter_mut().zip(numeric) {
@@ -120,6 +125,9 @@ impl Output {
             if numeric {
                 column.set_cell_alignment(CellAlignment::Right);
             }
+        }
+        for (column, _) in table.column_iter_mut().zip(whole).filter(|(_, whole)| *whole) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
         }
         let text = table.trim_fmt();
         match text.split_once('\n') {
@@ -137,8 +145,13 @@ impl Output {
 
     /// Columns of the terminal that stdout is, if it is one.
     pub fn width(&self) -> Option<u16> {
+        self.size().map(|(width, _)| width)
+    }
+
+    /// Columns and lines of the terminal that stdout is, if it is one.
+    pub fn size(&self) -> Option<(u16, u16)> {
         let size = if self.terminal { terminal_size::terminal_size_of(std::io::stdout()) } else { None };
-        size.map(|(width, _)| width.0)
+        size.map(|(width, height)| (width.0, height.0))
     }
 
     /// Whether what goes to stderr may have colours.
@@ -149,9 +162,29 @@ impl Output {
 
     /// Prints a line on stdout.
     pub fn line(&self, text: &str) -> Result<(), Failure> {
+        match &mut *self.collected.borrow_mut() {
+            Some(collected) => {
+                collected.push_str(text);
+                collected.push('\n');
+                Ok(())
+            }
+            None => self.bytes(text.as_bytes()),
+        }
+    }
+
+    /// What `print` prints, without printing it.
+    pub fn collect(&self, print: impl FnOnce() -> Result<(), Failure>) -> Result<String, Failure> {
+        self.collected.replace(Some(String::new()));
+        let printed = print();
+        let text = self.collected.take().unwrap_or_default();
+        printed.map(|()| text)
+    }
+
+    /// Prints bytes and a newline on stdout.
+    pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         // In one piece: a reader such as `grep -q`, content with the start, must not make the rest fail.
         let mut stdout = std::io::stdout().lock();
-        stdout.write_all(format!("{text}\n").as_bytes())?;
+        stdout.write_all(&[bytes, b"\n"].concat())?;
         stdout.flush()?;
         Ok(())
     }
@@ -185,6 +218,25 @@ fn unserializable(error: serde_json::Error) -> Failure {
     Failure::new(crate::exit::SOFTWARE, format!("cannot write the result as JSON: {error}"))
 }
 
+/// Columns between two others.
+const GAP: usize = 2;
+
+/// A column no wider than this is not folded, as long as each of the others has the least that can be read.
+const SHORT: usize = 16;
+const LEAST: usize = 8;
+
+/// Which columns are not to be folded: those of words and numbers, if that leaves room for the others.
+fn whole_columns(headers: &[&str], rows: &[Vec<String>], width: usize) -> Vec<bool> {
+    let length = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain([headers[column].chars().count()]).max().unwrap_or(0)
+    };
+    let lengths: Vec<usize> = (0..headers.len()).map(length).collect();
+    let whole: Vec<bool> = lengths.iter().map(|length| *length <= SHORT).collect();
+    let wanted: usize = lengths.iter().map(|length| if *length <= SHORT { length + GAP } else { LEAST + GAP }).sum();
+    if wanted <= width { whole } else { vec![false; headers.len()] }
+}
+
 fn is_numeric(rows: &[Vec<String>], column: usize) -> bool {
     rows.iter().filter_map(|row| row.get(column)).all(|cell| cell == "-" || cell.parse::<f64>().is_ok())
 }
@@ -195,7 +247,15 @@ mod tests {
 
     fn plain() -> Output {
         let default_bus = Some("demo".into());
-        Output { format: Format::Table, bus: None, default_bus, verbose: false, terminal: false, color: false }
+        Output {
+            format: Format::Table,
+            bus: None,
+            default_bus,
+            verbose: false,
+            terminal: false,
+            color: false,
+            collected: RefCell::default(),
+        }
     }
 
     #[test]
@@ -203,6 +263,13 @@ mod tests {
         let rows = vec![vec!["alice".into(), "5".into(), "yes".into()], vec!["bob".into(), "1000".into(), "no".into()]];
         let table = plain().table(&["name", "queued", "closed"], rows);
         assert_eq!(table, "NAME   QUEUED  CLOSED\nalice       5  yes\nbob      1000  no");
+    }
+
+    #[test]
+    fn words_and_numbers_are_not_folded_where_texts_can_be() {
+        let rows = vec![vec!["in_progress".into(), "a task that takes some words".into()]];
+        assert_eq!(whole_columns(&["state", "task"], &rows, 30), [true, false]);
+        assert_eq!(whole_columns(&["state", "task"], &rows, 20), [false, false]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::exit::Failure;
 use crate::ls::or_dash;
 use crate::output::Output;
 use crate::units;
+use crate::watch::Watch;
 
 /// Show the agents of a bus.
 ///
@@ -20,7 +21,7 @@ use crate::units;
 #[command(after_help = "\
 Examples:
   swarmbus ps
-  swarmbus ps demo
+  swarmbus ps demo --watch
   swarmbus ps demo -o jsonl | jq '.agents[] | select(.restarts > 0) | .name'
 
 IN FLIGHT counts messages an agent has received and not released, MAILBOX those
@@ -32,20 +33,27 @@ Exit codes: 68 unknown bus")]
 pub struct Args {
     /// Name of the bus [default: --bus, then $SWARMBUS, else all buses]
     bus: Option<String>,
+
+    #[command(flatten)]
+    watch: Watch,
 }
 
 pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
-    let statuses = match output.bus(args.bus.as_deref()) {
+    args.watch.show(output, || show(args.bus.as_deref(), output))
+}
+
+fn show(bus: Option<&str>, output: &Output) -> Result<(), Failure> {
+    let statuses = match output.bus(bus) {
         Ok(bus) => vec![client::ps(&bus).map_err(failure)?],
         Err(_) => all()?,
     };
     if output.is_json() {
-        if let ([status], true) = (statuses.as_slice(), output.bus(args.bus.as_deref()).is_ok()) {
+        if let ([status], true) = (statuses.as_slice(), output.bus(bus).is_ok()) {
             output.record("", status)?;
         } else {
             output.records(&[], Vec::new(), &statuses)?;
         }
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     if statuses.is_empty() {
         output.note("no bus is there");
@@ -56,7 +64,7 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
         }
         output.line(&text(status, output))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn all() -> Result<Vec<Status>, Failure> {

@@ -213,7 +213,8 @@ fn facts(bus: &BusInfo) -> String {
     ])
 }
 
-fn aligned(lines: &[(&str, String)]) -> String {
+/// Labels and facts, one a line.
+pub fn aligned(lines: &[(&str, String)]) -> String {
     let width = lines.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
     lines.iter().map(|(label, value)| format!("{label:width$}  {value}")).collect::<Vec<_>>().join("\n")
 }

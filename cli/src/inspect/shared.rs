@@ -8,8 +8,7 @@ use crate::ls::or_dash;
 use crate::message::harmless;
 use crate::units;
 
-pub const TOPIC_HEADERS: &[&str] =
-    &["name", "policy", "room", "published", "dropped", "subs", "behind", "missed", "memory"];
+pub const TOPIC_HEADERS: &[&str] = &["name", "policy", "capacity", "published", "dropped", "subs", "behind", "missed"];
 
 /// A topic; `behind` is of the slowest subscriber, `missed` of all together.
 pub fn topic(topic: &TopicInfo) -> Vec<String> {
@@ -22,7 +21,6 @@ pub fn topic(topic: &TopicInfo) -> Vec<String> {
         topic.subscribers.len().to_string(),
         or_dash(topic.subscribers.iter().map(|one| one.behind).max()),
         or_dash((!topic.subscribers.is_empty()).then(|| topic.subscribers.iter().map(|one| one.missed).sum::<u64>())),
-        units::bytes(topic.retained_bytes),
     ]
 }
 

@@ -18,8 +18,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
+use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::exit::{Failure, SOFTWARE};
 use crate::output::{self, Output};
@@ -108,7 +107,7 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
         return once(&looker.look(), output);
     }
     if args.with_parent {
-        set_pdeathsig(Signal::SIGTERM)
+        set_parent_process_death_signal(Some(Signal::TERM))
             .map_err(|error| Failure::system(format!("cannot end with who has started it: {error}")))?;
     }
     let server = match args.listen.or(args.jsonl.is_none().then_some(LISTEN)) {

@@ -207,6 +207,8 @@ pub struct Peeked {
     pub correlation: u64,
     /// What the payload is.
     pub content: ContentType,
+    /// Of a dead letter: the queue to which it was sent.
+    pub origin: Option<String>,
     /// The payload.
     pub data: Vec<u8>,
 }
@@ -426,6 +428,9 @@ impl Observer {
         let mut data = vec![0; meta.length().min(capacity)];
         self.0.read_chunk(chunk, CHUNK_HEADER, &mut data)?;
         let sender = (word(offset_of!(ChunkHeader, home)) >> 32).checked_sub(1);
+        // Of a copy it is the queue that was tapped.
+        let origin = Some(word(offset_of!(ChunkHeader, deliveries)) >> 32).filter(|_| !meta.is_copy());
+        let origin = origin.and_then(|origin| origin.checked_sub(1));
         let peeked = Peeked {
             id: word(offset_of!(ChunkHeader, id)),
             sender: sender.and_then(|sender| self.0.queue_name(Name::from_bits(sender))),
@@ -433,6 +438,7 @@ impl Observer {
             deliveries: word(offset_of!(ChunkHeader, deliveries)) as u32,
             correlation: word(offset_of!(ChunkHeader, correlation)),
             content: meta.content(),
+            origin: origin.and_then(|queue| self.0.queue_name(Name::from_bits(queue))),
             data,
         };
         std::sync::atomic::fence(std::sync::atomic::Ordering::Acquire);
