@@ -5,7 +5,33 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// In the order in which a reader of the header wants to meet them.
-const SOURCES: &[&str] = &["version", "error", "text", "options", "bus", "agent", "message", "loan", "queue"];
+const SOURCES: &[&str] = &[
+    "version",
+    "error",
+    "text",
+    "options",
+    "bus",
+    "agent",
+    "role",
+    "send",
+    "loan",
+    "receive",
+    "batch",
+    "sources",
+    "descriptor",
+    "message",
+    "call",
+    "queue",
+    "topic",
+    "subscription",
+    "lock",
+    "status",
+    "observe",
+    "info",
+    "rows",
+    "snapshot",
+    "row",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
