@@ -61,7 +61,10 @@ pub fn bits_of<H>(handle: *const H, wanted: Kind) -> Result<u64> {
         return Err(Failure::NullPointer(wanted.name));
     }
     let what = match ALL.iter().find(|kind| kind.tag == bits >> TAG_SHIFT) {
-        Some(kind) => format!("it is a handle of another kind: {}", kind.name),
+        Some(kind) => {
+            let article = if kind.name.starts_with(['a', 'o']) { "an" } else { "a" };
+            format!("it is {article} {} handle", kind.name)
+        }
         None => "it is no handle of this library".into(),
     };
     Err(Failure::BadHandle(format!(
@@ -149,7 +152,7 @@ mod tests {
         assert!(matches!(bus(ptr::without_provenance(0x7fff_1234_5678)), Err(Failure::BadHandle(_))));
         let agent_bits = (AGENT.tag << TAG_SHIFT | 1) as usize;
         match bus(ptr::without_provenance(agent_bits)) {
-            Err(Failure::BadHandle(text)) => assert!(text.contains("of another kind: agent"), "{text}"),
+            Err(Failure::BadHandle(text)) => assert!(text.contains("it is an agent handle"), "{text}"),
             _ => panic!("an agent handle is no bus handle"),
         }
     }
