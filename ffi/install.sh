@@ -25,8 +25,8 @@ soname=libswarmbus.so.$abi
 lib=$root/lib
 install -d "$lib/pkgconfig" "$root/include"
 
-# -z nodelete: threads that watch for others run in the library, so dlclose() must not take it away.
-# Beside the real one first, then renamed: a running program keeps the file that it has mapped.
+# -z nodelete: threads that watch for others run in the library, so dlclose() must not take it away. It is linked under another
+# name and then renamed: a program that runs keeps the file that it has mapped.
 ${CC:-cc} -shared -o "$lib/.$soname.new" \
     -Wl,-soname,"$soname" -Wl,--version-script="$ffi/swarmbus.map" -Wl,-z,nodelete -Wl,-z,defs -Wl,-z,relro -Wl,-z,now \
     -Wl,--gc-sections -Wl,--whole-archive "$archive" -Wl,--no-whole-archive \
@@ -43,3 +43,9 @@ chmod 644 "$lib/pkgconfig/swarmbus.pc"
 
 install -d "$root/share/man/man3"
 install -m 644 "$ffi"/man/*.3 "$root/share/man/man3/"
+# Each call is found by its own name.
+for page in "$ffi"/man/*.3; do
+    sed -n '/^\.Sh NAME$/,/^\.Nd /s/^\.Nm \([a-z_]*\).*/\1/p' "$page" | while read -r name; do
+        [ "$name.3" = "$(basename "$page")" ] || ln -sf "$(basename "$page")" "$root/share/man/man3/$name.3"
+    done
+done

@@ -842,7 +842,8 @@ typedef struct {
 } swarmbus_lock;
 
 /**
- * What an agent says of itself. All of its texts together have room for about 900 bytes.
+ * What an agent says of itself. All of its texts, tags and roles together have room for 720 bytes, of which each takes 3 more
+ * than it is long.
  */
 typedef struct {
     /**
@@ -1490,6 +1491,8 @@ typedef struct {
 extern "C" {
 #endif // __cplusplus
 
+/* Which library this is. */
+
 /**
  * The ABI version of the library that is loaded. Compare it with SWARMBUS_ABI_VERSION, which is the one of the
  * header the program was compiled with, when the library is loaded at run time.
@@ -1506,6 +1509,8 @@ uint32_t swarmbus_abi_version(void);
  * Any thread, any time.
  */
 const char *swarmbus_version(void);
+
+/* Codes, their names and texts. */
 
 /**
  * What a code means in general, in English. Static memory, never NULL: never free it. swarmbus_last_error() knows
@@ -1537,6 +1542,8 @@ const char *swarmbus_error_name(int32_t code);
  * Each thread has its own text.
  */
 const char *swarmbus_last_error(void);
+
+/* Buses: create, open, close the handle, destroy the bus, declare mailboxes and queues. */
 
 /**
  * Makes a bus and opens it.
@@ -1663,6 +1670,8 @@ int32_t swarmbus_bus_remove(const char *name);
  * `name` is a NUL-terminated string; `opts` is NULL or as long as its `struct_size` says.
  */
 int32_t swarmbus_declare(swarmbus_bus *bus, const char *name, const swarmbus_declare_opts *opts);
+
+/* Agents and members without a mailbox: attach, join, connect, take over, stand by, close. */
 
 /**
  * Makes the calling thread the agent `name`: the one who receives from the mailbox of that name, which is declared
@@ -1813,6 +1822,8 @@ int32_t swarmbus_agent_epoch(const swarmbus_agent *agent,
  */
 int32_t swarmbus_agent_close(swarmbus_agent *agent);
 
+/* Roles and tags. */
+
 /**
  * Takes a role, named with or without its `@`: from now on swarmbus_receive() takes from the work queue `@role` as well, which
  * is declared if there is none. Any number of agents may have a role; each message sent to `@role` goes to one of them.
@@ -1864,6 +1875,8 @@ int32_t swarmbus_drop_role(swarmbus_agent *agent,
 int32_t swarmbus_set_tags(swarmbus_agent *agent,
                           const char *const *tags,
                           size_t count);
+
+/* Sending: a copy, by name, with a key. */
 
 /**
  * Sends a copy of `length` bytes to the mailbox or queue `to`. When the call returns SWARMBUS_OK the message is in
@@ -1926,6 +1939,8 @@ int32_t swarmbus_key_of(const void *name,
                         size_t length,
                         uint64_t *key);
 
+/* Loans: take a piece of shared memory, write in place, publish or discard. */
+
 /**
  * Borrows `length` bytes of shared memory to write a message into, so that nothing is copied. 0 is a length too.
  *
@@ -1986,6 +2001,8 @@ int32_t swarmbus_publish(swarmbus_agent *agent,
  * `loan` may be read and written.
  */
 int32_t swarmbus_loan_discard(swarmbus_agent *agent, swarmbus_loan *loan);
+
+/* Receiving: from the own mailbox, from a queue, from any of several. */
 
 /**
  * Receives the next message of the agent's own mailbox into `*message`: redelivered ones first, then
@@ -2061,6 +2078,8 @@ int32_t swarmbus_receive_any(swarmbus_agent *agent,
                              swarmbus_message *message,
                              const swarmbus_receive_opts *opts);
 
+/* Several messages at a time. */
+
 /**
  * Sends copies of `count` payloads to the mailbox or queue `to` as one batch: all of them or none, one after the other. A
  * batch counts as one message towards the limit of its lane, and goes to one receiver. `ids` may be NULL; else it gets as
@@ -2135,6 +2154,8 @@ int32_t swarmbus_receive_batch(swarmbus_agent *agent,
                                size_t *count,
                                const swarmbus_receive_opts *opts);
 
+/* Several queues to receive from, looked up once. */
+
 /**
  * Looks up `count` mailboxes and work queues, each counted once, to receive from any of them with
  * swarmbus_sources_receive().
@@ -2189,6 +2210,8 @@ int32_t swarmbus_sources_receive(swarmbus_sources *sources,
  * The agent's thread.
  */
 int32_t swarmbus_sources_close(swarmbus_sources *sources);
+
+/* A descriptor for event loops. */
 
 /**
  * Makes a descriptor that becomes readable when one of `count` mailboxes and work queues may have something to receive;
@@ -2276,6 +2299,8 @@ int32_t swarmbus_descriptor_rearm(swarmbus_descriptor *descriptor);
  * The agent's thread.
  */
 int32_t swarmbus_descriptor_close(swarmbus_descriptor *descriptor);
+
+/* Messages in flight: release, return, pass on, look at. */
 
 /**
  * Releases a message: the acknowledgement. It is gone from the bus, and its data pointer is void; `message->data`
@@ -2537,6 +2562,8 @@ int32_t swarmbus_message_schema(const swarmbus_agent *agent, const swarmbus_mess
  */
 int32_t swarmbus_schema_id(const char *name, uint64_t *schema);
 
+/* Questions and answers. */
+
 /**
  * Sends a question to the mailbox or queue `to` and waits for its answer, which is a message of this agent's: release it.
  *
@@ -2683,6 +2710,8 @@ int32_t swarmbus_reply_part(swarmbus_agent *agent,
                             uint64_t *id,
                             const swarmbus_reply_opts *opts);
 
+/* What an agent does to a whole queue: stop and resume its intake, purge, redrive, tap; and reaping. */
+
 /**
  * Closes the intake of a mailbox or queue: senders get SWARMBUS_CLOSED at once, receivers once it is empty.
  *
@@ -2808,6 +2837,8 @@ int32_t swarmbus_tap(swarmbus_agent *agent,
  */
 int32_t swarmbus_untap(swarmbus_agent *agent);
 
+/* Topics: declare and publish. */
+
 /**
  * Makes the topic `name` if there is none. What is published there reaches everybody who subscribes. To declare it again
  * changes nothing and is no error: a topic that exists keeps what it has.
@@ -2894,6 +2925,8 @@ int32_t swarmbus_topic_publish(swarmbus_agent *agent,
 int32_t swarmbus_topic_trim(swarmbus_agent *agent,
                             const char *topic,
                             uint64_t *count);
+
+/* Subscriptions to topics, and the samples that they read. */
 
 /**
  * Subscribes to a topic. From here on publishers wait for this subscriber, or drop their messages, as the topic's policy is:
@@ -3006,6 +3039,8 @@ int32_t swarmbus_subscription_position(const swarmbus_subscription *subscription
  */
 int32_t swarmbus_subscription_close(swarmbus_subscription *subscription);
 
+/* Named locks with fencing tokens. */
+
 /**
  * Takes the lock `name`; waits for those who asked before and whose locks conflict. A lock needs no declaring. Its name is
  * 1 to 255 bytes of any text, in segments divided by `/`, and may be a pattern: `*` and `?` within a segment, `**` across
@@ -3051,6 +3086,8 @@ int32_t swarmbus_lock_take(swarmbus_agent *agent,
  */
 int32_t swarmbus_lock_release(swarmbus_agent *agent, swarmbus_lock *lock);
 
+/* Status boards: what agents say of themselves. */
+
 /**
  * Says what this agent does. Whoever looks sees the whole of it or the whole of what was said before, whenever this process
  * dies or is paused. It stays when the agent leaves or dies.
@@ -3081,6 +3118,8 @@ int32_t swarmbus_set_status(swarmbus_agent *agent,
  * The agent's thread.
  */
 int32_t swarmbus_beat(swarmbus_agent *agent);
+
+/* Observers: a bus seen from outside. */
 
 /**
  * Looks at the bus `name` of this host without taking part in it.
@@ -3142,6 +3181,8 @@ int32_t swarmbus_observe_bus(const swarmbus_observer *observer,
  * Any thread.
  */
 int32_t swarmbus_observer_close(swarmbus_observer *observer);
+
+/* Snapshots: rows of what an observer sees, taken at once and looked at one by one. */
 
 /**
  * Takes the names of the buses of this host: rows for swarmbus_snapshot_name().
@@ -3374,6 +3415,8 @@ int32_t swarmbus_snapshot_latencies(const swarmbus_observer *observer,
  * Any thread.
  */
 int32_t swarmbus_snapshot_close(swarmbus_snapshot *snapshot);
+
+/* Rows of snapshots, one by one. */
 
 /**
  * Gets how many rows a snapshot has.

@@ -1,4 +1,6 @@
-//! Codes, their names and texts, and the border where a Rust result becomes a code.
+//! Codes, their names and texts.
+//!
+//! And the border, where a result becomes a code.
 use std::any::Any;
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char};

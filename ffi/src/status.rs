@@ -28,7 +28,8 @@ const STATES: &[(i32, AgentState)] = &[
     (SWARMBUS_STATE_BLOCKED, AgentState::Blocked),
 ];
 
-/// What an agent says of itself. All of its texts together have room for about 900 bytes.
+/// What an agent says of itself. All of its texts, tags and roles together have room for 720 bytes, of which each takes 3 more
+/// than it is long.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct swarmbus_status {

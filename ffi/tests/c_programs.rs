@@ -65,6 +65,24 @@ fn the_cpp_header_does_what_it_says() {
     }
 }
 
+/// What else the guide shows compiles too.
+#[test]
+fn the_functions_of_the_guide_compile() {
+    let guide = fs::read_to_string(root().join("docs/c-api.md")).expect("docs/c-api.md");
+    let blocks = guide.split("```c\n").skip(1).filter_map(|block| block.split("```").next());
+    let shown: Vec<&str> = blocks.filter(|block| block.contains("{\n") && !block.contains("int main(")).collect();
+    assert!(shown.len() >= 2, "functions in the guide");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let source = folder.join(format!("shown-{}.c", std::process::id()));
+    let head = "#include <stdio.h>\n#include <string.h>\n#include <swarmbus.h>\n";
+    fs::write(&source, head.to_owned() + &shown.concat()).expect("the functions");
+    let mut command = Command::new(C11[0]);
+    command.args(&C11[1..]).args(WARNINGS).args(["-Wno-unused-function", "-fsyntax-only", "-I"]);
+    let output = command.arg(root().join("include")).arg(&source).output().expect("the compiler runs");
+    let _ = fs::remove_file(&source);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// Every program is C11, and C++17 as well, for each compiler that is here; so are the headers with it.
 #[test]
 fn every_program_is_c11_and_cpp17_without_a_warning() {

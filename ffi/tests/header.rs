@@ -46,7 +46,27 @@ fn generate() -> String {
     }
     let mut header = Vec::new();
     builder.generate().expect("cbindgen understands the sources").write(&mut header);
-    String::from_utf8(header).expect("UTF-8")
+    with_headings(&String::from_utf8(header).expect("UTF-8"))
+}
+
+/// Says before the functions of each source what they are about, in the source's own words.
+fn with_headings(header: &str) -> String {
+    let mut lines: Vec<String> = header.lines().map(str::to_owned).collect();
+    for source in SOURCES {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/{source}.rs")));
+        let text = text.expect("a source");
+        let about = text.lines().next().and_then(|line| line.strip_prefix("//! ")).expect("what it is about");
+        let function = text.split("#[unsafe(no_mangle)]").nth(1).and_then(|part| part.split("fn ").nth(1));
+        let Some(name) = function.and_then(|rest| rest.split('(').next()) else { continue };
+        let is_declared = |line: &String| {
+            line.split_once('(')
+                .is_some_and(|(before, _)| before.ends_with(name) && !line.trim().starts_with(['*', '/']))
+        };
+        let at = lines.iter().position(is_declared).expect("its first function");
+        let comment = lines[..at].iter().rposition(|line| line.starts_with("/**")).expect("its comment");
+        lines.splice(comment..comment, [format!("/* {about} */"), String::new()]);
+    }
+    lines.join("\n") + "\n"
 }
 
 /// Declarations by function name, each on one line with single spaces.
