@@ -504,7 +504,7 @@ typedef struct {
 /**
  * Ends a wait early: called in the waiting thread when a signal cut a sleep short, and now and then besides. Not 0
  * makes the call return SWARMBUS_INTERRUPTED. It must return (no longjmp, no C++ exception) and must not close the
- * agent.
+ * agent, nor what is waited on.
  */
 typedef int (*swarmbus_interrupted)(void *context);
 
@@ -3016,7 +3016,8 @@ int32_t swarmbus_sample_sender(const swarmbus_subscription *subscription,
  * messages it has missed so far, all in all. Either may be NULL. How far it is behind, swarmbus_snapshot_subscriber() tells.
  *
  * # Errors
- * SWARMBUS_NULL_POINTER, SWARMBUS_BAD_HANDLE, SWARMBUS_WRONG_THREAD.
+ * SWARMBUS_INVALID_ARGUMENT (asked in the hook of its own receive), SWARMBUS_NULL_POINTER, SWARMBUS_BAD_HANDLE,
+ * SWARMBUS_WRONG_THREAD.
  *
  * # Threads
  * The agent's thread.

@@ -38,7 +38,7 @@ const SIZE_MAX: usize = 4096;
 
 /// Ends a wait early: called in the waiting thread when a signal cut a sleep short, and now and then besides. Not 0
 /// makes the call return SWARMBUS_INTERRUPTED. It must return (no longjmp, no C++ exception) and must not close the
-/// agent.
+/// agent, nor what is waited on.
 pub type swarmbus_interrupted = Option<unsafe extern "C" fn(context: *mut c_void) -> c_int>;
 
 /// Options of swarmbus_bus_create() and swarmbus_bus_open_or_create().

@@ -121,10 +121,18 @@ impl Reader {
     }
 
     /// A look at the subscription between two receives.
-    fn look<R>(&self, view: impl FnOnce(&Subscription<'static>) -> R) -> R {
-        // SAFETY: it lives as long as this. A receive that is under way, in whose hook this may be called, has it mutably, but
-        // changes through cells alone what a look reads.
-        view(unsafe { self.subscription.0.as_ref() })
+    fn look<R>(&self, view: impl FnOnce(&Subscription<'static>) -> R) -> Result<R> {
+        self.check_idle()?;
+        // SAFETY: it lives as long as this, and no receive is under way that has it mutably.
+        Ok(view(unsafe { self.subscription.0.as_ref() }))
+    }
+
+    /// Refuses what a hook of a receive that is under way asks for.
+    fn check_idle(&self) -> Result<()> {
+        if self.waits.get() {
+            return Err(Failure::argument("this subscription waits for its next sample already, further out"));
+        }
+        Ok(())
     }
 
     fn receive(
@@ -133,10 +141,9 @@ impl Reader {
         timeout: Option<std::time::Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<swarmbus_sample> {
-        if self.waits.replace(true) {
-            return Err(Failure::argument("this subscription waits for its next sample already, further out"));
-        }
+        self.check_idle()?;
         self.sample.replace(None);
+        self.waits.set(true);
         // SAFETY: it lives as long as this, there is no sample, and `waits` keeps others out.
         let received = unsafe { &mut *self.subscription.0.as_ptr() }.recv_until(timeout, interrupted);
         self.waits.set(false);
@@ -327,7 +334,8 @@ pub unsafe extern "C" fn swarmbus_sample_sender(
 /// messages it has missed so far, all in all. Either may be NULL. How far it is behind, swarmbus_snapshot_subscriber() tells.
 ///
 /// # Errors
-/// SWARMBUS_NULL_POINTER, SWARMBUS_BAD_HANDLE, SWARMBUS_WRONG_THREAD.
+/// SWARMBUS_INVALID_ARGUMENT (asked in the hook of its own receive), SWARMBUS_NULL_POINTER, SWARMBUS_BAD_HANDLE,
+/// SWARMBUS_WRONG_THREAD.
 ///
 /// # Threads
 /// The agent's thread.
@@ -342,7 +350,7 @@ pub unsafe extern "C" fn swarmbus_subscription_position(
 ) -> i32 {
     border(|| {
         let part = open(subscription)?;
-        let (next, lost) = reader(&part, subscription)?.look(|of| (of.position(), of.missed()));
+        let (next, lost) = reader(&part, subscription)?.look(|of| (of.position(), of.missed()))?;
         // SAFETY: this function's contract.
         unsafe { text::tell(position, next) };
         // SAFETY: this function's contract.
