@@ -2300,7 +2300,7 @@ int32_t swarmbus_descriptor_rearm(swarmbus_descriptor *descriptor);
  */
 int32_t swarmbus_descriptor_close(swarmbus_descriptor *descriptor);
 
-/* Messages in flight: release, return, pass on, look at. */
+/* Messages in flight: release, return, pass on, take out. */
 
 /**
  * Releases a message: the acknowledgement. It is gone from the bus, and its data pointer is void; `message->data`
@@ -2390,6 +2390,8 @@ int32_t swarmbus_forward(swarmbus_agent *agent,
  * `message` may be read and written; `loan` may be written.
  */
 int32_t swarmbus_detach(swarmbus_agent *agent, swarmbus_message *message, swarmbus_loan *loan);
+
+/* What a message in flight says of itself. */
 
 /**
  * Gets a message's id, the same that its sender got.

@@ -24,6 +24,7 @@ pub mod call;
 pub mod descriptor;
 pub mod error;
 pub mod handle;
+pub mod heading;
 pub mod info;
 pub mod loan;
 pub mod lock;

@@ -20,6 +20,7 @@ const SOURCES: &[&str] = &[
     "sources",
     "descriptor",
     "message",
+    "heading",
     "call",
     "queue",
     "topic",

@@ -20,7 +20,7 @@ const PAGES: &[(&str, &str, &[&str])] = &[
     ("swarmbus_agent", "take part in a bus; roles, tags and status", &["agent", "role", "status"]),
     ("swarmbus_send", "send messages: copies, in place, in batches", &["send", "loan", "batch"]),
     ("swarmbus_receive", "receive messages, from one queue or from many", &["receive", "sources", "descriptor"]),
-    ("swarmbus_message", "what a message in flight says, and how it ends", &["message"]),
+    ("swarmbus_message", "what a message in flight says, and how it ends", &["message", "heading"]),
     ("swarmbus_call", "questions and answers, whole or in parts", &["call"]),
     ("swarmbus_queue", "close, purge, redrive and tap queues; reap the dead", &["queue"]),
     ("swarmbus_topic", "publish in topics and subscribe to them", &["topic", "subscription"]),
