@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <initializer_list>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -285,6 +286,13 @@ inline std::uint64_t key_of(Bytes name) {
     return key;
 }
 
+/* The id of the schema of this name. */
+inline std::uint64_t schema_id(const char *name) {
+    std::uint64_t schema = 0;
+    check(swarmbus_schema_id(name, &schema));
+    return schema;
+}
+
 /* Shared memory to write a message into. Destroyed, it is given back unsent. */
 class Loan : public detail::Held<swarmbus_agent, swarmbus_loan, swarmbus_loan_discard> {
 public:
@@ -304,6 +312,13 @@ public:
         return published;
     }
     void discard() { ended(swarmbus_loan_discard(owner_, &raw_)); }
+    /* Of a loan that goes with a batch: how much of it is sent. */
+    void shrink(std::size_t length) noexcept {
+        if (length < raw_.length) raw_.length = length;
+    }
+
+private:
+    friend class Agent;
 };
 
 /* A message in flight. Destroyed without a release, it goes back to its queue. */
@@ -537,6 +552,18 @@ public:
     void send_batch(const Name &to, const std::vector<Bytes> &payloads, const SendOptions &options = {}) {
         static_assert(sizeof(Bytes) == sizeof(swarmbus_bytes) && std::is_standard_layout_v<Bytes>);
         send_batch(to, reinterpret_cast<const swarmbus_bytes *>(payloads.data()), payloads.size(), options);
+    }
+
+    /* Each as long as it is. */
+    template <std::size_t Count>
+    void publish_batch(const Name &to, Loan (&loans)[Count], const SendOptions &options = {}) {
+        swarmbus_loan raw[Count];
+        auto opts = options.raw();
+        for (std::size_t at = 0; at < Count; at++) raw[at] = loans[at].raw_;
+        auto code = swarmbus_publish_batch(raw_, raw, Count, to.c_str(), options.timeout.count(), nullptr, &opts);
+        for (std::size_t at = 0; at < Count; at++) loans[at].raw_ = raw[at];
+        check(code);
+        for (Loan &loan : loans) loan.owner_ = nullptr;
     }
 
     /* The next message; empty when the time is up. */

@@ -86,6 +86,17 @@ void messages(sb::Bus &bus) {
     for (auto &message : batch) message = {};
     bob.purge("bob");
 
+    sb::Loan loans[2] = {me.loan(9), me.loan(9)};
+    for (auto &one : loans) std::memcpy(one.data(), "together", 8);
+    loans[0].shrink(8);
+    CHECK(code_of([&] { me.publish_batch("nobody", loans); }) == SWARMBUS_UNKNOWN_AGENT && loans[0] && loans[1]);
+    me.publish_batch("bob", loans);
+    CHECK(!loans[0] && !loans[1]);
+    bob.receive(10s).release();
+    CHECK(bob.receive(10s).text().substr(0, 8) == "together");
+    CHECK(bob.purge("bob") == 1);
+    CHECK(sb::schema_id("acme.task/1") != sb::schema_id("acme.task/2"));
+
     sb::SendOptions once;
     once.key = sb::key_of("one");
     CHECK(me.send("bob", "x", once) != SWARMBUS_DUPLICATE && me.send("bob", "x", once) == SWARMBUS_DUPLICATE);

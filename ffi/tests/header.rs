@@ -151,3 +151,15 @@ fn the_guide_has_every_constant() {
         assert!(name == "SWARMBUS_H" || guide.contains(name), "docs/c-api.md lacks {name}");
     }
 }
+
+/// C++ programs need nothing of the C header but what tells which library it is, and its texts.
+#[test]
+fn the_cpp_header_has_every_function() {
+    let header = fs::read_to_string(root().join("include/swarmbus.hpp")).expect("include/swarmbus.hpp");
+    let words: Vec<&str> = header.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let as_they_are = ["swarmbus_abi_version", "swarmbus_version", "swarmbus_strerror"];
+    let declared = functions(&generate());
+    let names = declared.iter().map(|(name, _)| name.as_str()).filter(|name| !as_they_are.contains(name));
+    let missing: Vec<&str> = names.filter(|name| !words.contains(name)).collect();
+    assert!(missing.is_empty(), "include/swarmbus.hpp lacks {missing:?}");
+}
