@@ -1,11 +1,13 @@
-//! Agents and members without a mailbox: attach, join, connect, close; sending.
+//! Agents and members without a mailbox: attach, join, connect, take over, stand by, close.
 use crate::bus::swarmbus_bus;
-use crate::error::{Failure, Result, border};
-use crate::handle::{self, Party};
-use crate::options::{hook, no_flags, read, swarmbus_attach_opts, swarmbus_send_opts};
+use crate::error::{Result, border};
+use crate::handle;
+use crate::options::{no_flags, read, swarmbus_attach_opts, swarmbus_receive_opts, timeout, waiting};
+use crate::party::{self, Party};
 use crate::text;
-use std::ffi::{c_char, c_void};
-use std::{ptr, slice};
+use std::ffi::c_char;
+use std::ptr;
+use swarmbus_core::{Agent, Bus};
 
 /// An agent: a member of a bus that owns a mailbox (attach, connect), or one without (join).
 ///
@@ -19,20 +21,14 @@ pub enum swarmbus_agent {}
 /// Hands an agent out.
 ///
 /// # Safety
-/// `out` is NULL or may be written; `opts` is as `options::read` wants it.
-unsafe fn give(
-    out: *mut *mut swarmbus_agent,
-    opts: *const swarmbus_attach_opts,
-    make: impl FnOnce() -> Result<Party>,
-) -> Result<()> {
+/// `out` is NULL or may be written.
+unsafe fn give(out: *mut *mut swarmbus_agent, make: impl FnOnce() -> Result<Party>) -> Result<()> {
     // SAFETY: the caller's promise. A failure leaves NULL there, and a NULL `out` is found before an agent is made.
     unsafe { text::put(out, ptr::null_mut(), "agent") }?;
-    // SAFETY: the caller's promise.
-    no_flags(unsafe { read(opts) }?.flags)?;
     let party = make()?;
     // SAFETY: its table is the calling thread's own, and what it has is reached through the handle only.
     unsafe { party.member().bind_to_thread() }?;
-    let handle = handle::add_agent(party)?;
+    let handle = party::add_agent(party)?;
     // SAFETY: as above.
     unsafe { text::put(out, handle, "agent") }
 }
@@ -61,15 +57,111 @@ pub unsafe extern "C" fn swarmbus_attach(
     opts: *const swarmbus_attach_opts,
 ) -> i32 {
     border(|| {
-        let make = || {
-            let bus = handle::bus(bus)?;
+        let attach = |bus: &Bus, name: &str| {
             // SAFETY: this function's contract.
-            let name = unsafe { text::read(name, "name") }?;
-            Ok(Party::Agent(bus.attach(text::local(name, bus.name())?)?))
+            unsafe { attach_options(opts) }?;
+            Ok(bus.attach(name)?)
         };
         // SAFETY: this function's contract.
-        unsafe { give(agent, opts, make) }
+        unsafe { own(bus, name, agent, attach) }
     })
+}
+
+/// Makes the calling thread the agent `name` although a living process owns that mailbox, also one that is paused or
+/// hangs. From then on the former owner's handle gets SWARMBUS_HANDED_OVER when it receives or sends; what it has in flight
+/// stays its own, and comes back to the mailbox if it dies.
+///
+/// # Errors
+/// Those of swarmbus_attach() but SWARMBUS_AGENT_BUSY. `*agent` is NULL then.
+///
+/// # Ownership
+/// The caller closes `*agent` with swarmbus_agent_close(). The bus handle may be closed before.
+///
+/// # Threads
+/// Any thread; the agent belongs to it from then on.
+///
+/// # Safety
+/// `name` is a NUL-terminated string; `opts` is NULL or as long as its `struct_size` says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn swarmbus_take_over(
+    bus: *mut swarmbus_bus,
+    name: *const c_char,
+    agent: *mut *mut swarmbus_agent,
+    opts: *const swarmbus_attach_opts,
+) -> i32 {
+    border(|| {
+        let take_over = |bus: &Bus, name: &str| {
+            // SAFETY: this function's contract.
+            unsafe { attach_options(opts) }?;
+            Ok(bus.take_over(name)?)
+        };
+        // SAFETY: this function's contract.
+        unsafe { own(bus, name, agent, take_over) }
+    })
+}
+
+/// Waits until nobody alive owns the mailbox `name`, then makes the calling thread that agent. The death of the owner is
+/// noticed at once. Of several who stand by one gets it, and the others go on waiting.
+///
+/// `timeout_ns`: how long to wait, nanoseconds; 0 looks once, SWARMBUS_FOREVER waits without end.
+///
+/// # Errors
+/// SWARMBUS_TIMEOUT, SWARMBUS_INTERRUPTED, and those of swarmbus_attach() but SWARMBUS_AGENT_BUSY. `*agent` is NULL then.
+///
+/// # Ownership
+/// The caller closes `*agent` with swarmbus_agent_close(). The bus handle may be closed before.
+///
+/// # Threads
+/// Any thread; the agent belongs to it from then on.
+///
+/// # Safety
+/// `name` is a NUL-terminated string; `opts` is NULL or as long as its `struct_size` says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn swarmbus_stand_by(
+    bus: *mut swarmbus_bus,
+    name: *const c_char,
+    timeout_ns: i64,
+    agent: *mut *mut swarmbus_agent,
+    opts: *const swarmbus_receive_opts,
+) -> i32 {
+    border(|| {
+        let stand_by = |bus: &Bus, name: &str| {
+            // SAFETY: this function's contract.
+            let mut interrupted = unsafe { waiting(opts) }?;
+            Ok(bus.stand_by_until(name, timeout(timeout_ns)?, &mut interrupted)?)
+        };
+        // SAFETY: this function's contract.
+        unsafe { own(bus, name, agent, stand_by) }
+    })
+}
+
+/// Refuses options that are none.
+///
+/// # Safety
+/// `opts` is as `options::read` wants it.
+unsafe fn attach_options(opts: *const swarmbus_attach_opts) -> Result<()> {
+    // SAFETY: the caller's promise.
+    no_flags(unsafe { read(opts) }?.flags)
+}
+
+/// Hands out the agent of a name.
+///
+/// # Safety
+/// `name` is NULL or a NUL-terminated string; `out` is NULL or may be written.
+unsafe fn own(
+    bus: *mut swarmbus_bus,
+    name: *const c_char,
+    out: *mut *mut swarmbus_agent,
+    how: impl FnOnce(&Bus, &str) -> Result<Agent>,
+) -> Result<()> {
+    let make = || {
+        let bus = handle::bus(bus)?;
+        // SAFETY: the caller's promise.
+        let name = unsafe { text::read(name, "name") }?;
+        Ok(Party::Agent(how(&bus, text::local(name, bus.name())?)?))
+    };
+    // SAFETY: as above.
+    unsafe { give(out, make) }
 }
 
 /// Makes the calling thread a member without a mailbox: it sends, and receives from work queues with
@@ -94,8 +186,13 @@ pub unsafe extern "C" fn swarmbus_join(
     opts: *const swarmbus_attach_opts,
 ) -> i32 {
     border(|| {
+        let make = || {
+            // SAFETY: this function's contract.
+            unsafe { attach_options(opts) }?;
+            Ok(Party::Member(handle::bus(bus)?.join()?))
+        };
         // SAFETY: this function's contract.
-        unsafe { give(agent, opts, || Ok(Party::Member(handle::bus(bus)?.join()?))) }
+        unsafe { give(agent, make) }
     })
 }
 
@@ -117,8 +214,13 @@ pub unsafe extern "C" fn swarmbus_join(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn swarmbus_connect(agent: *mut *mut swarmbus_agent, opts: *const swarmbus_attach_opts) -> i32 {
     border(|| {
+        let make = || {
+            // SAFETY: this function's contract.
+            unsafe { attach_options(opts) }?;
+            Ok(Party::Agent(swarmbus_core::connect()?))
+        };
         // SAFETY: this function's contract.
-        unsafe { give(agent, opts, || Ok(Party::Agent(swarmbus_core::connect()?))) }
+        unsafe { give(agent, make) }
     })
 }
 
@@ -141,7 +243,7 @@ pub unsafe extern "C" fn swarmbus_agent_name(
     capacity: usize,
 ) -> i32 {
     border(|| {
-        let party = handle::agent(agent)?;
+        let party = party::agent(agent)?;
         let name = match &*party {
             Party::Agent(agent) => agent.name(),
             Party::Member(_) => "",
@@ -151,9 +253,29 @@ pub unsafe extern "C" fn swarmbus_agent_name(
     })
 }
 
-/// Leaves the bus. Messages received and not yet released go back to their queues for the next receiver, loans go
-/// back to the heap, and the data pointers of both are void from now on. The mailbox and what waits in it stay. NULL
-/// is fine and does nothing.
+/// Gets the epoch of the agent's mailbox, a fencing number: it rises with every change of its owner. Who keeps the highest
+/// that it has seen can refuse what comes late from a former owner. 0 of a member without a mailbox.
+///
+/// # Errors
+/// SWARMBUS_NULL_POINTER, SWARMBUS_BAD_HANDLE, SWARMBUS_WRONG_THREAD.
+///
+/// # Threads
+/// The agent's thread.
+///
+/// # Safety
+/// `epoch` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn swarmbus_agent_epoch(agent: *const swarmbus_agent, epoch: *mut u64) -> i32 {
+    border(|| {
+        let party = party::agent(agent)?;
+        // SAFETY: this function's contract.
+        unsafe { text::put(epoch, party.member().epoch(), "epoch") }
+    })
+}
+
+/// Leaves the bus. What the agent has (subscriptions, descriptors, sources) is closed with it, and its locks are released.
+/// Messages received and not yet released go back to their queues for the next receiver, loans go back to the heap, and the
+/// data pointers of both are void from now on. The mailbox and what waits in it stay. NULL is fine and does nothing.
 ///
 /// # Errors
 /// SWARMBUS_BAD_HANDLE (closed before), SWARMBUS_WRONG_THREAD.
@@ -162,97 +284,5 @@ pub unsafe extern "C" fn swarmbus_agent_name(
 /// The agent's thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn swarmbus_agent_close(agent: *mut swarmbus_agent) -> i32 {
-    border(|| if agent.is_null() { Ok(()) } else { handle::remove_agent(agent).map(drop) })
-}
-
-/// The bytes to send.
-///
-/// # Safety
-/// `data` has `length` bytes that stay unchanged for `'a`, or `length` is 0.
-unsafe fn payload<'a>(data: *const c_void, length: usize) -> Result<&'a [u8]> {
-    if length == 0 {
-        return Ok(&[]);
-    }
-    if data.is_null() {
-        return Err(Failure::NullPointer("data"));
-    }
-    if length > isize::MAX as usize {
-        let limit = isize::MAX as u64;
-        return Err(Failure::Core(swarmbus_core::Error::TooLarge { length: length as u64, limit }));
-    }
-    // SAFETY: not NULL, below the largest size, and the caller promises the rest.
-    Ok(unsafe { slice::from_raw_parts(data.cast(), length) })
-}
-
-/// Sends a copy of `length` bytes to the mailbox or queue `to`. When the call returns SWARMBUS_OK the message is in
-/// the queue and survives the sender. To write large payloads in place, use swarmbus_loan_get() and
-/// swarmbus_publish().
-///
-/// `timeout_ns`: how long to wait for room in a full lane, nanoseconds; 0 tries once, SWARMBUS_FOREVER waits until
-/// there is room. `id` may be NULL; else it gets the message's id.
-///
-/// # Errors
-/// SWARMBUS_UNKNOWN_AGENT, SWARMBUS_FULL (timeout 0), SWARMBUS_TIMEOUT, SWARMBUS_CLOSED, SWARMBUS_TOO_LARGE,
-/// SWARMBUS_OUT_OF_MEMORY, SWARMBUS_INVALID_NAME, SWARMBUS_INVALID_ARGUMENT, SWARMBUS_INTERRUPTED, SWARMBUS_FORKED,
-/// SWARMBUS_CORRUPT, SWARMBUS_SYSTEM, SWARMBUS_NULL_POINTER, SWARMBUS_BAD_HANDLE, SWARMBUS_WRONG_THREAD. Nothing is
-/// sent then.
-///
-/// # Threads
-/// The agent's thread.
-///
-/// # Safety
-/// `to` is a NUL-terminated string; `data` has `length` bytes (NULL is fine when `length` is 0); `opts` is NULL or as
-/// long as its `struct_size` says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn swarmbus_send(
-    agent: *mut swarmbus_agent,
-    to: *const c_char,
-    data: *const c_void,
-    length: usize,
-    timeout_ns: i64,
-    id: *mut u64,
-    opts: *const swarmbus_send_opts,
-) -> i32 {
-    border(|| {
-        let party = handle::agent(agent)?;
-        let member = party.member();
-        // SAFETY: this function's contract.
-        let to = text::local(unsafe { text::read(to, "to") }?, member.bus().name())?;
-        // SAFETY: this function's contract.
-        let payload = unsafe { payload(data, length) }?;
-        // SAFETY: this function's contract.
-        let options = unsafe { read(opts) }?;
-        // SAFETY: this function's contract: what `opts` holds is the caller's hook.
-        let mut interrupted = unsafe { hook(options.interrupted, options.context) };
-        let options = options.to_core(timeout_ns)?;
-        let sent = member.send_until(to, payload, &options, &mut interrupted)?;
-        if !id.is_null() {
-            // SAFETY: this function's contract.
-            unsafe { text::put(id, sent.0, "id") }?;
-        }
-        Ok(())
-    })
-}
-
-/// Says whom this member's messages are from: the mailbox `name`, declared if there is none. An agent's are from its
-/// own mailbox without this; a member's without a mailbox have no sender.
-///
-/// # Errors
-/// SWARMBUS_INVALID_NAME, SWARMBUS_OUT_OF_MEMORY, SWARMBUS_TOO_MANY_AGENTS, SWARMBUS_CLOSED, SWARMBUS_FORKED,
-/// SWARMBUS_NULL_POINTER, SWARMBUS_BAD_HANDLE, SWARMBUS_WRONG_THREAD.
-///
-/// # Threads
-/// The agent's thread.
-///
-/// # Safety
-/// `name` is a NUL-terminated string.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn swarmbus_set_sender(agent: *mut swarmbus_agent, name: *const c_char) -> i32 {
-    border(|| {
-        let party = handle::agent(agent)?;
-        let member = party.member();
-        // SAFETY: this function's contract.
-        let name = text::local(unsafe { text::read(name, "name") }?, member.bus().name())?;
-        Ok(member.set_sender(name)?)
-    })
+    border(|| if agent.is_null() { Ok(()) } else { party::close_agent(agent) })
 }

@@ -168,12 +168,33 @@ pub extern "C" fn swarmbus_bus_destroy(bus: *mut swarmbus_bus) -> i32 {
     border(|| Ok(handle::bus(bus)?.destroy()?))
 }
 
+/// Removes the file of a bus that can't be opened: made before the last boot, by another version, or damaged. One that can
+/// be opened is ended by swarmbus_bus_destroy(), which wakes who waits on it.
+///
+/// # Errors
+/// SWARMBUS_UNKNOWN_BUS, SWARMBUS_PERMISSION, SWARMBUS_INVALID_NAME, SWARMBUS_SYSTEM, SWARMBUS_NULL_POINTER.
+///
+/// # Threads
+/// Any thread.
+///
+/// # Safety
+/// `name` is a NUL-terminated string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn swarmbus_bus_remove(name: *const c_char) -> i32 {
+    border(|| {
+        // SAFETY: this function's contract.
+        let name = unsafe { text::read(name, "name") }?;
+        Ok(Bus::remove(name)?)
+    })
+}
+
 /// Makes the mailbox or queue `name` if there is none, so that messages can be sent to it before anybody receives
-/// there. To declare it again changes nothing and is no error.
+/// there. To declare it again changes nothing and is no error: a queue that exists keeps what it has.
 ///
 /// # Errors
 /// SWARMBUS_INVALID_NAME, SWARMBUS_INVALID_ARGUMENT, SWARMBUS_OUT_OF_MEMORY, SWARMBUS_TOO_MANY_AGENTS,
-/// SWARMBUS_CLOSED, SWARMBUS_CORRUPT, SWARMBUS_NULL_POINTER, SWARMBUS_BAD_HANDLE.
+/// SWARMBUS_WRONG_KIND (a topic has the name), SWARMBUS_CLOSED, SWARMBUS_CORRUPT, SWARMBUS_NULL_POINTER,
+/// SWARMBUS_BAD_HANDLE.
 ///
 /// # Threads
 /// Any thread.
@@ -192,6 +213,8 @@ pub unsafe extern "C" fn swarmbus_declare(
         let name = unsafe { text::read(name, "name") }?;
         // SAFETY: this function's contract.
         let options = unsafe { read(opts) }?;
-        Ok(bus.declare(text::local(name, bus.name())?, &options.to_core())?)
+        // SAFETY: this function's contract.
+        let options = unsafe { options.to_core(bus.name()) }?;
+        Ok(bus.declare(text::local(name, bus.name())?, &options)?)
     })
 }

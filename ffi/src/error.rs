@@ -1,4 +1,6 @@
-//! Codes, their names and texts, and the border where a Rust result becomes a code.
+//! Codes, their names and texts.
+//!
+//! And the border, where a result becomes a code.
 use std::any::Any;
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char};
@@ -63,7 +65,7 @@ pub const SWARMBUS_WRONG_TYPE: i32 = -26;
 pub const SWARMBUS_WRONG_KIND: i32 = -27;
 /// Panic: a defect in the library. The call had an unknown effect; the process may go on.
 pub const SWARMBUS_PANIC: i32 = -1000;
-/// WrongThread: an agent handle belongs to the thread that made it (attach, join or connect).
+/// WrongThread: an agent and what it has belong to the thread that made the agent (attach, join or connect).
 pub const SWARMBUS_WRONG_THREAD: i32 = -1001;
 /// NullPointer: a pointer that must not be NULL is. The detail text names the parameter.
 pub const SWARMBUS_NULL_POINTER: i32 = -1002;
@@ -171,7 +173,7 @@ static ENTRIES: &[Entry] = &[
     entry(
         SWARMBUS_WRONG_THREAD,
         c"WrongThread",
-        c"an agent handle belongs to the thread that made it: attach another one in this thread",
+        c"an agent and what it has belong to the thread that made it: attach another one in this thread",
     ),
     entry(
         SWARMBUS_NULL_POINTER,
@@ -241,8 +243,8 @@ impl std::fmt::Display for Failure {
             Failure::NullPointer(what) => write!(f, "{what} is NULL: pass a valid pointer"),
             Failure::BadHandle(text) => f.write_str(text),
             Failure::WrongThread => f.write_str(
-                "this agent handle was made by another thread, or by one that has ended: \
-                 each thread attaches or joins a handle of its own",
+                "this handle was made by another thread, or by one that has ended: \
+                 each thread attaches or joins an agent of its own",
             ),
             Failure::Panic(text) => write!(f, "a defect in the library: {text}; please report it"),
             Failure::ThreadEnding => f.write_str("this thread is ending and its agents are closed already"),

@@ -1,13 +1,13 @@
 //! Loans: take a piece of shared memory, write in place, publish or discard.
 use crate::agent::swarmbus_agent;
 use crate::error::{Failure, Result, border};
-use crate::handle::{self, Party};
 use crate::options::{hook, read, swarmbus_send_opts};
+use crate::party::{self, Party};
 use crate::text;
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::ptr;
-use swarmbus_core::{Loan, RawLoan};
+use swarmbus_core::{Error, Loan, Member, RawLoan};
 
 /// A piece of shared memory to write a message into. A plain struct that the caller provides and may copy; whichever
 /// copy is published or discarded first counts, and any later one is SWARMBUS_RELEASED.
@@ -26,9 +26,11 @@ pub struct swarmbus_loan {
 const _: () = assert!(size_of::<swarmbus_loan>() == 64, "the struct is part of the ABI and does not grow");
 
 impl swarmbus_loan {
-    const NONE: Self = Self { data: ptr::null_mut(), length: 0, opaque: [0; 6] };
+    /// What a caller finds in its struct when there is no loan.
+    pub const NONE: Self = Self { data: ptr::null_mut(), length: 0, opaque: [0; 6] };
 
-    fn new(agent: *const swarmbus_agent, raw: RawLoan) -> Self {
+    /// As C sees it.
+    pub fn new(agent: *const swarmbus_agent, raw: RawLoan) -> Self {
         let [chunk, word, capacity] = raw.token();
         Self { data: raw.data.cast(), length: raw.capacity, opaque: [agent.addr() as u64, chunk, word, capacity, 0, 0] }
     }
@@ -38,25 +40,58 @@ impl swarmbus_loan {
 ///
 /// # Safety
 /// `loan` is NULL or may be read.
-unsafe fn find<'a>(agent: *const swarmbus_agent, party: &'a Party, loan: *const swarmbus_loan) -> Result<Loan<'a>> {
+pub unsafe fn find<'a>(agent: *const swarmbus_agent, party: &'a Party, loan: *const swarmbus_loan) -> Result<Loan<'a>> {
     if loan.is_null() {
         return Err(Failure::NullPointer("loan"));
     }
     // SAFETY: not NULL, and the caller promises the rest.
-    let words = unsafe { loan.read() }.opaque;
-    if words[0] != agent.addr() as u64 {
-        let what = "this struct holds no loan of this agent: pass the agent whose swarmbus_loan_get() filled it";
-        return Err(Failure::argument(what));
-    }
+    let given = unsafe { loan.read() };
+    check_mine(agent, &given)?;
+    let words = given.opaque;
     // SAFETY: a loan exists within one call at most, and calls on one agent come one after the other, by one thread.
     Ok(unsafe { Loan::from_raw(party.member(), RawLoan::from_token([words[1], words[2], words[3]])) }?)
+}
+
+/// The loan of a batch, as long as its struct says.
+///
+/// # Safety
+/// As for [`Loan::from_raw`].
+pub unsafe fn find_for_batch<'a>(
+    agent: *const swarmbus_agent,
+    member: &'a Member,
+    loan: &swarmbus_loan,
+) -> Result<Loan<'a>> {
+    check_mine(agent, loan)?;
+    let [_, chunk, word, capacity, ..] = loan.opaque;
+    if loan.length as u64 > capacity {
+        return Err(Failure::Core(Error::TooLarge { length: loan.length as u64, limit: capacity }));
+    }
+    let raw = RawLoan::from_token([chunk, word, loan.length as u64]);
+    // SAFETY: the caller's promise.
+    Ok(unsafe { Loan::from_raw(member, raw) }?)
+}
+
+/// A loan that came back, with the length and the room that it had.
+pub fn renewed(agent: *const swarmbus_agent, given: &swarmbus_loan, raw: RawLoan) -> swarmbus_loan {
+    let mut renewed = swarmbus_loan::new(agent, raw);
+    renewed.length = given.length;
+    renewed.opaque[3] = given.opaque[3];
+    renewed
+}
+
+fn check_mine(agent: *const swarmbus_agent, loan: &swarmbus_loan) -> Result<()> {
+    if loan.opaque[0] == agent.addr() as u64 {
+        return Ok(());
+    }
+    let what = "this struct holds no loan of this agent: pass the agent whose swarmbus_loan_get() filled it";
+    Err(Failure::argument(what))
 }
 
 /// Clears the caller's pointer to a loan that is given away.
 ///
 /// # Safety
 /// `loan` may be written.
-unsafe fn clear(loan: *mut swarmbus_loan) {
+pub unsafe fn clear(loan: *mut swarmbus_loan) {
     // The words stay: a second use of this struct is told from a struct that never held a loan.
     // SAFETY: the caller's promise.
     let loan = unsafe { &mut *loan };
@@ -83,7 +118,7 @@ pub unsafe extern "C" fn swarmbus_loan_get(agent: *mut swarmbus_agent, length: u
     border(|| {
         // SAFETY: this function's contract. A NULL is found before a loan is made.
         unsafe { text::put(loan, swarmbus_loan::NONE, "loan") }?;
-        let party = handle::agent(agent)?;
+        let party = party::agent(agent)?;
         let filled = swarmbus_loan::new(agent, party.member().loan(length)?.into_raw());
         // SAFETY: this function's contract.
         unsafe { text::put(loan, filled, "loan") }
@@ -119,7 +154,7 @@ pub unsafe extern "C" fn swarmbus_publish(
     opts: *const swarmbus_send_opts,
 ) -> i32 {
     border(|| {
-        let party = handle::agent(agent)?;
+        let party = party::agent(agent)?;
         let member = party.member();
         // SAFETY: this function's contract.
         let to = text::local(unsafe { text::read(to, "to") }?, member.bus().name())?;
@@ -134,10 +169,8 @@ pub unsafe extern "C" fn swarmbus_publish(
             Ok(sent) => {
                 // SAFETY: `find` refused NULL, and this function's contract has the rest.
                 unsafe { clear(loan) };
-                if !id.is_null() {
-                    // SAFETY: this function's contract.
-                    unsafe { text::put(id, sent.0, "id") }?;
-                }
+                // SAFETY: this function's contract.
+                unsafe { text::tell(id, sent.0) };
                 Ok(())
             }
             Err(refused) => {
@@ -165,7 +198,7 @@ pub unsafe extern "C" fn swarmbus_publish(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn swarmbus_loan_discard(agent: *mut swarmbus_agent, loan: *mut swarmbus_loan) -> i32 {
     border(|| {
-        let party = handle::agent(agent)?;
+        let party = party::agent(agent)?;
         // SAFETY: this function's contract.
         drop(unsafe { find(agent, &party, loan) }?);
         // SAFETY: `find` refused NULL, and this function's contract has the rest.

@@ -1,13 +1,15 @@
-//! Messages: receive, look at, release, return.
+//! Messages in flight: release, return, pass on, take out.
 use crate::agent::swarmbus_agent;
 use crate::error::{Failure, Result, border};
-use crate::handle::{self, Party};
-use crate::options::{content_number, hook, lane_number, no_flags, read, swarmbus_receive_opts, timeout};
+use crate::loan::swarmbus_loan;
+use crate::options::{swarmbus_receive_opts, timeout, waiting};
+use crate::party::{self, Party};
 use crate::text;
 use std::ffi::{c_char, c_void};
 use std::mem::{ManuallyDrop, size_of};
 use std::ptr;
-use swarmbus_core::{Member, Message, RawMessage, schema_id};
+use std::time::Duration;
+use swarmbus_core::{ForwardError, Message, RawMessage};
 
 /// A message in flight: received by an agent and not yet released or returned. A plain struct that the caller
 /// provides and may copy; whichever copy is given back first counts, and any later one is SWARMBUS_RELEASED.
@@ -30,9 +32,10 @@ const _: () = assert!(size_of::<swarmbus_message>() == 64, "the struct is part o
 
 impl swarmbus_message {
     /// What a caller finds in its struct when no message came.
-    const NONE: Self = Self { data: ptr::null(), length: 0, opaque: [0; 6] };
+    pub const NONE: Self = Self { data: ptr::null(), length: 0, opaque: [0; 6] };
 
-    fn new(agent: *const swarmbus_agent, raw: RawMessage) -> Self {
+    /// As C sees it.
+    pub fn new(agent: *const swarmbus_agent, raw: RawMessage) -> Self {
         let [chunk, word] = raw.token();
         Self { data: raw.data.cast(), length: raw.length, opaque: [agent.addr() as u64, chunk, word, 0, 0, 0] }
     }
@@ -42,7 +45,7 @@ impl swarmbus_message {
 ///
 /// # Safety
 /// `message` is NULL or may be read.
-unsafe fn find<'a>(
+pub unsafe fn find<'a>(
     agent: *const swarmbus_agent,
     party: &'a Party,
     message: *const swarmbus_message,
@@ -65,33 +68,16 @@ unsafe fn find<'a>(
 ///
 /// # Safety
 /// `message` is NULL or may be read.
-unsafe fn look<R>(
+pub unsafe fn look<R>(
     agent: *const swarmbus_agent,
     message: *const swarmbus_message,
     view: impl FnOnce(&Message<'_>) -> R,
 ) -> Result<R> {
-    let party = handle::agent(agent)?;
+    let party = party::agent(agent)?;
     // A message that is dropped goes back to its queue; this one is only looked at.
     // SAFETY: the caller's promise.
     let found = ManuallyDrop::new(unsafe { find(agent, &party, message) }?);
     Ok(view(&found))
-}
-
-/// Writes a number that a message has.
-///
-/// # Safety
-/// `message` is NULL or may be read; `out` is NULL or may be written.
-unsafe fn tell<N: Copy>(
-    agent: *const swarmbus_agent,
-    message: *const swarmbus_message,
-    out: *mut N,
-    what: &'static str,
-    number: impl FnOnce(&Message<'_>) -> N,
-) -> Result<()> {
-    // SAFETY: the caller's promise.
-    let value = unsafe { look(agent, message, number) }?;
-    // SAFETY: as above.
-    unsafe { text::put(out, value, what) }
 }
 
 /// Gives a message back and clears the caller's pointer to it, whatever comes of it: from here on it is the core's.
@@ -103,112 +89,52 @@ unsafe fn give_back(
     message: *mut swarmbus_message,
     how: impl FnOnce(Message<'_>) -> swarmbus_core::Result<()>,
 ) -> Result<()> {
-    let party = handle::agent(agent)?;
+    let party = party::agent(agent)?;
     // SAFETY: the caller's promise.
     let given_back = how(unsafe { find(agent, &party, message) }?);
-    // The words stay: a second release of this struct is told from a struct that never held a message.
     // SAFETY: `find` refused NULL, and the caller promises the rest.
-    let message = unsafe { &mut *message };
-    message.data = ptr::null();
-    message.length = 0;
+    unsafe { clear(message) };
     Ok(given_back?)
 }
 
-/// Receives into the caller's struct.
+/// Clears the caller's pointer to a message that has ended.
 ///
 /// # Safety
-/// `message` is NULL or may be written; `opts` is as `options::read` wants it and its hook may be called.
-unsafe fn receive(
+/// `message` may be written.
+unsafe fn clear(message: *mut swarmbus_message) {
+    // The words stay: a second release of this struct is told from a struct that never held a message.
+    // SAFETY: the caller's promise.
+    let message = unsafe { &mut *message };
+    message.data = ptr::null();
+    message.length = 0;
+}
+
+/// Passes a message on, which stays the caller's if that fails.
+///
+/// # Safety
+/// `message` is NULL or may be read and written.
+unsafe fn pass_on(
     agent: *mut swarmbus_agent,
-    timeout_ns: i64,
     message: *mut swarmbus_message,
-    opts: *const swarmbus_receive_opts,
-    queue: Option<&str>,
+    how: impl for<'a> FnOnce(Message<'a>) -> std::result::Result<(), ForwardError<'a>>,
 ) -> Result<()> {
-    // SAFETY: the caller's promise. A NULL is found before a message is taken.
-    unsafe { text::put(message, swarmbus_message::NONE, "message") }?;
-    let party = handle::agent(agent)?;
+    let party = party::agent(agent)?;
     // SAFETY: the caller's promise.
-    let options = unsafe { read(opts) }?;
-    no_flags(options.flags)?;
-    let timeout = timeout(timeout_ns)?;
-    // SAFETY: the caller's promise.
-    let mut interrupted = unsafe { hook(options.interrupted, options.context) };
-    let member: &Member = party.member();
-    let received = match (queue, &*party) {
-        (Some(queue), _) => {
-            member.receive_until(text::local(queue, member.bus().name())?, timeout, &mut interrupted)?
+    let found = unsafe { find(agent, &party, message) }?;
+    match how(found) {
+        Ok(()) => {
+            // SAFETY: `find` refused NULL, and the caller promises the rest.
+            unsafe { clear(message) };
+            Ok(())
         }
-        (None, Party::Agent(agent)) => agent.recv_until(timeout, &mut interrupted)?,
-        (None, Party::Member(_)) => {
-            let what = "this member has no mailbox of its own: use swarmbus_receive_from(), \
-                        or swarmbus_attach() in place of swarmbus_join()";
-            return Err(Failure::argument(what));
+        Err(refused) => {
+            // Its words may have changed.
+            let renewed = swarmbus_message::new(agent, refused.message.into_raw());
+            // SAFETY: as above.
+            unsafe { text::put(message, renewed, "message") }?;
+            Err(Failure::Core(refused.error))
         }
-    };
-    let filled = swarmbus_message::new(agent, received.into_raw());
-    // SAFETY: as above.
-    unsafe { text::put(message, filled, "message") }
-}
-
-/// Receives the next message of the agent's own mailbox into `*message`: redelivered ones first, then
-/// replies, urgent, high, normal and low, each in the order of sending. Nothing is copied.
-///
-/// `timeout_ns`: how long to wait, nanoseconds; 0 looks once, SWARMBUS_FOREVER waits until a message comes.
-///
-/// # Errors
-/// SWARMBUS_TIMEOUT, SWARMBUS_CLOSED (the mailbox is closed and empty, or the bus is gone), SWARMBUS_INVALID_ARGUMENT
-/// (a member without a mailbox), SWARMBUS_INTERRUPTED, SWARMBUS_FORKED, SWARMBUS_CORRUPT, SWARMBUS_SYSTEM,
-/// SWARMBUS_NULL_POINTER, SWARMBUS_BAD_HANDLE, SWARMBUS_WRONG_THREAD. `message->data` is NULL then.
-///
-/// # Ownership
-/// The message is the agent's until swarmbus_release() or swarmbus_nack(). An agent may hold many at a time.
-///
-/// # Threads
-/// The agent's thread.
-///
-/// # Safety
-/// `message` may be written; `opts` is NULL or as long as its `struct_size` says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn swarmbus_receive(
-    agent: *mut swarmbus_agent,
-    timeout_ns: i64,
-    message: *mut swarmbus_message,
-    opts: *const swarmbus_receive_opts,
-) -> i32 {
-    // SAFETY: this function's contract.
-    border(|| unsafe { receive(agent, timeout_ns, message, opts, None) })
-}
-
-/// Receives the next message of the work queue `queue`, beside any number of other receivers; each message goes to
-/// one of them. Otherwise as swarmbus_receive().
-///
-/// # Errors
-/// SWARMBUS_UNKNOWN_AGENT, SWARMBUS_AGENT_BUSY (a mailbox whose owner is another), SWARMBUS_INVALID_NAME, and those
-/// of swarmbus_receive().
-///
-/// # Ownership
-/// As with swarmbus_receive().
-///
-/// # Threads
-/// The agent's thread.
-///
-/// # Safety
-/// `queue` is a NUL-terminated string; `message` may be written; `opts` is NULL or as long as its `struct_size` says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn swarmbus_receive_from(
-    agent: *mut swarmbus_agent,
-    queue: *const c_char,
-    timeout_ns: i64,
-    message: *mut swarmbus_message,
-    opts: *const swarmbus_receive_opts,
-) -> i32 {
-    border(|| {
-        // SAFETY: this function's contract.
-        let queue = unsafe { text::read(queue, "queue") }?;
-        // SAFETY: this function's contract.
-        unsafe { receive(agent, timeout_ns, message, opts, Some(queue)) }
-    })
+    }
 }
 
 /// Releases a message: the acknowledgement. It is gone from the bus, and its data pointer is void; `message->data`
@@ -246,171 +172,93 @@ pub unsafe extern "C" fn swarmbus_nack(agent: *mut swarmbus_agent, message: *mut
     border(|| unsafe { give_back(agent, message, |message| message.nack()) })
 }
 
-/// Gets a message's id, the same that its sender got.
+/// Returns a message to its queue, to be received again after `delay_ns` nanoseconds (milliseconds count; 30 days at most).
+/// 0 is swarmbus_nack(). After an error the message is the caller's as before; copies of the struct are void.
 ///
 /// # Errors
-/// SWARMBUS_RELEASED, SWARMBUS_INVALID_ARGUMENT (not received by this agent), SWARMBUS_FORKED, SWARMBUS_CORRUPT,
-/// SWARMBUS_NULL_POINTER, SWARMBUS_BAD_HANDLE, SWARMBUS_WRONG_THREAD.
+/// SWARMBUS_FULL (as many messages of its queue wait for a time as a lane may hold), SWARMBUS_INVALID_ARGUMENT (too long),
+/// and those of swarmbus_release().
 ///
 /// # Threads
 /// The agent's thread.
 ///
 /// # Safety
-/// `message` may be read and `id` written.
+/// `message` may be read and written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn swarmbus_message_id(
-    agent: *const swarmbus_agent,
-    message: *const swarmbus_message,
-    id: *mut u64,
+pub unsafe extern "C" fn swarmbus_nack_after(
+    agent: *mut swarmbus_agent,
+    message: *mut swarmbus_message,
+    delay_ns: u64,
 ) -> i32 {
+    let delay = Duration::from_nanos(delay_ns);
     // SAFETY: this function's contract.
-    border(|| unsafe { tell(agent, message, id, "id", |message| message.id().0) })
+    border(|| unsafe { pass_on(agent, message, |message| message.nack_after(delay)) })
 }
 
-/// Writes the name of a message's sender with its NUL into `buffer`; SWARMBUS_NAME_SIZE bytes always suffice. Empty
-/// if the sender has no name.
+/// Passes a message on to the mailbox or queue `to` without a copy, as it is: same id, sender and lane; deliveries are
+/// counted anew. A crash leaves it in exactly one of the two. `message->data` becomes NULL. After an error the message is
+/// the caller's as before; copies of the struct are void.
 ///
 /// # Errors
-/// SWARMBUS_INVALID_ARGUMENT (the buffer is too small), and those of swarmbus_message_id().
+/// SWARMBUS_RELEASED, SWARMBUS_UNKNOWN_AGENT, SWARMBUS_FULL (timeout 0), SWARMBUS_TIMEOUT, SWARMBUS_CLOSED,
+/// SWARMBUS_INVALID_NAME, SWARMBUS_INVALID_ARGUMENT, SWARMBUS_INTERRUPTED, SWARMBUS_FORKED, SWARMBUS_CORRUPT,
+/// SWARMBUS_SYSTEM, SWARMBUS_NULL_POINTER, SWARMBUS_BAD_HANDLE, SWARMBUS_WRONG_THREAD.
 ///
 /// # Threads
 /// The agent's thread.
 ///
 /// # Safety
-/// `message` may be read; `buffer` has room for `capacity` bytes.
+/// `message` may be read and written; `to` is a NUL-terminated string; `opts` is NULL or as long as its `struct_size` says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn swarmbus_message_sender(
-    agent: *const swarmbus_agent,
-    message: *const swarmbus_message,
-    buffer: *mut c_char,
-    capacity: usize,
+pub unsafe extern "C" fn swarmbus_forward(
+    agent: *mut swarmbus_agent,
+    message: *mut swarmbus_message,
+    to: *const c_char,
+    timeout_ns: i64,
+    opts: *const swarmbus_receive_opts,
 ) -> i32 {
     border(|| {
         // SAFETY: this function's contract.
-        let sender = unsafe { look(agent, message, |message| message.sender()) }?;
+        let to = unsafe { text::read(to, "to") }?;
+        let timeout = timeout(timeout_ns)?;
         // SAFETY: this function's contract.
-        unsafe { text::write(sender.as_deref().unwrap_or(""), buffer, capacity) }
+        let mut interrupted = unsafe { waiting(opts) }?;
+        let to = text::local(to, party::agent(agent)?.member().bus().name())?.to_owned();
+        // SAFETY: this function's contract.
+        unsafe { pass_on(agent, message, |message| message.forward_until(&to, timeout, &mut interrupted)) }
     })
 }
 
-/// Gets the lane a message was sent in: one of the SWARMBUS_LANE_ numbers.
+/// Takes a message out of the bus's care: it will not come back if this process dies (at most once). What it holds is a
+/// loan now, to be changed and published again, or discarded. `message->data` becomes NULL.
 ///
 /// # Errors
-/// Those of swarmbus_message_id().
+/// Those of swarmbus_release(). `loan->data` is NULL then.
+///
+/// # Ownership
+/// As with swarmbus_loan_get().
 ///
 /// # Threads
 /// The agent's thread.
 ///
 /// # Safety
-/// `message` may be read and `lane` written.
+/// `message` may be read and written; `loan` may be written.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn swarmbus_message_lane(
-    agent: *const swarmbus_agent,
-    message: *const swarmbus_message,
-    lane: *mut i32,
+pub unsafe extern "C" fn swarmbus_detach(
+    agent: *mut swarmbus_agent,
+    message: *mut swarmbus_message,
+    loan: *mut swarmbus_loan,
 ) -> i32 {
-    // SAFETY: this function's contract.
-    border(|| unsafe { tell(agent, message, lane, "lane", |message| lane_number(message.lane())) })
-}
-
-/// Gets how often a message was delivered, this time included: 1 at first, more after its receiver died or returned
-/// it.
-///
-/// # Errors
-/// Those of swarmbus_message_id().
-///
-/// # Threads
-/// The agent's thread.
-///
-/// # Safety
-/// `message` may be read and `deliveries` written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn swarmbus_message_deliveries(
-    agent: *const swarmbus_agent,
-    message: *const swarmbus_message,
-    deliveries: *mut u32,
-) -> i32 {
-    // SAFETY: this function's contract.
-    border(|| unsafe { tell(agent, message, deliveries, "deliveries", |message| message.deliveries()) })
-}
-
-/// Gets the correlation a message was sent with; 0 if it has none.
-///
-/// # Errors
-/// Those of swarmbus_message_id().
-///
-/// # Threads
-/// The agent's thread.
-///
-/// # Safety
-/// `message` may be read and `correlation` written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn swarmbus_message_correlation(
-    agent: *const swarmbus_agent,
-    message: *const swarmbus_message,
-    correlation: *mut u64,
-) -> i32 {
-    // SAFETY: this function's contract.
-    border(|| unsafe { tell(agent, message, correlation, "correlation", |message| message.correlation()) })
-}
-
-/// Gets what a message says it contains: one of the SWARMBUS_CONTENT_ numbers.
-///
-/// # Errors
-/// Those of swarmbus_message_id().
-///
-/// # Threads
-/// The agent's thread.
-///
-/// # Safety
-/// `message` may be read and `content` written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn swarmbus_message_content(
-    agent: *const swarmbus_agent,
-    message: *const swarmbus_message,
-    content: *mut i32,
-) -> i32 {
-    // SAFETY: this function's contract.
-    border(|| unsafe { tell(agent, message, content, "content", |message| content_number(message.content())) })
-}
-
-/// Gets the id of a message's schema, which tells of what type the archive in it is; 0 if its content is not
-/// SWARMBUS_CONTENT_RKYV. It is the last eight bytes of the payload; the archive is what lies before it.
-///
-/// # Errors
-/// Those of swarmbus_message_id().
-///
-/// # Threads
-/// The agent's thread.
-///
-/// # Safety
-/// `message` may be read and `schema` written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn swarmbus_message_schema(
-    agent: *const swarmbus_agent,
-    message: *const swarmbus_message,
-    schema: *mut u64,
-) -> i32 {
-    // SAFETY: this function's contract.
-    border(|| unsafe { tell(agent, message, schema, "schema", |message| message.schema().unwrap_or(0)) })
-}
-
-/// Gets the id of the schema that has a name, as `acme.task/1`.
-///
-/// # Errors
-/// SWARMBUS_NULL_POINTER, SWARMBUS_INVALID_NAME (it is not UTF-8).
-///
-/// # Threads
-/// Any thread, any time.
-///
-/// # Safety
-/// `name` is a NUL-terminated string; `schema` may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn swarmbus_schema_id(name: *const c_char, schema: *mut u64) -> i32 {
     border(|| {
+        // SAFETY: this function's contract. A NULL is found before the message is touched.
+        unsafe { text::put(loan, swarmbus_loan::NONE, "loan") }?;
+        let party = party::agent(agent)?;
         // SAFETY: this function's contract.
-        let name = unsafe { text::read(name, "name") }?;
+        let found = unsafe { find(agent, &party, message) }?;
+        let detached = swarmbus_loan::new(agent, found.detach()?.into_raw());
+        // SAFETY: `find` refused NULL, and this function's contract has the rest.
+        unsafe { clear(message) };
         // SAFETY: this function's contract.
-        unsafe { text::put(schema, schema_id(name), "schema") }
+        unsafe { text::put(loan, detached, "loan") }
     })
 }

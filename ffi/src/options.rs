@@ -5,8 +5,10 @@
 //! `struct_size` is a full set of defaults, and a newer program's struct is understood as long as what this library
 //! does not know is zero.
 use crate::error::{Failure, Result};
-use std::ffi::{c_int, c_void};
+use crate::text;
+use std::ffi::{c_char, c_int, c_void};
 use std::mem::{MaybeUninit, size_of};
+use std::ptr;
 use std::time::Duration;
 use swarmbus_core::{ContentType, CreateOptions, Lane, QueueOptions, SendOptions};
 
@@ -36,7 +38,7 @@ const SIZE_MAX: usize = 4096;
 
 /// Ends a wait early: called in the waiting thread when a signal cut a sleep short, and now and then besides. Not 0
 /// makes the call return SWARMBUS_INTERRUPTED. It must return (no longjmp, no C++ exception) and must not close the
-/// agent.
+/// agent, nor what is waited on.
 pub type swarmbus_interrupted = Option<unsafe extern "C" fn(context: *mut c_void) -> c_int>;
 
 /// Options of swarmbus_bus_create() and swarmbus_bus_open_or_create().
@@ -77,9 +79,16 @@ pub struct swarmbus_declare_opts {
     pub struct_size: u32,
     /// Messages per lane. 0: the limit of the bus.
     pub limit: u32,
+    /// How often a message is delivered at most; afterwards it is a dead letter. 0: without end.
+    pub max_deliveries: u32,
+    /// Not 0: a message for a full lane pushes out the oldest instead of being refused.
+    pub makes_room: u32,
+    /// The queue, declared if need be, to which dead letters go: messages delivered too often, expired, or pushed out.
+    /// NULL: they are dropped and counted.
+    pub dead_letters: *const c_char,
 }
 
-/// Options of swarmbus_attach(), swarmbus_join() and swarmbus_connect().
+/// Options of swarmbus_attach(), swarmbus_take_over(), swarmbus_join() and swarmbus_connect().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct swarmbus_attach_opts {
@@ -89,7 +98,8 @@ pub struct swarmbus_attach_opts {
     pub flags: u32,
 }
 
-/// Options of swarmbus_send() and swarmbus_publish().
+/// Options of what sends to a mailbox or queue: swarmbus_send(), swarmbus_publish(), their batches, swarmbus_call() and
+/// swarmbus_call_stream().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct swarmbus_send_opts {
@@ -107,9 +117,21 @@ pub struct swarmbus_send_opts {
     pub interrupted: swarmbus_interrupted,
     /// Handed to `interrupted`.
     pub context: *mut c_void,
+    /// How long the message matters, nanoseconds: who would receive it later moves it to the dead letters instead. 0: for
+    /// ever.
+    pub time_to_live_ns: u64,
+    /// What names the message, for who may send it again not knowing whether it was sent before; it counts only when
+    /// `has_key` is not 0. swarmbus_key_of() makes one of a text.
+    pub key: u64,
+    /// Not 0: of all messages with this `key` the queue accepts the first, as long as the key is among the last 960 that it
+    /// accepted. Of the others the id is SWARMBUS_DUPLICATE. A batch has one key, a call has none.
+    pub has_key: u32,
+    /// 0.
+    pub reserved_too: u32,
 }
 
-/// Options of swarmbus_receive() and swarmbus_receive_from().
+/// Options of every other call that may wait: swarmbus_receive() and its kin, swarmbus_forward(), swarmbus_lock_take(),
+/// swarmbus_stand_by(), swarmbus_answers_next(), swarmbus_subscription_receive().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct swarmbus_receive_opts {
@@ -117,7 +139,7 @@ pub struct swarmbus_receive_opts {
     pub struct_size: u32,
     /// 0. There are no flags yet; any other value is an error.
     pub flags: u32,
-    /// Asked while the call waits for a message. NULL: nobody is asked.
+    /// Asked while the call waits. NULL: nobody is asked.
     pub interrupted: swarmbus_interrupted,
     /// Handed to `interrupted`.
     pub context: *mut c_void,
@@ -132,7 +154,7 @@ pub unsafe trait Sized32: Copy {}
 unsafe impl Sized32 for swarmbus_bus_create_opts {}
 // SAFETY: integers, all of them.
 unsafe impl Sized32 for swarmbus_bus_open_opts {}
-// SAFETY: integers, all of them.
+// SAFETY: integers and a pointer, which is not followed before its caller vouches for it.
 unsafe impl Sized32 for swarmbus_declare_opts {}
 // SAFETY: integers, all of them.
 unsafe impl Sized32 for swarmbus_attach_opts {}
@@ -149,12 +171,7 @@ pub unsafe fn read<T: Sized32>(options: *const T) -> Result<T> {
     let mut value = MaybeUninit::<T>::zeroed();
     if !options.is_null() {
         // SAFETY: the caller promises an aligned u32 at the start.
-        let size = unsafe { options.cast::<u32>().read() } as usize;
-        if !(size_of::<u32>()..=SIZE_MAX).contains(&size) {
-            let what =
-                format!("struct_size is {size}: set it to the size of the struct ({} bytes here)", size_of::<T>());
-            return Err(Failure::argument(what));
-        }
+        let size = checked_size::<T>(unsafe { options.cast::<u32>().read() })?;
         let known = size.min(size_of::<T>());
         let target = value.as_mut_ptr().cast::<u8>();
         // SAFETY: the caller's struct has `size` bytes, `value` has room for `known`, and they are apart.
@@ -175,6 +192,35 @@ pub unsafe fn read<T: Sized32>(options: *const T) -> Result<T> {
     }
     // SAFETY: zeroed and then in part copied over; every bit pattern is a value.
     Ok(unsafe { value.assume_init() })
+}
+
+/// Fills a caller's struct that starts with its size, as far as that goes; fields that this library does not know are zero.
+///
+/// # Safety
+/// `out` is NULL, or is aligned for `T`, starts with a `u32` and as many bytes as that says can be written.
+pub unsafe fn fill<T: Sized32>(out: *mut T, value: T, what: &'static str) -> Result<()> {
+    if out.is_null() {
+        return Err(Failure::NullPointer(what));
+    }
+    // SAFETY: the caller promises an aligned u32 at the start.
+    let size = unsafe { out.cast::<u32>().read() };
+    let room = checked_size::<T>(size)?;
+    // SAFETY: the caller's struct has `room` bytes.
+    unsafe { out.cast::<u8>().write_bytes(0, room) };
+    let known = room.min(size_of::<T>());
+    // SAFETY: both have `known` bytes, and are apart.
+    unsafe { out.cast::<u8>().copy_from_nonoverlapping(ptr::from_ref(&value).cast(), known) };
+    // SAFETY: as at the read.
+    unsafe { out.cast::<u32>().write(size) };
+    Ok(())
+}
+
+fn checked_size<T>(size: u32) -> Result<usize> {
+    if (size_of::<u32>()..=SIZE_MAX).contains(&(size as usize)) {
+        return Ok(size as usize);
+    }
+    let what = format!("struct_size is {size}: set it to the size of the struct ({} bytes here)", size_of::<T>());
+    Err(Failure::argument(what))
 }
 
 /// Refuses what a later version may give a meaning.
@@ -224,7 +270,8 @@ fn lane(number: i32) -> Result<Lane> {
     })
 }
 
-fn content(number: i32) -> Result<ContentType> {
+/// The content type of a number.
+pub fn content(number: i32) -> Result<ContentType> {
     Ok(match number {
         SWARMBUS_CONTENT_BYTES => ContentType::Bytes,
         SWARMBUS_CONTENT_JSON => ContentType::Json,
@@ -252,16 +299,29 @@ impl swarmbus_bus_create_opts {
 }
 
 impl swarmbus_declare_opts {
-    /// As the core takes them.
-    pub fn to_core(self) -> QueueOptions {
-        QueueOptions { limit: (self.limit != 0).then_some(self.limit), ..QueueOptions::default() }
+    /// As the core takes them, for a queue of the bus of this name.
+    ///
+    /// # Safety
+    /// `dead_letters` is NULL or a NUL-terminated string.
+    pub unsafe fn to_core(self, bus: &str) -> Result<QueueOptions> {
+        let dead_letters = match self.dead_letters.is_null() {
+            true => None,
+            // SAFETY: the caller's promise.
+            false => Some(text::local(unsafe { text::read(self.dead_letters, "dead_letters") }?, bus)?.to_owned()),
+        };
+        Ok(QueueOptions {
+            limit: (self.limit != 0).then_some(self.limit),
+            max_deliveries: (self.max_deliveries != 0).then_some(self.max_deliveries),
+            dead_letters,
+            makes_room: self.makes_room != 0,
+        })
     }
 }
 
 impl swarmbus_send_opts {
     /// As the core takes them.
     pub fn to_core(self, timeout_ns: i64) -> Result<SendOptions> {
-        if self.reserved != 0 {
+        if self.reserved != 0 || self.reserved_too != 0 {
             return Err(Failure::argument("reserved is not 0: leave it zero"));
         }
         Ok(SendOptions {
@@ -269,7 +329,8 @@ impl swarmbus_send_opts {
             timeout: timeout(timeout_ns)?,
             correlation: self.correlation,
             content: content(self.content)?,
-            ..SendOptions::default()
+            time_to_live: (self.time_to_live_ns != 0).then(|| Duration::from_nanos(self.time_to_live_ns)),
+            key: (self.has_key != 0).then_some(self.key),
         })
     }
 }
@@ -286,11 +347,22 @@ pub unsafe fn hook(hook: swarmbus_interrupted, context: *mut c_void) -> impl FnM
     }
 }
 
+/// The hook of a call that may wait.
+///
+/// # Safety
+/// `options` is as [`read`] wants it, and the hook in it may be called while the result lives.
+pub unsafe fn waiting(options: *const swarmbus_receive_opts) -> Result<impl FnMut() -> bool> {
+    // SAFETY: the caller's promise.
+    let options = unsafe { read(options) }?;
+    no_flags(options.flags)?;
+    // SAFETY: as above.
+    Ok(unsafe { hook(options.interrupted, options.context) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::mem::offset_of;
-    use std::ptr;
 
     fn refused<T: Sized32>(result: Result<T>) -> String {
         result.err().expect("refused").to_string()
@@ -326,16 +398,16 @@ mod tests {
     fn a_larger_struct_is_accepted_while_the_rest_is_zero() {
         #[repr(C)]
         struct Newer {
-            known: swarmbus_declare_opts,
+            known: swarmbus_attach_opts,
             added: u64,
         }
-        let known = swarmbus_declare_opts { struct_size: size_of::<Newer>() as u32, limit: 5 };
+        let known = swarmbus_attach_opts { struct_size: size_of::<Newer>() as u32, flags: 5 };
         let mut newer = Newer { known, added: 0 };
         // SAFETY: as many bytes as struct_size says are there.
-        assert_eq!(unsafe { read(ptr::from_ref(&newer).cast::<swarmbus_declare_opts>()) }.unwrap().limit, 5);
+        assert_eq!(unsafe { read(ptr::from_ref(&newer).cast::<swarmbus_attach_opts>()) }.unwrap().flags, 5);
         newer.added = 1;
         // SAFETY: as above.
-        let text = refused(unsafe { read(ptr::from_ref(&newer).cast::<swarmbus_declare_opts>()) });
+        let text = refused(unsafe { read(ptr::from_ref(&newer).cast::<swarmbus_attach_opts>()) });
         assert!(text.contains("at byte 8"), "{text}");
     }
 

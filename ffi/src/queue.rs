@@ -1,7 +1,7 @@
-//! What an agent does to a whole queue: stop and resume its intake; and reaping.
+//! What an agent does to a whole queue: stop and resume its intake, purge, redrive, tap; and reaping.
 use crate::agent::swarmbus_agent;
 use crate::error::{Failure, Result, border};
-use crate::handle;
+use crate::party;
 use crate::text;
 use std::ffi::c_char;
 use std::mem::size_of;
@@ -21,6 +21,8 @@ pub struct swarmbus_reaped {
     pub deferred: u32,
 }
 
+const _: () = assert!(size_of::<swarmbus_reaped>() == 16, "the struct is part of the ABI and does not grow");
+
 /// Runs `act` with the member and a queue's name.
 ///
 /// # Safety
@@ -30,7 +32,7 @@ unsafe fn on_queue(
     queue: *const c_char,
     act: impl FnOnce(&Member, &str) -> swarmbus_core::Result<()>,
 ) -> Result<()> {
-    let party = handle::agent(agent)?;
+    let party = party::agent(agent)?;
     let member = party.member();
     // SAFETY: the caller's promise.
     let queue = text::local(unsafe { text::read(queue, "queue") }?, member.bus().name())?;
@@ -98,7 +100,7 @@ unsafe fn report(out: *mut swarmbus_reaped, reaped: Reaped) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn swarmbus_reap(agent: *mut swarmbus_agent, reaped: *mut swarmbus_reaped) -> i32 {
     border(|| {
-        let found = handle::agent(agent)?.member().reap()?;
+        let found = party::agent(agent)?.member().reap()?;
         // SAFETY: this function's contract.
         unsafe { report(reaped, found) };
         Ok(())
@@ -123,7 +125,7 @@ pub unsafe extern "C" fn swarmbus_reap_process(
     reaped: *mut swarmbus_reaped,
 ) -> i32 {
     border(|| {
-        let party = handle::agent(agent)?;
+        let party = party::agent(agent)?;
         if pid == 0 {
             return Err(Failure::argument("pid is 0: pass the id of a process that has died"));
         }
@@ -134,4 +136,97 @@ pub unsafe extern "C" fn swarmbus_reap_process(
     })
 }
 
-const _: () = assert!(size_of::<swarmbus_reaped>() == 16, "the struct is part of the ABI and does not grow");
+/// Runs `act` and writes the count that it returns.
+///
+/// # Safety
+/// `queue` is NULL or a NUL-terminated string; `count` is NULL or may be written.
+unsafe fn counted(
+    agent: *mut swarmbus_agent,
+    queue: *const c_char,
+    count: *mut u64,
+    act: impl FnOnce(&Member, &str) -> swarmbus_core::Result<u64>,
+) -> Result<()> {
+    let mut done = 0;
+    let act = |member: &Member, queue: &str| act(member, queue).map(|sum| done = sum);
+    // SAFETY: the caller's promise.
+    unsafe { on_queue(agent, queue, act) }?;
+    // SAFETY: as above.
+    unsafe { text::tell(count, done) };
+    Ok(())
+}
+
+/// Drops everything that waits in a mailbox or queue. `count` may be NULL; else it gets how many messages that were.
+///
+/// # Errors
+/// SWARMBUS_UNKNOWN_AGENT, SWARMBUS_AGENT_BUSY (a mailbox that another owns), SWARMBUS_CLOSED (the bus is gone),
+/// SWARMBUS_FORKED, SWARMBUS_CORRUPT, SWARMBUS_NULL_POINTER, SWARMBUS_BAD_HANDLE, SWARMBUS_WRONG_THREAD.
+///
+/// # Threads
+/// The agent's thread.
+///
+/// # Safety
+/// `queue` is a NUL-terminated string; `count` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn swarmbus_purge(agent: *mut swarmbus_agent, queue: *const c_char, count: *mut u64) -> i32 {
+    // SAFETY: this function's contract.
+    border(|| unsafe { counted(agent, queue, count, Member::purge) })
+}
+
+/// Sends at most `most` dead letters back to the queues they were sent to, their deliveries counted anew; what was put into
+/// the queue of dead letters directly stays. Stops at a queue that is full. `count` may be NULL; else it gets how many went.
+///
+/// # Errors
+/// SWARMBUS_FULL (the first one's queue), and those of swarmbus_purge().
+///
+/// # Threads
+/// The agent's thread.
+///
+/// # Safety
+/// `dead_letters` is a NUL-terminated string; `count` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn swarmbus_redrive(
+    agent: *mut swarmbus_agent,
+    dead_letters: *const c_char,
+    most: u64,
+    count: *mut u64,
+) -> i32 {
+    // SAFETY: this function's contract.
+    border(|| unsafe { counted(agent, dead_letters, count, |member, queue| member.redrive(queue, most)) })
+}
+
+/// Taps a queue: from now on the agent's mailbox gets a copy of every new message that is sent or forwarded there, and whoever
+/// consumes from the queue notices nothing. swarmbus_message_tapped() tells a copy. One that finds the mailbox full is missed
+/// and counted. An agent taps one queue at a time, until swarmbus_untap() or its end.
+///
+/// # Errors
+/// SWARMBUS_UNKNOWN_AGENT, SWARMBUS_AGENT_BUSY (another taps it), SWARMBUS_INVALID_ARGUMENT (its own mailbox; it taps another
+/// queue; a member without a mailbox), SWARMBUS_HANDED_OVER, SWARMBUS_CLOSED, SWARMBUS_FORKED, SWARMBUS_CORRUPT,
+/// SWARMBUS_NULL_POINTER, SWARMBUS_BAD_HANDLE, SWARMBUS_WRONG_THREAD.
+///
+/// # Threads
+/// The agent's thread.
+///
+/// # Safety
+/// `queue` is a NUL-terminated string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn swarmbus_tap(agent: *mut swarmbus_agent, queue: *const c_char) -> i32 {
+    border(|| {
+        let party = party::agent(agent)?;
+        // SAFETY: this function's contract.
+        let queue = text::local(unsafe { text::read(queue, "queue") }?, party.member().bus().name())?;
+        Ok(party.agent("a tap")?.tap(queue)?)
+    })
+}
+
+/// Ends the tap, if there is one. Copies that came before stay in the mailbox.
+///
+/// # Errors
+/// SWARMBUS_INVALID_ARGUMENT (a member without a mailbox), SWARMBUS_CLOSED, SWARMBUS_FORKED, SWARMBUS_NULL_POINTER,
+/// SWARMBUS_BAD_HANDLE, SWARMBUS_WRONG_THREAD.
+///
+/// # Threads
+/// The agent's thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn swarmbus_untap(agent: *mut swarmbus_agent) -> i32 {
+    border(|| Ok(party::agent(agent)?.agent("a tap")?.untap()?))
+}

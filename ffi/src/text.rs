@@ -1,6 +1,7 @@
 //! Text across the border: NUL-terminated names in, names into a caller's buffer out.
 use crate::error::{Failure, Result};
 use std::ffi::{CStr, c_char};
+use std::slice;
 use swarmbus_core::{Address, Error};
 
 /// Room for the longest name and its NUL: a buffer of this size always suffices.
@@ -36,6 +37,47 @@ pub fn local<'a>(address: &'a str, bus: &str) -> Result<&'a str> {
     }
 }
 
+/// The most names that one call takes.
+const NAMES_MAX: usize = 1 << 16;
+
+/// Borrows a caller's strings. `what` names the parameter in the error.
+///
+/// # Safety
+/// `texts` is NULL or has `count` pointers, each as [`read`] wants it.
+pub unsafe fn read_all<'a>(texts: *const *const c_char, count: usize, what: &'static str) -> Result<Vec<&'a str>> {
+    // SAFETY: the caller's promise.
+    let texts = unsafe { list(texts, count, NAMES_MAX, what) }?;
+    // SAFETY: as above.
+    texts.iter().map(|text| unsafe { read(*text, what) }).collect()
+}
+
+/// Borrows a caller's array of at most `most` values.
+///
+/// # Safety
+/// `values` is NULL or has `count` values that stay unchanged for `'a`.
+pub unsafe fn list<'a, T>(values: *const T, count: usize, most: usize, what: &'static str) -> Result<&'a [T]> {
+    check_list(values, count, most, what)?;
+    // SAFETY: not NULL, and the caller promises the rest.
+    Ok(if count == 0 { &[] } else { unsafe { slice::from_raw_parts(values, count) } })
+}
+
+/// Refuses an array that cannot be one of at most `most` values.
+pub fn check_list<T>(values: *const T, count: usize, most: usize, what: &'static str) -> Result<()> {
+    if count > most {
+        return Err(Failure::argument(format!("{count} {what} are too many: {most} at a time")));
+    }
+    if count > 0 && values.is_null() { Err(Failure::NullPointer(what)) } else { Ok(()) }
+}
+
+/// A name as structs have it: NUL-terminated, cut if it is too long, which no name is.
+pub fn fixed<const SIZE: usize>(text: &str) -> [c_char; SIZE] {
+    let mut fixed = [0; SIZE];
+    for (to, byte) in fixed[..SIZE - 1].iter_mut().zip(text.bytes()) {
+        *to = byte as c_char;
+    }
+    fixed
+}
+
 /// Writes `text` and a NUL into the caller's buffer.
 ///
 /// # Safety
@@ -59,6 +101,11 @@ pub unsafe fn write(text: &str, buffer: *mut c_char, capacity: usize) -> Result<
     Ok(())
 }
 
+/// The same of several.
+pub fn all_local<'a>(addresses: &[&'a str], bus: &str) -> Result<Vec<&'a str>> {
+    addresses.iter().map(|address| local(address, bus)).collect()
+}
+
 /// Writes an output.
 ///
 /// # Safety
@@ -70,6 +117,17 @@ pub unsafe fn put<T: Copy>(out: *mut T, value: T, what: &'static str) -> Result<
     // SAFETY: not NULL, and the caller promises the rest.
     unsafe { out.write(value) };
     Ok(())
+}
+
+/// Writes an output that the caller may not want.
+///
+/// # Safety
+/// `out` is NULL, or is aligned and may be written.
+pub unsafe fn tell<T: Copy>(out: *mut T, value: T) {
+    if !out.is_null() {
+        // SAFETY: not NULL, and the caller promises the rest.
+        unsafe { out.write(value) };
+    }
 }
 
 #[cfg(test)]

@@ -1,134 +1,19 @@
 //! Compiles each C program of this folder against the header and the library of this build, and runs it on a bus of
 //! its own.
-use std::fs::{self, File};
+mod programs;
+
+use programs::{C11, CPP17, PATIENCE, SHARED, STATIC, TestBus, WARNINGS, check, compile, is_here, remove, root, run};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-
-/// Guards against a program that hangs; none takes a tenth of it.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-const C11: &[&str] = &["cc", "-std=c11"];
-const CPP17: &[&str] = &["g++", "-std=c++17", "-x", "c++"];
-const WARNINGS: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1", "-g"];
-/// What the Rust standard library needs when it is linked statically.
-const STATIC: &[&str] = &["-l:libswarmbus.a", "-lpthread", "-ldl", "-lm", "-lrt", "-lutil", "-lgcc_s"];
-const SHARED: &[&str] = &["-lswarmbus", "-lpthread"];
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
-}
-
-/// The folder of the libraries that belong to this test: cargo puts them beside it, or one level up; else they are built.
-fn library_folder() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let test = std::env::current_exe().expect("this test's path");
-        let deps = test.parent().expect("its folder");
-        let profile = deps.parent().expect("the profile's folder");
-        let whole = |folder: &&Path| ["so", "a"].iter().all(|end| folder.join(format!("libswarmbus.{end}")).exists());
-        if let Some(found) = [deps, profile].iter().find(|folder| whole(folder)) {
-            return found.to_path_buf();
-        }
-        let mut build = Command::new(env!("CARGO"));
-        build.current_dir(root()).args(["build", "--quiet", "-p", "swarmbus-ffi", "--target-dir"]);
-        build.arg(profile.parent().expect("the target folder"));
-        match profile.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => {}
-            Some(name) => drop(build.args(["--profile", name])),
-        }
-        assert!(build.status().expect("cargo runs").success(), "building the library failed");
-        assert!(whole(&profile), "no libswarmbus.so and .a in {}", profile.display());
-        profile.to_owned()
-    })
-}
-
-/// The bus of one run. What a program that died left in /dev/shm goes with it.
-struct TestBus(String);
-
-impl TestBus {
-    fn new(label: &str) -> Self {
-        TestBus(format!("ffi-{label}-{}", std::process::id()))
-    }
-}
-
-impl Drop for TestBus {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(format!("/dev/shm/swarmbus.{}", self.0));
-    }
-}
-
-fn compile(source: &Path, program: &Path, compiler: &[&str], libraries: &[&str]) {
-    let folder = library_folder();
-    let output = Command::new(compiler[0])
-        .args(&compiler[1..])
-        .args(WARNINGS)
-        .arg("-I")
-        .arg(root().join("include"))
-        .arg("-o")
-        .arg(program)
-        .arg(source)
-        .args(if compiler.contains(&"c++") { &["-x", "none"][..] } else { &[] })
-        .arg("-L")
-        .arg(folder)
-        .arg(format!("-Wl,-rpath,{}", folder.display()))
-        .args(libraries)
-        .output()
-        .unwrap_or_else(|error| panic!("{} can't be started: {error}; the C tests need a C compiler", compiler[0]));
-    assert!(
-        output.status.success(),
-        "{} does not compile:\n{}",
-        source.display(),
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-/// Runs a program to its end and returns what it printed.
-fn run(program: &Path, arguments: &[&str]) -> String {
-    let report = program.with_extension("out");
-    let file = File::create(&report).expect("a file for the output");
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(file.try_clone().expect("a second descriptor"))
-        .stderr(file)
-        .spawn()
-        .expect("the program starts");
-    let deadline = Instant::now() + PATIENCE;
-    let status = loop {
-        match child.try_wait().expect("its state") {
-            Some(status) => break status,
-            None if Instant::now() > deadline => {
-                let _ = child.kill();
-                break child.wait().expect("its end");
-            }
-            None => sleep(Duration::from_millis(10)),
-        }
-    };
-    let printed = fs::read_to_string(&report).expect("what it printed");
-    assert!(status.success(), "{} {arguments:?}: {status}\n{printed}", program.display());
-    printed
-}
-
-fn check(name: &str, label: &str, compiler: &[&str], libraries: &[&str]) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(format!("{name}.c"));
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{label}-{}", std::process::id()));
-    compile(&source, &program, compiler, libraries);
-    let bus = TestBus::new(label);
-    run(&program, &[&bus.0]);
-    assert!(!Path::new(&format!("/dev/shm/swarmbus.{}", bus.0)).exists(), "{name} left its bus behind");
-    for leftover in [program.with_extension("out"), program] {
-        let _ = fs::remove_file(leftover);
-    }
-}
 
 macro_rules! programs {
     ($($name:ident),* $(,)?) => {
         $(#[test]
         fn $name() {
-            check(stringify!($name), stringify!($name), C11, SHARED);
+            check(concat!(stringify!($name), ".c"), stringify!($name), C11, SHARED);
         })*
 
         /// Every program here is run, none is forgotten.
@@ -146,6 +31,9 @@ macro_rules! programs {
 
 programs! {
     after_fork,
+    batches,
+    boards,
+    calls,
     connect,
     dead_thread,
     errors,
@@ -154,27 +42,115 @@ programs! {
     interrupted,
     killed_receiver,
     loan_publish,
+    locks,
+    misuse,
+    observing,
     options,
     payloads,
+    queues,
     send_receive,
+    topics,
     two_processes,
     versions,
+    waiting,
     wrong_thread,
 }
 
 #[test]
-fn the_header_and_a_program_are_cpp17_too() {
-    let found = Command::new(CPP17[0]).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if found.is_ok_and(|status| status.success()) {
-        check("send_receive", "send_receive_cpp", CPP17, SHARED);
+fn the_cpp_header_does_what_it_says() {
+    if is_here(CPP17[0]) {
+        check("everything.cpp", "everything", CPP17, SHARED);
     } else {
         eprintln!("skipped: no g++ here");
     }
 }
 
+/// What else the guide shows compiles too.
+#[test]
+fn the_functions_of_the_guide_compile() {
+    let guide = fs::read_to_string(root().join("docs/c-api.md")).expect("docs/c-api.md");
+    let blocks = guide.split("```c\n").skip(1).filter_map(|block| block.split("```").next());
+    let shown: Vec<&str> = blocks.filter(|block| block.contains("{\n") && !block.contains("int main(")).collect();
+    assert!(shown.len() >= 2, "functions in the guide");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let source = folder.join(format!("shown-{}.c", std::process::id()));
+    let head = "#include <stdio.h>\n#include <string.h>\n#include <swarmbus.h>\n";
+    fs::write(&source, head.to_owned() + &shown.concat()).expect("the functions");
+    let mut command = Command::new(C11[0]);
+    command.args(&C11[1..]).args(WARNINGS).args(["-Wno-unused-function", "-fsyntax-only", "-I"]);
+    let output = command.arg(root().join("include")).arg(&source).output().expect("the compiler runs");
+    let _ = fs::remove_file(&source);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Every program is C11, and C++17 as well, for each compiler that is here; so are the headers with it.
+#[test]
+fn every_program_is_c11_and_cpp17_without_a_warning() {
+    let folder = root().join("ffi/tests");
+    let sources = |end: &str| -> Vec<PathBuf> {
+        let files = fs::read_dir(&folder).expect("the tests").map(|entry| entry.expect("an entry").path());
+        files.filter(|path| path.extension().is_some_and(|extension| extension == end)).collect()
+    };
+    let mut programs = sources("c");
+    programs.push(folder.join("random/calls.c"));
+    let everything = [programs.clone(), sources("cpp")].concat();
+    for (compiler, language, files) in [
+        ("gcc", ["-std=c11", "-xc"], &programs),
+        ("clang", ["-std=c11", "-xc"], &programs),
+        ("g++", ["-std=c++17", "-xc++"], &everything),
+        ("clang++", ["-std=c++17", "-xc++"], &everything),
+    ] {
+        if !is_here(compiler) {
+            eprintln!("skipped: no {compiler} here");
+            continue;
+        }
+        let mut command = Command::new(compiler);
+        command.args(language).args(WARNINGS).args(["-Wshadow", "-fsyntax-only", "-I"]).arg(root().join("include"));
+        let output = command.args(files).output().expect("the compiler runs");
+        assert!(output.status.success(), "{compiler}:\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// valgrind 3.19 knows no futex_waitv, with which descriptors wait: programs that use these are not among them, nor those that
+/// measure out a heap or end threads by the bare system call.
+#[test]
+#[ignore = "needs valgrind and takes minutes"]
+fn programs_neither_leak_nor_read_what_is_not_theirs_as_valgrind_sees_it() {
+    if !is_here("valgrind") {
+        eprintln!("skipped: no valgrind here");
+        return;
+    }
+    for name in [
+        "batches",
+        "boards",
+        "calls",
+        "errors",
+        "handles",
+        "loan_publish",
+        "locks",
+        "observing",
+        "options",
+        "queues",
+        "send_receive",
+        "topics",
+    ] {
+        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("valgrind-{name}-{}", std::process::id()));
+        compile(&root().join(format!("ffi/tests/{name}.c")), &program, C11, SHARED);
+        let bus = TestBus::new(&format!("valgrind-{name}"));
+        let options = ["-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite"];
+        let command = [&options[..], &[program.to_str().expect("UTF-8"), &bus.0]].concat();
+        let printed = program.with_extension("log");
+        let log = format!("--log-file={}", printed.display());
+        let status = Command::new("valgrind").arg(log).args(command).status().expect("valgrind runs");
+        assert!(status.success(), "{name}: {status}\n{}", fs::read_to_string(&printed).unwrap_or_default());
+        remove(&program);
+        let _ = fs::remove_file(printed);
+    }
+}
+
 #[test]
 fn the_static_library_serves_as_well() {
-    check("send_receive", "send_receive_static", C11, STATIC);
+    check("send_receive.c", "send_receive_static", C11, STATIC);
 }
 
 /// The first program in the guide is whole: it compiles and runs as it stands.
@@ -191,9 +167,8 @@ fn the_example_of_the_guide_runs() {
     compile(&source, &binary, C11, SHARED);
     let printed = run(&binary, &[&bus.0]);
     assert!(printed.contains("hello"), "{printed}");
-    for leftover in [source, binary.with_extension("out"), binary] {
-        let _ = fs::remove_file(leftover);
-    }
+    remove(&binary);
+    let _ = fs::remove_file(source);
 }
 
 /// examples/c/ping.c in both of its parts: an echo agent and one that pings it.
@@ -215,7 +190,5 @@ fn the_ping_example_gets_its_answers() {
         }
         sleep(Duration::from_millis(10));
     }
-    for leftover in [binary.with_extension("out"), binary] {
-        let _ = fs::remove_file(leftover);
-    }
+    remove(&binary);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Long enough for any machine: it guards against hanging only. */
@@ -69,6 +70,33 @@ static inline swarmbus_bus_create_opts test_small(void) {
     opts.agents = 64;
     opts.heap_bytes = 64u << 20;
     return opts;
+}
+
+/* Runs `child` in a process of its own, which opens the bus by its name. */
+static inline pid_t test_spawn(int (*child)(swarmbus_bus *bus)) {
+    swarmbus_bus *bus = NULL;
+    pid_t pid;
+    fflush(NULL);
+    pid = fork();
+    CHECK(pid >= 0);
+    if (pid > 0) return pid;
+    OK(swarmbus_bus_open(test_bus, &bus, NULL));
+    exit(child(bus));
+}
+
+/* Waits for a child, which must have ended well. */
+static inline void test_join(pid_t child) {
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* Receives a message that must be `text`, and releases it. */
+static inline void test_expect(swarmbus_agent *me, const char *text) {
+    swarmbus_message message;
+    OK(swarmbus_receive(me, PATIENCE, &message, NULL));
+    CHECK(message.length == strlen(text) && memcmp(message.data, text, message.length) == 0);
+    OK(swarmbus_release(me, &message));
 }
 
 #endif

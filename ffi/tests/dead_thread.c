@@ -1,7 +1,9 @@
 /* A thread that ends with a message in hand, in a process that lives on: another process gets the message, and the other
    agents of that process go on. Three ends: by the bare system call, which tells the library nothing; by pthread_exit(),
    which does; and that of the first thread of the process, which stays as a zombie while others live. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "check.h"
 
 #include <pthread.h>

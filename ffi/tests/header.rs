@@ -5,7 +5,34 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// In the order in which a reader of the header wants to meet them.
-const SOURCES: &[&str] = &["version", "error", "text", "options", "bus", "agent", "message", "loan", "queue"];
+const SOURCES: &[&str] = &[
+    "version",
+    "error",
+    "text",
+    "options",
+    "bus",
+    "agent",
+    "role",
+    "send",
+    "loan",
+    "receive",
+    "batch",
+    "sources",
+    "descriptor",
+    "message",
+    "heading",
+    "call",
+    "queue",
+    "topic",
+    "subscription",
+    "lock",
+    "status",
+    "observe",
+    "info",
+    "rows",
+    "snapshot",
+    "row",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
@@ -20,7 +47,27 @@ fn generate() -> String {
     }
     let mut header = Vec::new();
     builder.generate().expect("cbindgen understands the sources").write(&mut header);
-    String::from_utf8(header).expect("UTF-8")
+    with_headings(&String::from_utf8(header).expect("UTF-8"))
+}
+
+/// Says before the functions of each source what they are about, in the source's own words.
+fn with_headings(header: &str) -> String {
+    let mut lines: Vec<String> = header.lines().map(str::to_owned).collect();
+    for source in SOURCES {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/{source}.rs")));
+        let text = text.expect("a source");
+        let about = text.lines().next().and_then(|line| line.strip_prefix("//! ")).expect("what it is about");
+        let function = text.split("#[unsafe(no_mangle)]").nth(1).and_then(|part| part.split("fn ").nth(1));
+        let Some(name) = function.and_then(|rest| rest.split('(').next()) else { continue };
+        let is_declared = |line: &String| {
+            line.split_once('(')
+                .is_some_and(|(before, _)| before.ends_with(name) && !line.trim().starts_with(['*', '/']))
+        };
+        let at = lines.iter().position(is_declared).expect("its first function");
+        let comment = lines[..at].iter().rposition(|line| line.starts_with("/**")).expect("its comment");
+        lines.splice(comment..comment, [format!("/* {about} */"), String::new()]);
+    }
+    lines.join("\n") + "\n"
 }
 
 /// Declarations by function name, each on one line with single spaces.
@@ -103,4 +150,16 @@ fn the_guide_has_every_constant() {
         let name = line.split_whitespace().nth(1).expect("a name");
         assert!(name == "SWARMBUS_H" || guide.contains(name), "docs/c-api.md lacks {name}");
     }
+}
+
+/// C++ programs need nothing of the C header but what tells which library it is, and its texts.
+#[test]
+fn the_cpp_header_has_every_function() {
+    let header = fs::read_to_string(root().join("include/swarmbus.hpp")).expect("include/swarmbus.hpp");
+    let words: Vec<&str> = header.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let as_they_are = ["swarmbus_abi_version", "swarmbus_version", "swarmbus_strerror"];
+    let declared = functions(&generate());
+    let names = declared.iter().map(|(name, _)| name.as_str()).filter(|name| !as_they_are.contains(name));
+    let missing: Vec<&str> = names.filter(|name| !words.contains(name)).collect();
+    assert!(missing.is_empty(), "include/swarmbus.hpp lacks {missing:?}");
 }
