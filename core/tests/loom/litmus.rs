@@ -67,23 +67,3 @@ fn what_was_taken_out_is_not_forgotten() {
         assert_eq!(stage.trimmed.load(Relaxed) + 1, stage.tail.load(Relaxed), "all but what is retained");
     });
 }
-
-/// One publishes, another sees it and helps the tail on, and a third one publishes behind it: it must find the slot as it was left.
-#[test]
-fn who_helps_the_tail_on_shows_what_is_before_it() {
-    explore(ORDINARY, || {
-        let stage = Stage::new(Shape::of(1).tight());
-        let publisher = thread::spawn({
-            let stage = stage.clone();
-            move || stage.publish_silently(stage::member(0), 2).unwrap()
-        });
-        let helper = thread::spawn({
-            let stage = stage.clone();
-            move || stage.topic().end().unwrap()
-        });
-        stage.publish_silently(stage::member(1), 3).unwrap();
-        publisher.join().unwrap();
-        helper.join().unwrap();
-        stage.assert_whole();
-    });
-}
