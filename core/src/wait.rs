@@ -152,10 +152,12 @@ pub fn ring_all_fenced(word: &WakeWord) {
     }
 }
 
-/// [`ring_all`] for a reaper: the dead may have cleared the bit and woken nobody.
+/// [`ring_all`] for a reaper: the dead may have cleared the bit and woken nobody. The bit stays as it is. A reaper may come late and die here, when all
+/// that it was to do is done: nobody would wake who slept since then, and who rings next would not know that somebody sleeps.
 pub fn ring_all_anyway(word: &WakeWord) {
     while let seen = word.load(Acquire)
-        && word.compare_exchange(seen, bump(seen, 0), AcqRel).is_err()
+        && let sleepers = if mutated("bit-cleared-by-reaper") { 0 } else { seen & SLEEPERS }
+        && word.compare_exchange(seen, bump(seen, sleepers), AcqRel).is_err()
     {}
     word.wake(u32::MAX);
 }

@@ -1,14 +1,17 @@
 //! The only door to atomics.
 //!
 //! Every word that processes share is a [`Word`] or a [`WakeWord`]; clippy bans the standard atomics elsewhere. Behind
-//! the door stand three carriers: the standard library (production), loom (`--cfg loom`, the models of `core/tests/loom`)
-//! and the standard library with a crash point before every shared write (`--cfg crash`, the kills of `stress`).
+//! the door stand three carriers: the standard library (production), the models' (`--cfg loom`: those of `core/tests/loom`, run by loom; with
+//! the feature `shuttle` those of `core/tests/shuttle`, run by shuttle) and the standard library with a crash point before every shared
+//! write (`--cfg crash`, the kills of `stress`).
 //!
 //! Orderings are not written as literals but named after the edge they serve: `word.store(x, S1.release())` here and
 //! `word.load(S1.acquire())` there. So both ends cite their edge, and a model can weaken any edge by its number and must
 //! then fail (`docs/memory-model.md` lists edges, models and mutants).
 
 mod edge;
+#[cfg(loom)]
+mod engine;
 #[cfg(loom)]
 mod model;
 #[cfg(not(loom))]
@@ -20,7 +23,7 @@ pub mod crash;
 #[cfg(any(loom, crash))]
 mod site;
 
-/// Mutants and op budgets of the loom models. Verification builds only.
+/// Mutants and op budgets of the models. Verification builds only.
 #[cfg(loom)]
 pub mod mutant;
 

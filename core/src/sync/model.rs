@@ -1,36 +1,14 @@
-//! The carrier of the models: loom's atomics, an emulated futex, and an op budget that kills its thread.
+//! The carrier of the models: the atomics of their engine, an emulated futex, and an op budget that kills its thread.
 
+use super::engine::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use super::engine::{self, Order, Sleeper};
 use super::site::{self, Change, Operation};
 use super::{Woken, mutant};
-use loom::sync::Condvar;
-use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
-use loom::thread::{self, Thread};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-
-/// Tells loom that the order of all accesses of a word matters.
-///
-/// Of an atomic, loom 0.7 remembers the last access alone to find out which orders are worth a try. A load is so forgotten as
-/// soon as another thread loads the same word before it writes it, and the orders in which that write comes first are not
-/// tried, which in code made of loads and compare-exchanges are most. Ringing a bell for which nobody waits is an access of which
-/// none is forgotten, and does nothing else: it is no edge.
-#[derive(Clone, Debug)]
-struct Order(Option<Arc<Condvar>>);
-
-impl Order {
-    fn new() -> Order {
-        Order(Some(Arc::new(Condvar::new())))
-    }
-
-    fn matters(&self) {
-        if let Some(bell) = &self.0 {
-            bell.notify_one();
-        }
-    }
-}
 
 /// What a write does to a word.
 #[derive(Clone, Copy)]
@@ -58,7 +36,7 @@ impl Word {
 
     /// A word that nobody writes while threads run: the order of its readers does not matter.
     pub fn constant(value: u64) -> Self {
-        Word { value: Arc::new(AtomicU64::new(value)), order: Order(None) }
+        Word { value: Arc::new(AtomicU64::new(value)), order: Order::of_a_constant() }
     }
 
     /// Nothing.
@@ -150,7 +128,7 @@ impl Word {
     }
 }
 
-loom::thread_local! {
+engine::thread_local! {
     // What a mutant writes after the next shared write of this thread.
     static LATE: RefCell<Option<(Word, Write, Ordering)>> = RefCell::new(None);
 }
@@ -179,7 +157,7 @@ pub struct WakeWord {
     value: AtomicU32,
     order: Order,
     // The kernel's queue of sleepers is not shared memory, hence an ordinary mutex.
-    sleepers: Mutex<VecDeque<Thread>>,
+    sleepers: Mutex<VecDeque<Sleeper>>,
 }
 
 impl WakeWord {
@@ -217,14 +195,15 @@ impl WakeWord {
         result
     }
 
-    /// Sleeps while the word is `expected`. A model has no clock: a wait that nobody ends is a deadlock, which loom reports.
+    /// Sleeps while the word is `expected`. A model has no clock: a wait that nobody ends is a deadlock, which its engine reports.
     pub fn sleep(&self, expected: u32, _timeout: Duration) -> Woken {
         // The kernel compares the newest value and queues the sleeper in one step. So does this: a compare-exchange reads the
-        // newest value, and loom changes threads only before its own operations.
+        // newest value, and threads change only before an operation of the engine.
         self.order.matters();
         if self.value.compare_exchange(expected, expected, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            self.sleepers().push_back(thread::current());
-            thread::park();
+            let me = Sleeper::me();
+            self.sleepers().push_back(me.clone());
+            me.sleep();
         }
         Woken::Look
     }
@@ -232,7 +211,7 @@ impl WakeWord {
     /// Sleeps while every word is what is expected of it. As in the kernel, the words are looked at one after the other, and a sleeper
     /// may be woken by several of them, of which it is told one.
     pub fn sleep_any(words: &[(&WakeWord, u32)], _timeout: Duration) -> Woken {
-        let me = thread::current().id();
+        let me = Sleeper::me();
         let mut asleep = true;
         let mut entered = 0;
         for (word, expected) in words {
@@ -241,14 +220,14 @@ impl WakeWord {
             if !asleep {
                 break;
             }
-            word.sleepers().push_back(thread::current());
+            word.sleepers().push_back(me.clone());
             entered += 1;
         }
         if asleep {
-            thread::park();
+            me.sleep();
         }
         for (word, _) in &words[..entered] {
-            word.sleepers().retain(|sleeper| sleeper.id() != me);
+            word.sleepers().retain(|sleeper| !sleeper.is(&me));
         }
         Woken::Look
     }
@@ -261,16 +240,18 @@ impl WakeWord {
         }
         // Others see a wake as they see a write, so one may die before it.
         mutant::spend();
-        self.order.matters();
-        let mut sleepers = self.sleepers();
-        let woken = sleepers.len().min(count as usize);
-        for thread in sleepers.drain(..woken) {
-            thread.unpark();
-        }
-        woken as u32
+        self.order.matters_to_kernel();
+        let woken = {
+            let mut sleepers = self.sleepers();
+            let woken = sleepers.len().min(count as usize);
+            sleepers.drain(..woken).collect::<Vec<_>>()
+        };
+        let count = woken.len() as u32;
+        Sleeper::wake_all(woken.into_iter());
+        count
     }
 
-    fn sleepers(&self) -> MutexGuard<'_, VecDeque<Thread>> {
+    fn sleepers(&self) -> MutexGuard<'_, VecDeque<Sleeper>> {
         self.sleepers.lock().unwrap()
     }
 }

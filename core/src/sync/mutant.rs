@@ -1,6 +1,6 @@
 //! What a model may do to the code it checks: weaken edges, switch on named mistakes, let a thread die.
 //!
-//! Loom runs all threads of a model on one thread of the operating system, so a plain thread-local holds for the whole model
+//! The engine runs all threads of a model on one thread of the operating system, so a plain thread-local holds for the whole model
 //! and for no other test; the budget belongs to one thread of the model.
 
 use super::site;
@@ -11,7 +11,7 @@ std::thread_local! {
     static WEAKENED: Cell<&'static [u32]> = const { Cell::new(&[]) };
 }
 
-loom::thread_local! {
+super::engine::thread_local! {
     static BUDGET: Cell<Option<u32>> = Cell::new(None);
 }
 

@@ -2,9 +2,14 @@
 //!
 //! Run with `RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --release -p swarmbus-core --test loom`;
 //! `SWARMBUS_LOOM_BOUND=3` looks further. `docs/memory-model.md` says which edge and which mutant each model guards.
-#![cfg(loom)]
+#![cfg(all(loom, not(feature = "shuttle")))]
+
+use loom::cell;
 
 mod check;
+mod heap;
+mod stage;
+mod table;
 mod tiny;
 
 mod batch;
@@ -14,6 +19,7 @@ mod closing;
 mod forward;
 mod keys;
 mod limbo;
+mod litmus;
 mod locks;
 mod owner;
 mod parking;

@@ -1,6 +1,6 @@
 //! A segment on the heap: two queues of one lane each, a few chunks, six members. And what members do with it.
 
-use loom::cell::UnsafeCell;
+use crate::cell::UnsafeCell;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,8 +17,8 @@ use swarmbus_core::word::{ChunkState, ChunkWord, IntentKind, Link, Name, PlaceWo
 /// The lane of every queue; another ring is redelivery, the one between stays unused.
 pub const LANE: usize = 2;
 const RINGS: usize = LANE + 1;
-/// Members 0 to 5.
-pub const MEMBERS: u16 = 6;
+/// Members 0 to 5; more where shuttle runs them.
+pub const MEMBERS: u16 = if cfg!(feature = "shuttle") { 12 } else { 6 };
 
 /// The name of a member.
 pub const fn member(index: u16) -> Name {
