@@ -69,6 +69,23 @@ asleep() {
     grep -q futex "/proc/$1/wchan" 2>/dev/null || grep -q '^State:[[:space:]]*S' "/proc/$1/status"
 }
 
+test_a_trap_interrupts_the_opening_of_a_fifo() {
+    mkfifo "$scratch/fifo"
+    swarmbus declare "$bus/bob"
+    swarmbus send "$bus/bob" kept
+    start 'trap "echo trapped" USR1
+           swarmbus open "$1/bob"; code=0
+           swarmbus recv -f "$2/fifo" || code=$?
+           swarmbus recv -t 0 -v x -a about
+           echo "code $code $x ${about[deliveries]}"' "$scratch" >"$scratch/out" 2>&1 &
+    local receiver=$!
+    wait_until in_flight bob
+    wait_until asleep "$receiver"
+    kill -USR1 "$receiver"
+    wait "$receiver"
+    expect "trapped code 138 kept 2" "$(paste -sd' ' "$scratch/out")" "what the receiver said"
+}
+
 test_a_signal_without_a_trap_ends_the_shell() {
     local signal code
     for signal in INT TERM HUP; do
