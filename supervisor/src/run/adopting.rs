@@ -225,6 +225,9 @@ impl Run<'_> {
 
     /// Old zygotes end when their socket does. What they still fork until then nobody would know of, so it is waited for.
     fn end_old_zygotes(&self) {
+        if self.topology.pools.iter().all(|pool| pool.preload.is_empty()) {
+            return;
+        }
         let bus = &self.topology.bus.name;
         for _ in 0..ZYGOTE_LOOKS {
             let left = strays::zygotes_of(bus);
