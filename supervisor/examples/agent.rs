@@ -5,7 +5,8 @@
 //! * `file NAME MS` appends whatever comes to its mailbox to a file, after so many milliseconds each; begins when there is no file `wait`.
 //! * `hash QUEUE NAME` takes tasks, each a number and the path of a file, and appends the number and the hash of the file to a file.
 //! * `ask QUEUE COUNT` is a coordinator: sends COUNT messages and ends when all are answered.
-//! * `ledger QUEUE COUNT` does the same with numbered tasks, and ends when each of them was answered, however often.
+//! * `ledger QUEUE COUNT` does the same with numbered tasks, and ends when each of them was answered, however often; it keeps the last one
+//!   back as long as there is a file `wait`.
 //! * `talk PEER FILE` exchanges messages with a peer that does the same, and appends a line to FILE for each.
 //! * `listen` takes what comes to its own mailbox until that is closed.
 
@@ -79,10 +80,14 @@ fn hash(queue: &str, name: &str) -> Result<(), Error> {
     }
 }
 
+fn is_to_wait() -> bool {
+    std::path::Path::new("wait").exists()
+}
+
 fn file(name: &str, takes: Duration) -> Result<(), Error> {
     let me = swarmbus_core::connect()?;
     let mut out = std::fs::OpenOptions::new().append(true).create(true).open(name).expect("the file is writable");
-    while std::path::Path::new("wait").exists() {
+    while is_to_wait() {
         std::thread::sleep(Duration::from_millis(10));
     }
     loop {
@@ -118,11 +123,14 @@ fn ledger(queue: &str, count: usize) -> Result<(), Error> {
     let mut sent = 0;
     let mut unanswered: BTreeSet<usize> = (0..count).collect();
     while !unanswered.is_empty() {
-        while sent < count && sent - (count - unanswered.len()) < OPEN_MAX {
+        while sent < count && sent - (count - unanswered.len()) < OPEN_MAX && (sent + 1 < count || !is_to_wait()) {
             me.send(queue, format!("task {sent}").as_bytes(), &SendOptions::default())?;
             sent += 1;
         }
-        let answer = me.recv(None)?;
+        let answer = match me.recv(Some(Duration::from_millis(20))) {
+            Err(Error::Timeout) => continue,
+            answer => answer?,
+        };
         let text = String::from_utf8_lossy(&answer).into_owned();
         println!("{text}");
         let number = text.split(' ').nth(1).and_then(|number| number.parse().ok());
