@@ -2,13 +2,16 @@
 //!
 //! * `work QUEUE [MS]` answers whatever comes from a queue, after so many milliseconds; on a message `hold` that comes for the first
 //!   time, if no time is given, it notes its process in the file `held` and waits to be killed.
-//! * `file NAME MS` appends whatever comes to its mailbox to a file, after so many milliseconds.
+//! * `file NAME MS` appends whatever comes to its mailbox to a file, after so many milliseconds each; begins when there is no file `wait`.
+//! * `hash QUEUE NAME` takes tasks, each a number and the path of a file, and appends the number and the hash of the file to a file.
 //! * `ask QUEUE COUNT` is a coordinator: sends COUNT messages and ends when all are answered.
-//! * `ledger QUEUE COUNT` does the same with numbered tasks, and ends when each of them was answered, however often.
+//! * `ledger QUEUE COUNT` does the same with numbered tasks, and ends when each of them was answered, however often; it keeps the last one
+//!   back as long as there is a file `wait`.
 //! * `talk PEER FILE` exchanges messages with a peer that does the same, and appends a line to FILE for each.
 //! * `listen` takes what comes to its own mailbox until that is closed.
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hasher};
 use std::io::Write;
 use std::time::Duration;
 use swarmbus_core::{Agent, Error, SendOptions};
@@ -19,13 +22,14 @@ fn main() {
     let result = match words.as_slice() {
         ["work", queue] => work(queue, None),
         ["work", queue, ms] => work(queue, Some(millis(ms))),
+        ["hash", queue, name] => hash(queue, name),
         ["file", name, ms] => file(name, millis(ms)),
         ["ask", queue, count] => ask(queue, count.parse().expect("a number")),
         ["ledger", queue, count] => ledger(queue, count.parse().expect("a number")),
         ["talk", peer, file] => talk(peer, file),
         ["listen"] => listen(),
         _ => panic!(
-            "usage: agent work QUEUE [MS] | file NAME MS | ask QUEUE COUNT | ledger QUEUE COUNT | talk PEER FILE | listen"
+            "usage: agent work QUEUE [MS] | file NAME MS | hash QUEUE NAME | ask QUEUE COUNT | ledger QUEUE COUNT | talk PEER FILE | listen"
         ),
     };
     match result {
@@ -60,9 +64,32 @@ fn work(queue: &str, takes: Option<Duration>) -> Result<(), Error> {
     }
 }
 
+fn hash(queue: &str, name: &str) -> Result<(), Error> {
+    let me = swarmbus_core::connect()?;
+    let mut out = std::fs::OpenOptions::new().append(true).create(true).open(name).expect("the file is writable");
+    loop {
+        let message = me.receive(queue, None)?;
+        let text = String::from_utf8_lossy(&message).into_owned();
+        let (number, path) = text.split_once(' ').expect("a task has a number and a path");
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&std::fs::read(path).expect("the file is there"));
+        // One write for a line: who is killed has written all of it or nothing.
+        let line = format!("{number} {:x}\n", hasher.finish());
+        out.write_all(line.as_bytes()).expect("the file is writable");
+        message.release()?;
+    }
+}
+
+fn is_to_wait() -> bool {
+    std::path::Path::new("wait").exists()
+}
+
 fn file(name: &str, takes: Duration) -> Result<(), Error> {
     let me = swarmbus_core::connect()?;
     let mut out = std::fs::OpenOptions::new().append(true).create(true).open(name).expect("the file is writable");
+    while is_to_wait() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     loop {
         let message = me.recv(None)?;
         std::thread::sleep(takes);
@@ -96,11 +123,14 @@ fn ledger(queue: &str, count: usize) -> Result<(), Error> {
     let mut sent = 0;
     let mut unanswered: BTreeSet<usize> = (0..count).collect();
     while !unanswered.is_empty() {
-        while sent < count && sent - (count - unanswered.len()) < OPEN_MAX {
+        while sent < count && sent - (count - unanswered.len()) < OPEN_MAX && (sent + 1 < count || !is_to_wait()) {
             me.send(queue, format!("task {sent}").as_bytes(), &SendOptions::default())?;
             sent += 1;
         }
-        let answer = me.recv(None)?;
+        let answer = match me.recv(Some(Duration::from_millis(20))) {
+            Err(Error::Timeout) => continue,
+            answer => answer?,
+        };
         let text = String::from_utf8_lossy(&answer).into_owned();
         println!("{text}");
         let number = text.split(' ').nth(1).and_then(|number| number.parse().ok());

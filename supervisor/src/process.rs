@@ -157,18 +157,22 @@ pub fn signal_group(pid: u32, signal: Signal) {
     }
 }
 
-/// The leader of a process's group.
+/// The leader of a process's group; a thread of the kernel has none.
 pub fn group_of(pid: u32) -> Option<u32> {
-    let leader = getpgid(Pid::from_raw(pid.cast_signed())).ok()?;
-    Some(leader.as_raw_nonzero().get().cast_unsigned())
+    stat(pid, 2).and_then(|leader| u32::try_from(leader).ok()).filter(|leader| *leader > 0)
 }
 
 /// What tells a process from a later one with the same number: its start time, in ticks since the boot.
 pub fn start_ticks(pid: u32) -> Option<u64> {
+    stat(pid, 19)
+}
+
+/// A field of `/proc/PID/stat`, counted from the one after the name.
+fn stat(pid: u32, field: usize) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may hold anything; the fields after it are numbers.
     let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_whitespace().nth(19)?.parse().ok()
+    fields.split_whitespace().nth(field)?.parse().ok()
 }
 
 /// Whether the process that started at this time still runs. A zombie does not.
@@ -289,6 +293,14 @@ mod tests {
     #[test]
     fn a_process_that_is_not_meant_is_not_held() {
         assert!(Stranger::hold(std::process::id(), false, || false).is_none());
+    }
+
+    #[test]
+    fn every_process_can_be_asked_for_its_group() {
+        let ours = std::fs::read_dir("/proc").unwrap().flatten();
+        let pids = ours.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let led = pids.filter(|pid| group_of(*pid) == Some(*pid)).count();
+        assert!(led > 0 && group_of(std::process::id()).is_some());
     }
 
     #[test]

@@ -34,7 +34,8 @@ impl Manager {
     fn start(&self, swarm: &Swarm, name: &str, verb: &str) -> Child {
         let mut command = swarm.command(&[verb, "swarm.toml"]);
         command.env("NOTIFY_SOCKET", swarm.dir.path().join(name)).env("WATCHDOG_USEC", "100000");
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        let err = std::fs::File::options().append(true).create(true).open(swarm.dir.path().join("err")).unwrap();
+        command.stdout(Stdio::null()).stderr(err).spawn().unwrap()
     }
 
     /// Listens until a line was heard so often from now on.
@@ -75,7 +76,7 @@ fn a_service_manager_hears_of_the_run_and_agents_do_not_hear_of_it() {
     let pid = swarm.agents()["w-1"].pid.unwrap();
     signal(standby.id(), Signal::TERM);
     second.hear("STOPPING=1", 1);
-    assert_eq!(code(standby.wait().unwrap()), 143);
+    assert_eq!(code(standby.wait().unwrap()), 143, "{}", swarm.err());
     assert!(!is_alive(pid));
     swarm.assert_nothing_left();
 }

@@ -127,8 +127,52 @@ fn agents_outlive_the_supervisor_and_the_zygote_does_not() {
                 && getpgid(Pid::from_raw(pid.cast_signed())).unwrap().as_raw_nonzero().get().cast_unsigned() == group
         );
     }
+    // The next supervisor takes them over, and makes a zygote of its own when one has to be started again.
+    let pids = |swarm: &Swarm| ["py-1", "py-2"].map(|name| swarm.agents()[name].pid);
+    swarm.start();
+    swarm.wait_until_up();
+    assert_eq!(pids(&swarm), ["py-1", "py-2"].map(|name| told(&swarm, name).map(|[pid, _]| pid)));
+    assert_eq!(swarm.file("imported").lines().count(), 1);
+    let victim = told(&swarm, "py-1").unwrap();
+    signal(victim[0], Signal::KILL);
+    swarm.until("it is back", || told(&swarm, "py-1").is_some_and(|told| told != victim));
+    assert_eq!(swarm.file("imported").lines().count(), 2);
+    signal(swarm.pid(), Signal::KILL);
+    assert_eq!(code(swarm.wait()), 137);
     let down = swarm.verb("down");
-    assert!(String::from_utf8_lossy(&down.stdout).contains("\"signalled\":2"), "{down:?}");
+    assert!(String::from_utf8_lossy(&down.stdout).contains("\"signalled\":"), "{down:?}");
+    assert!(["py-1", "py-2"].iter().all(|name| !is_alive(told(&swarm, name).unwrap()[0])));
+    swarm.assert_nothing_left();
+}
+
+#[test]
+fn a_supervisor_killed_while_its_zygote_forks_leaves_no_agent_twice() {
+    let mut swarm = swarm(12, TELLS);
+    swarm.start();
+    let all_told = |swarm: &Swarm| (1..=12).all(|n| told(swarm, &format!("py-{n}")).is_some());
+    for round in 0..3u64 {
+        // A successor that found all of them needs no zygote.
+        swarm.until("it imports", || swarm.file("imported").lines().count() as u64 > round || all_told(&swarm));
+        std::thread::sleep(std::time::Duration::from_millis(15 * round));
+        signal(swarm.pid(), Signal::KILL);
+        assert_eq!(code(swarm.wait()), 137);
+        swarm.start();
+    }
+    let status = swarm.wait_until_up();
+    swarm.until("all have told", || {
+        status.agents.iter().all(|agent| told(&swarm, &agent.name).map(|[pid, _]| pid) == agent.pid)
+    });
+    let pids: HashSet<u32> = status.agents.iter().filter_map(|agent| agent.pid).collect();
+    let of_run = swarmbus_supervisor::strays::all_of(&swarm.bus);
+    let twice: Vec<u32> = of_run
+        .into_iter()
+        .filter(|pid| swarmbus_supervisor::process::group_of(*pid) == Some(*pid) && !pids.contains(pid))
+        .filter(|pid| swarmbus_supervisor::strays::agent_of_any(*pid, &swarm.bus).is_some())
+        .collect();
+    assert!(pids.len() == 12 && twice.is_empty(), "{pids:?} {twice:?}\n{}", swarm.err());
+    assert!(swarm.verb("down").status.success());
+    assert_eq!(code(swarm.wait()), 143);
+    assert!(pids.iter().all(|pid| !is_alive(*pid)));
     swarm.assert_nothing_left();
 }
 

@@ -166,6 +166,8 @@ impl Run<'_> {
         for (at, pid, log_from) in lost {
             self.gone(at, pid, Exit::Unknown, log_from, true);
         }
+        // Its predecessor may have been killed with all there and nobody told.
+        self.tell_starts();
         self.note();
     }
 
@@ -225,6 +227,9 @@ impl Run<'_> {
 
     /// Old zygotes end when their socket does. What they still fork until then nobody would know of, so it is waited for.
     fn end_old_zygotes(&self) {
+        if self.topology.pools.iter().all(|pool| pool.preload.is_empty()) {
+            return;
+        }
         let bus = &self.topology.bus.name;
         for _ in 0..ZYGOTE_LOOKS {
             let left = strays::zygotes_of(bus);
@@ -257,14 +262,30 @@ impl Run<'_> {
         }
     }
 
-    /// Kills what an adopted agent left: of its group, and what goes by its name elsewhere.
-    pub(super) fn end_left_behind(&self, at: usize, group: u32) {
-        let (bus, name) = (&self.topology.bus.name, &self.fleet.slot(at).name);
-        for pid in strays::all_of(bus) {
-            let is_left = group_of(pid) == Some(group) || strays::agent_of(pid, bus).as_deref() == Some(name);
-            if is_left && let Some(process) = Stranger::hold(pid, false, || strays::is_of_run(pid, bus)) {
-                process.signal(Signal::KILL);
-            }
+    /// Kills what is left of an adopted agent's group. What it has elsewhere is looked for later, for all who have ended.
+    pub(super) fn end_group(&mut self, group: u32) {
+        self.may_be_left = true;
+        let bus = &self.topology.bus.name;
+        let of_group = strays::processes().filter(|pid| group_of(*pid) == Some(group));
+        end_of_run(of_group.filter(|pid| strays::is_of_run(*pid, bus)), bus);
+    }
+
+    /// Kills what adopted agents that have ended left in sessions of their own: it is no child of ours, but has their names.
+    pub(super) fn end_left_behind(&mut self) {
+        if std::mem::take(&mut self.may_be_left) {
+            let bus = &self.topology.bus.name;
+            let alive: BTreeSet<&str> = self.fleet.running().map(|(at, _)| self.fleet.slot(at).name.as_str()).collect();
+            let is_left = |pid: &u32| strays::agent_of(*pid, bus).is_some_and(|agent| !alive.contains(agent.as_str()));
+            end_of_run(strays::all_of(bus).into_iter().filter(is_left), bus);
+        }
+    }
+}
+
+/// Kills processes of a run, each held before.
+fn end_of_run(pids: impl Iterator<Item = u32>, bus: &str) {
+    for pid in pids {
+        if let Some(process) = Stranger::hold(pid, false, || strays::is_of_run(pid, bus)) {
+            process.signal(Signal::KILL);
         }
     }
 }

@@ -223,6 +223,7 @@ impl Parts<'_> {
             ending: None,
             announced: false,
             took_over: false,
+            may_be_left: false,
             redelivered: 0,
             told_left: usize::MAX,
         })

@@ -183,6 +183,8 @@ struct Run<'a> {
     announced: bool,
     /// Another supervisor began this run.
     took_over: bool,
+    /// An agent has ended that another supervisor had started, and may have left something outside its group.
+    may_be_left: bool,
     redelivered: u64,
     told_left: usize,
 }
@@ -253,7 +255,7 @@ impl Run<'_> {
         self.ready.remove(&at);
         self.probes.remove(&at);
         if adopted {
-            self.end_left_behind(at, pid);
+            self.end_group(pid);
         } else {
             self.end_strays_of(at);
         }
@@ -349,6 +351,7 @@ impl Run<'_> {
         for complaint in self.rotator.complaints() {
             self.warn(complaint);
         }
+        self.end_left_behind();
         self.next_reap = self.now() + REAP_EVERY;
         self.reap(Member::reap);
     }
