@@ -196,9 +196,9 @@ fn one_by_one(page: &mut Page, view: &View, agents: &[Agent<'_>], pending: &[f64
     });
     let memory_of = |agent: &Agent<'_>| {
         let pid = agent.member.map(|member| member.pid).or_else(|| agent.noted.map(|(noted, _)| noted.pid))?;
-        view.processes.get(&pid).map(|process| process.private_bytes)
+        view.processes.get(&pid).map(|process| process.anonymous_bytes)
     };
-    each("swarmbus_agent_private_bytes", "Memory of an agent's process that it shares with nobody", &memory_of);
+    each("swarmbus_agent_anonymous_bytes", "Heap and stack of an agent's process", &memory_of);
     let family = page.gauge("swarmbus_agent_pending_seconds", "For how long an agent has had messages, waiting or in hand, and neither sent, took, released nor gave back one");
     agents.iter().zip(pending).for_each(|(agent, pending_s)| family.put_real(labels(agent), *pending_s));
     let family = page.gauge("swarmbus_agent_beat_seconds", "How long ago an agent beat");
@@ -256,20 +256,21 @@ pub fn latencies(page: &mut Page, view: &View, memory: &mut Memory) {
 /// What processes take, by pool.
 pub fn processes(page: &mut Page, view: &View, memory: &mut Memory) {
     let mut pools: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
-    let by_member: BTreeMap<u32, Option<&str>> =
-        view.members.iter().rev().map(|member| (member.pid, member.agent.as_deref())).collect();
+    let owners = view.members.iter().filter_map(|member| Some((member.pid, member.agent.as_deref()?)));
+    let agents: BTreeMap<u32, &str> = owners.collect();
     for (pid, process) in &view.processes {
-        let pool = view.pool_of(by_member.get(pid).copied().flatten(), *pid).to_owned();
+        let pool = view.pool_of(agents.get(pid).copied(), *pid).to_owned();
         memory.cpu.see(*pid, process.started, pool.clone(), [process.cpu]);
-        let (count, private, shared) = pools.entry(pool).or_default();
-        (*count, *private, *shared) = (*count + 1, *private + process.private_bytes, *shared + process.shared_bytes);
+        let (count, anonymous, shared) = pools.entry(pool).or_default();
+        (*count, *anonymous, *shared) =
+            (*count + 1, *anonymous + process.anonymous_bytes, *shared + process.shared_bytes);
     }
     memory.cpu.forget_unseen();
     let family = page.gauge("swarmbus_processes", "Processes that are on the bus, or that the supervisor started");
     pools.iter().for_each(|(pool, (count, ..))| family.put(of_pool(pool), *count));
-    let family = page.gauge("swarmbus_processes_memory_bytes", "Memory of the processes of a pool: private, and shared with others (the segment, program files; counted in each process that has touched it)");
-    for (pool, (_, private, shared)) in &pools {
-        family.put(vec![("pool", pool.clone()), ("kind", "private".into())], *private);
+    let family = page.gauge("swarmbus_processes_memory_bytes", "Memory of the processes of a pool: anonymous (heap and stack; what is in common since a fork counts in each) and shared (the segment, program files; counted in each that has touched them)");
+    for (pool, (_, anonymous, shared)) in &pools {
+        family.put(vec![("pool", pool.clone()), ("kind", "anonymous".into())], *anonymous);
         family.put(vec![("pool", pool.clone()), ("kind", "shared".into())], *shared);
     }
     let family = page.counter("swarmbus_processes_cpu_seconds", "Time on processors of the processes of a pool");

@@ -11,8 +11,8 @@ pub struct Process {
     pub started: u64,
     /// Time on processors, in ticks.
     pub cpu: u64,
-    /// Memory of its own, bytes.
-    pub private_bytes: u64,
+    /// Heap and stack, bytes. What a forked process still has in common with the one that it was forked from counts in both.
+    pub anonymous_bytes: u64,
     /// Memory that it shares with others as far as it has touched it: the segment, program files, bytes.
     pub shared_bytes: u64,
 }
@@ -22,9 +22,9 @@ pub fn read(pid: u32) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (started, cpu) = parse_stat(&stat)?;
     let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    let (private, shared) = parse_statm(&statm)?;
+    let (anonymous, shared) = parse_statm(&statm)?;
     let page = page_bytes();
-    Some(Process { started, cpu, private_bytes: private * page, shared_bytes: shared * page })
+    Some(Process { started, cpu, anonymous_bytes: anonymous * page, shared_bytes: shared * page })
 }
 
 /// Start and processor time of a line of `/proc/PID/stat`.
@@ -38,7 +38,7 @@ fn parse_stat(stat: &str) -> Option<(u64, u64)> {
     Some((number(19)?, number(11)? + number(12)?))
 }
 
-/// Pages of its own and shared ones, of a line of `/proc/PID/statm`.
+/// Anonymous and shared pages, of a line of `/proc/PID/statm`.
 fn parse_statm(statm: &str) -> Option<(u64, u64)> {
     let mut fields = statm.split_whitespace().skip(1);
     let resident: u64 = fields.next()?.parse().ok()?;
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn this_process_lives_and_none_has_number_0() {
         let own = read(std::process::id()).expect("this process is there");
-        assert!(own.private_bytes > 0 && own.started > 0);
+        assert!(own.anonymous_bytes > 0 && own.started > 0);
         assert_eq!(read(0), None);
         let host = host();
         assert!(host.memory_bytes >= host.memory_available_bytes && host.memory_available_bytes > 0);
