@@ -109,7 +109,7 @@ fn clock(time: SystemTime) -> String {
 /// What an event says beside its kind and whom it is about.
 fn said(event: &Value) -> String {
     let Some(fields) = event.as_object() else { return String::new() };
-    let known = ["time", "level", "event", "agent", "pool", "bus", "tail"];
+    let known = ["time", "level", "event", "agent", "pool", "bus", "pid", "tail"];
     let parts = fields.iter().filter(|(key, value)| !known.contains(&key.as_str()) && !is_nothing(value));
     let parts = parts.map(|(key, value)| match key.as_str() {
         "text" | "reason" => plain(value),
@@ -173,7 +173,7 @@ mod tests {
     fn events_are_said_in_words() {
         let ended = json!({"event": "ended", "agent": "a-1", "pid": 7, "exit": {"signal": 9}, "error": null,
             "redelivered": 1, "next": {"restart": 0.25}, "tail": ["x"]});
-        assert_eq!(said(&ended), "exit signal 9, starts again in 0.2 s, pid 7, redelivered 1");
+        assert_eq!(said(&ended), "exit signal 9, starts again in 0.2 s, redelivered 1");
         let asked = json!({"event": "asked", "verb": "stop", "agents": ["a-1", "a-2", "a-3", "a-4", "a-5", "a-6"]});
         assert_eq!(said(&asked), "agents a-1 a-2 a-3 a-4 a-5 and 1 more, verb stop");
         assert_eq!(said(&json!({"event": "warning", "text": "a\nb"})), "a\\nb");

@@ -16,7 +16,8 @@ pub fn fit<'a>(headers: &[&'a str], rows: Vec<Vec<String>>, width: usize) -> (Ve
     let mut widths: Vec<usize> = (0..headers.len())
         .map(|column| rows.iter().map(|row| length(&row[column])).max().unwrap_or(0).max(headers[column].len()))
         .collect();
-    let gaps = 2 * headers.len().saturating_sub(1);
+    // Behind each column, the last one too.
+    let gaps = 2 * headers.len();
     while widths.iter().sum::<usize>() + gaps > width {
         let can_shrink = |column: &&usize| widths[**column] > WORDS_MIN.max(headers[**column].len());
         let others = words.iter().filter(|column| **column > 0).filter(can_shrink).max_by_key(|at| widths[**at]);
@@ -56,7 +57,7 @@ mod tests {
     #[test]
     fn words_are_cut_and_numbers_never() {
         let (_, rows) = fit(&["name", "roles", "sent", "task"], rows(), 32);
-        assert_eq!(rows[0], ["worker-1", "1234567", "reads part …"]);
+        assert_eq!(rows[0], ["worker-1", "1234567", "reads part…"]);
         let (_, rows) = fit(&["name", "roles", "sent", "task"], self::rows(), 10);
         assert_eq!(rows[0], ["worker…", "1234567", "reads …"]);
     }

@@ -271,8 +271,7 @@ impl RunDir {
 fn clear(dir: &Path, keep_logs: bool) {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
-        let is_log = path.extension().is_some_and(|ext| ext == "log");
-        let stays = path.ends_with(LOCK) || keep_logs && is_log;
+        let stays = path.ends_with(LOCK) || keep_logs && is_told(&path);
         if !stays {
             let _ = fs::remove_file(path);
         }
@@ -281,6 +280,12 @@ fn clear(dir: &Path, keep_logs: bool) {
     if !keep_logs {
         let _ = remove(dir);
     }
+}
+
+/// Whether a file tells what happened: an agent's log, what was rotated of it, or the events.
+fn is_told(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".log") || name.contains(".log.") || name.starts_with(EVENTS)
 }
 
 /// Whether somebody wrote something that is worth keeping.

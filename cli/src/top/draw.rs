@@ -117,7 +117,7 @@ pub fn second_line(bus: &BusLine) -> String {
         .filter(|rates| rates.refused > 0.0)
         .map_or_else(String::new, |rates| format!(", refused {}/s", Cell::Rate(rates.refused).text()));
     format!(
-        "sent {}, received {}{refused}; {} wait, {} held; heap {}%, {}",
+        "sent {}, recv {}{refused}; {} wait, {} held; heap {}%, {}",
         rate(|rates| rates.sent),
         rate(|rates| rates.received),
         bus.queued,

@@ -126,7 +126,9 @@ fn agents(look: &Look, history: &History) -> Vec<AgentRow> {
         }
         rows.push(row);
     }
-    for status in look.statuses.iter().filter(|status| !there.contains(status.agent.as_str())) {
+    // One that has come since the members were looked at is not one that has left.
+    let has_left = |status: &&StatusInfo| status.pid.is_none() && !there.contains(status.agent.as_str());
+    for status in look.statuses.iter().filter(has_left) {
         let mut row = AgentRow { name: status.agent.clone(), ..AgentRow::default() };
         let queue = queues.get(status.agent.as_str());
         owned(&mut row, &status.agent, look, history, queue, Some(&status));
