@@ -1,15 +1,18 @@
 //! The `swarmbus` command: one verb per file, one mapping from errors to exit codes (`exit`), one way to print (`output`).
 
 mod bench;
+mod check;
 mod config;
 mod create;
 mod declare;
 mod destroy;
+mod doctor;
 mod down;
 mod drain;
 mod events;
 mod exit;
 mod fsck;
+mod health;
 mod inspect;
 mod interrupt;
 mod logs;
@@ -124,6 +127,9 @@ enum Verb {
     Config(config::Args),
     Ps(ps::Args),
     Top(top::Args),
+    Health(health::Args),
+    Check(check::Args),
+    Doctor(doctor::Args),
     Logs(logs::Args),
     Events(events::Args),
     Metrics(metrics::Args),
@@ -166,6 +172,9 @@ fn run(verb: Verb, output: &Output) -> Result<ExitCode, Failure> {
         Verb::Config(args) => config::run(args, output),
         Verb::Ps(args) => ps::run(args, output),
         Verb::Top(args) => top::run(args, output),
+        Verb::Health(args) => health::run(args, output),
+        Verb::Check(args) => check::run(args, output),
+        Verb::Doctor(args) => doctor::run(args, output),
         Verb::Logs(args) => logs::run(args, output),
         Verb::Events(args) => events::run(args, output),
         Verb::Metrics(args) => metrics::run(args, output),
