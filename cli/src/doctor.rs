@@ -21,6 +21,10 @@ Examples:
 
 Exit codes: 0 all is well, 1 a warning, 2 something will not work")]
 pub struct Args {
+    /// With --fix: only what is left of these buses
+    #[arg(value_name = "BUS", requires = "fix")]
+    buses: Vec<String>,
+
     /// Remove what dead runs have left, if no message is lost by that
     #[arg(long)]
     fix: bool,
@@ -39,7 +43,7 @@ struct Mended {
 
 pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     if args.fix {
-        mend(output)?;
+        mend(&args.buses, output)?;
     }
     let findings = examine();
     let worst = findings.iter().map(|finding| finding.state).max().unwrap_or(State::Ok);
@@ -56,8 +60,9 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     }))
 }
 
-fn mend(output: &Output) -> Result<(), Failure> {
-    for leftover in leftovers::find() {
+fn mend(buses: &[String], output: &Output) -> Result<(), Failure> {
+    let is_meant = |bus: &String| buses.is_empty() || buses.contains(bus);
+    for leftover in leftovers::find().into_iter().filter(|leftover| is_meant(&leftover.bus)) {
         let result = leftover.mend();
         let mended = Mended { bus: leftover.bus.clone(), mended: result.is_ok(), error: result.err() };
         let told = match &mended.error {
@@ -74,7 +79,7 @@ fn text(findings: &[&Finding], output: &Output) -> String {
     let columns = output.width().map_or(80, usize::from).max(40);
     let lines = findings.iter().map(|finding| {
         let mut lines = vec![format!("{:<4}  {:width$}  {}", finding.state.as_str(), finding.check, finding.found)];
-        if finding.state != State::Ok {
+        if !finding.means.is_empty() {
             lines.push(folded(&finding.means, columns));
             let by = if finding.fixable { "fix (or swarmbus doctor --fix): " } else { "fix: " };
             lines.push(folded(&format!("{by}{}", finding.fix), columns));

@@ -202,8 +202,8 @@ fn set_io(io: Io) -> rustix::io::Result<()> {
     if result == 0 {
         return Ok(());
     }
-    // SAFETY: reads the calling thread's own variable, which the call has just set.
-    Err(rustix::io::Errno::from_raw_os_error(unsafe { *libc::__errno_location() }))
+    // The number alone: it asks for no memory.
+    Err(rustix::io::Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(rustix::io::Errno::INVAL))
 }
 
 /// Makes a command apply settings in the child, between fork and exec.

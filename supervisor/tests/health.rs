@@ -270,6 +270,21 @@ fn children_are_what_the_file_says_before_they_run() {
 }
 
 #[test]
+fn agents_of_a_zygote_are_what_the_file_says() {
+    let mut swarm = Swarm::new(&format!(
+        "[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"python3\", \"agent.py\"]\npreload = [\"json\"]\nsize = 2\n{PROCESS}"
+    ));
+    std::fs::write(swarm.dir.path().join("agent.py"), "import time\ntime.sleep(600)\n").unwrap();
+    swarm.start();
+    let agents = swarm.wait_until_up().agents;
+    assert_eq!(agents.len(), 2);
+    agents.iter().for_each(|agent| assert_set(agent.pid.unwrap()));
+    signal(swarm.pid(), Signal::QUIT);
+    swarm.wait();
+    swarm.assert_nothing_left();
+}
+
+#[test]
 fn what_is_not_allowed_is_a_warning_or_with_required_an_error() {
     let text = |required: bool| {
         format!(

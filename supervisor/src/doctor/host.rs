@@ -130,7 +130,7 @@ fn container() -> Option<Finding> {
     }
     let found = if in_namespace { "a process namespace of its own" } else { "yes, with the processes of the host" };
     Some(Finding::ok("container", found).but(
-        State::Warn,
+        State::Ok,
         "only processes of this container can share a bus, as long as /dev/shm and the processes are its own",
         "for several containers on one bus: docker run --ipc=container:NAME --pid=container:NAME, in Kubernetes \
          shareProcessNamespace and one /dev/shm; otherwise nothing is to be done",
@@ -139,15 +139,20 @@ fn container() -> Option<Finding> {
 
 fn cgroups() -> Finding {
     let missing = match Home::find() {
-        Ok(home) => match home.controllers() {
-            controllers if controllers.is_empty() => format!("{} has no controllers", home.path().display()),
-            controllers => return Finding::ok("cgroup v2", controllers.join(" ")),
-        },
+        Ok(home) => {
+            let (wanted, given) = (["memory", "cpu", "io", "pids"], home.controllers());
+            let lacks: Vec<&str> =
+                wanted.into_iter().filter(|wanted| !given.iter().any(|known| known == wanted)).collect();
+            if lacks.is_empty() {
+                return Finding::ok("cgroup v2", given.join(" "));
+            }
+            format!("{} is not given {}", home.path().display(), lacks.join(", "))
+        }
         Err(missing) => missing,
     };
     Finding::ok("cgroup v2", missing).but(
-        State::Warn,
-        "`cgroup` limits of pools are not available; everything else is",
+        State::Ok,
+        "`cgroup` limits of pools are not available, or not all; everything else is",
         "start in a cgroup v2 of its own: systemd-run --scope -p Delegate=yes swarmbus up …",
     )
 }

@@ -38,9 +38,9 @@ pub struct Finding {
     pub state: State,
     /// What was found.
     pub found: String,
-    /// What that means; empty if all is well.
+    /// What that means; empty if there is nothing to say.
     pub means: String,
-    /// What to do; empty if all is well.
+    /// What to do, if one wants it otherwise.
     pub fix: String,
     /// Whether `doctor --fix` does it.
     pub fixable: bool,
