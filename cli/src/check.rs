@@ -10,9 +10,9 @@ use crate::exit::Failure;
 use crate::health::{Sight, summary};
 use crate::output::{Output, compact};
 
-/// Check a bus, for monitoring: 0 ok, 1 warning, 2 critical, 3 unknown.
+/// Check a bus for monitoring, which reads the exit code.
 ///
-/// Judges as 'swarmbus health' does. What cannot be checked, a bus that is not there for one, is 3.
+/// 0 ok, 1 warning, 2 critical, 3 unknown. Judges as 'swarmbus health' does. What cannot be checked, a bus that is not there for one, is 3.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -8,7 +8,7 @@ use swarmbus_supervisor::doctor::{Finding, State, examine, leftovers};
 use crate::exit::Failure;
 use crate::output::Output;
 
-/// Look whether this host is fit for swarms, and what dead runs have left.
+/// Look whether this host is fit for swarms, and for leftovers.
 ///
 /// Tells limits, /dev/shm, kernel features, containers and leftovers, each with what it means and how to
 /// mend it.
