@@ -3,12 +3,14 @@
 mod bench;
 mod call;
 mod cheat;
+mod check;
 mod command;
 mod config;
 mod create;
 mod dead_letter;
 mod declare;
 mod destroy;
+mod doctor;
 mod down;
 mod drain;
 mod events;
@@ -16,6 +18,7 @@ mod exit;
 mod fsck;
 mod growing;
 mod handle;
+mod health;
 mod inspect;
 mod interrupt;
 mod lock;
@@ -153,6 +156,9 @@ enum Verb {
     Config(config::Args),
     Ps(ps::Args),
     Top(top::Args),
+    Health(health::Args),
+    Check(check::Args),
+    Doctor(doctor::Args),
     Logs(logs::Args),
     Events(events::Args),
     Metrics(metrics::Args),
@@ -253,6 +259,9 @@ fn run(verb: Verb, output: &Output) -> Result<ExitCode, Failure> {
         Verb::Config(args) => config::run(args, output),
         Verb::Ps(args) => ps::run(args, output),
         Verb::Top(args) => top::run(args, output),
+        Verb::Health(args) => health::run(args, output),
+        Verb::Check(args) => check::run(args, output),
+        Verb::Doctor(args) => doctor::run(args, output),
         Verb::Logs(args) => logs::run(args, output),
         Verb::Events(args) => events::run(args, output),
         Verb::Metrics(args) => metrics::run(args, output),

@@ -42,7 +42,7 @@ Progress and events go to stderr, with -o json one object per line.
 Exit codes: the coordinator's own; 0 after 'swarmbus drain', 143 after
 'swarmbus down', 130 or 143 after SIGINT or SIGTERM, 1 if a pool failed for
 good, 66 no such file, 69 nobody to stand by for, 73 the bus exists, 75 it has
-a supervisor, 78 wrong configuration")]
+a supervisor, 77 a pool requires what is not allowed, 78 wrong configuration")]
 pub struct Args {
     /// What to start
     #[arg(default_value = "swarm.toml")]
@@ -121,6 +121,7 @@ fn failure(error: UpError) -> Failure {
         | UpError::LeftOver { .. } => Failure::new(TEMPORARY, message),
         UpError::NobodyToStandByFor { .. } => Failure::unavailable(message),
         UpError::RunDir(RunDirError::Unsafe { .. }) => Failure::new(PERMISSION, message),
+        UpError::NotAllowed { .. } => Failure::new(PERMISSION, message),
         _ => Failure::system(message),
     }
 }

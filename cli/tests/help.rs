@@ -4,7 +4,7 @@ mod common;
 
 use common::{ok, run};
 
-const VERBS: [&str; 39] = [
+const VERBS: [&str; 42] = [
     "create",
     "ls",
     "inspect",
@@ -19,6 +19,9 @@ const VERBS: [&str; 39] = [
     "config",
     "ps",
     "top",
+    "health",
+    "check",
+    "doctor",
     "logs",
     "events",
     "metrics",

@@ -96,9 +96,9 @@ pub use name::name_matches;
 pub use name::{Address, check_name};
 #[cfg(not(loom))]
 pub use observe::{
-    AgentFilter, AgentInfo, BUCKET_ENDS_NS, BusInfo, ChunkCounts, ClassInfo, CounterInfo, HeapInfo, Histogram,
-    LaneInfo, Latencies, LatencyKinds, LockInfo, MemberHistograms, MemberInfo, MemberLatencies, NameInfo, NameKind,
-    Observer, Peeked, QueueInfo, StatusInfo, SubscriberInfo, TopicInfo,
+    AgentFilter, AgentInfo, BUCKET_ENDS_NS, BoardPulse, BusInfo, ChunkCounts, ClassInfo, CounterInfo, HeapInfo,
+    Histogram, LaneInfo, Latencies, LatencyKinds, LockInfo, MemberHistograms, MemberInfo, MemberLatencies, MemberPulse,
+    NameInfo, NameKind, Observer, Peeked, Pulse, QueueId, QueueInfo, QueuePulse, StatusInfo, SubscriberInfo, TopicInfo,
 };
 pub use recover::Reaped;
 #[cfg(not(loom))]

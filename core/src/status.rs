@@ -135,6 +135,11 @@ impl Status {
         Some((AgentState::of_number(fixed[2])?, since_ns, Name::from_bits(member as u64)))
     }
 
+    /// Whether bytes name a task, or have a note; these come before all other texts.
+    pub(crate) fn names_task(bytes: &[u8]) -> bool {
+        matches!(bytes.get(FIXED), Some(&(TASK | NOTE)))
+    }
+
     /// The reverse of [`Status::encode`], of any bytes. Texts of kinds that this library does not know are left out; bytes that are no UTF-8 are replaced. `None`: lengths or
     /// state make no sense.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Status> {

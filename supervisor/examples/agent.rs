@@ -9,12 +9,14 @@
 //!   back as long as there is a file `wait`.
 //! * `talk PEER FILE` exchanges messages with a peer that does the same, and appends a line to FILE for each.
 //! * `listen` takes what comes to its own mailbox until that is closed.
+//! * `hang [TASK]` takes one message from its mailbox, says that it is in progress if there is a task, and then nothing any more.
+//! * `grip QUEUE` takes one message from a queue and keeps it.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::Write;
 use std::time::Duration;
-use swarmbus_core::{Agent, Error, SendOptions};
+use swarmbus_core::{Agent, AgentState, Error, SendOptions, Status};
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -28,8 +30,12 @@ fn main() {
         ["ledger", queue, count] => ledger(queue, count.parse().expect("a number")),
         ["talk", peer, file] => talk(peer, file),
         ["listen"] => listen(),
+        ["hang"] => hang(None),
+        ["hang", task] => hang(Some(task)),
+        ["grip", queue] => grip(queue),
         _ => panic!(
-            "usage: agent work QUEUE [MS] | file NAME MS | hash QUEUE NAME | ask QUEUE COUNT | ledger QUEUE COUNT | talk PEER FILE | listen"
+            "usage: agent work QUEUE [MS] | file NAME MS | hash QUEUE NAME | ask QUEUE COUNT | ledger QUEUE COUNT | talk PEER FILE | listen \
+             | hang [TASK] | grip QUEUE"
         ),
     };
     match result {
@@ -149,6 +155,25 @@ fn talk(peer: &str, file: &str) -> Result<(), Error> {
         writeln!(out, "{} of {}", me.name(), message.sender().unwrap_or_default()).expect("the file is writable");
         message.release()?;
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn hang(task: Option<&str>) -> Result<(), Error> {
+    let me = swarmbus_core::connect()?;
+    me.recv(None)?.release()?;
+    if let Some(task) = task {
+        me.set_status(&Status { state: AgentState::InProgress, task: task.into(), ..Status::default() })?;
+    }
+    loop {
+        std::thread::park();
+    }
+}
+
+fn grip(queue: &str) -> Result<(), Error> {
+    let me = swarmbus_core::connect()?;
+    let _kept = me.receive(queue, None)?;
+    loop {
+        std::thread::park();
     }
 }
 

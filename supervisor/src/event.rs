@@ -129,6 +129,64 @@ pub enum Event {
         /// Where, and how many.
         queues: Vec<(String, u64)>,
     },
+    /// An agent takes nothing although something waits.
+    Stalled {
+        /// The agent.
+        agent: String,
+        /// Its pool.
+        pool: Option<String>,
+        /// Its process.
+        pid: Option<u32>,
+        /// Where something waits that it could take.
+        queue: String,
+        /// For how long it has taken nothing.
+        quiet_s: f64,
+        /// Whether it is started anew for that.
+        restarts: bool,
+    },
+    /// A queue is nearly full.
+    Overflow {
+        /// The mailbox or work queue.
+        queue: String,
+        /// Messages in its fullest lane.
+        messages: u64,
+        /// Most messages of a lane.
+        limit: u64,
+    },
+    /// Memory is nearly full.
+    Memory {
+        /// `heap`, `tmpfs` or `host`.
+        what: String,
+        /// How full it is.
+        percent: u32,
+        /// Bytes in use.
+        used: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+    /// What was wrong is no longer so.
+    Recovered {
+        /// What it was: `stalled`, `overflow` or `memory`.
+        from: &'static str,
+        /// Of which agent, queue or memory.
+        subject: String,
+        /// For how long it was so.
+        after_s: f64,
+    },
+    /// A pool of low priority stops, since memory or a queue is nearly full.
+    Shed {
+        /// The pool.
+        pool: String,
+        /// What is full.
+        because: String,
+        /// How full, in percent.
+        percent: u32,
+    },
+    /// A pool that was stopped for that starts again.
+    Restored {
+        /// The pool.
+        pool: String,
+    },
     /// Something that is worth knowing and stops nothing.
     Warning {
         /// What.
@@ -152,6 +210,32 @@ pub enum Event {
         logs: Option<PathBuf>,
     },
 }
+
+/// The kinds of events, as they are written.
+pub const KINDS: [&str; 22] = [
+    "starting",
+    "up",
+    "took-over",
+    "standing-by",
+    "not-needed",
+    "swept",
+    "ended",
+    "asked",
+    "pool-failed",
+    "draining",
+    "drain-left",
+    "signalled",
+    "drained",
+    "unread",
+    "stalled",
+    "overflow",
+    "memory",
+    "recovered",
+    "shed",
+    "restored",
+    "warning",
+    "down",
+];
 
 /// What follows an exit.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -8,18 +8,23 @@
 //! state of each agent), [`stop`] (the end of one) and [`drain`] (the end of all). What acts is small: [`process`] starts and collects,
 //! [`watch`] is the one place that sleeps, [`rundir`] and [`control`] are what others see. [`run`] ties them together.
 
+pub mod cgroup;
 pub mod client;
 pub mod config;
 pub mod control;
+pub mod doctor;
 pub mod drain;
 pub mod ending;
 pub mod event;
 pub mod exit;
 pub mod foreign;
+pub mod health;
+pub mod hooks;
 pub mod janitor;
 pub mod log;
 pub mod note;
 pub mod pool;
+pub mod priority;
 pub mod process;
 pub mod protocol;
 pub mod ready;
@@ -29,6 +34,7 @@ pub mod rotate;
 pub mod run;
 pub mod rundir;
 pub mod scale;
+pub mod shed;
 pub mod show;
 pub mod status;
 pub mod stop;

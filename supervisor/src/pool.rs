@@ -134,7 +134,10 @@ impl Fleet {
         if let Some(coordinator) = &topology.coordinator {
             fleet.add(coordinator.name.clone(), None, 0, coordinator.restart, Duration::ZERO);
         }
-        for (number, pool) in topology.pools.iter().enumerate() {
+        let mut pools: Vec<_> = topology.pools.iter().enumerate().collect();
+        // Who comes first here starts first; pools of one priority keep the order of the file.
+        pools.sort_by_key(|(_, pool)| std::cmp::Reverse(pool.priority));
+        for (number, pool) in pools {
             for index in 1..=pool.size {
                 let name = Topology::agent_name(&pool.name, index);
                 fleet.add(name, Some(number), index, pool.run.restart, Duration::ZERO);

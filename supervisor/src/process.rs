@@ -3,6 +3,7 @@
 use crate::config::Launch;
 use crate::exit::Exit;
 use crate::foreign;
+use crate::priority::{Limit, Setting};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{
     Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getpgid, getrlimit, kill_process_group,
@@ -78,7 +79,8 @@ impl Spawner {
                 return Err(error.into());
             }
         };
-        if let Some(files) = &self.files {
+        let has_own = launch.settings.iter().any(|setting| matches!(setting, Setting::Limit(Limit::Nofile, _)));
+        if let Some(files) = self.files.as_ref().filter(|_| !has_own) {
             let _ = prlimit(Some(pid), Resource::Nofile, *files);
         }
         Ok(Spawned { pid: child.id(), pidfd })
@@ -96,6 +98,7 @@ impl Launch {
                 None => command.env_remove(name),
             };
         }
+        crate::priority::set_in_child(&mut command, &self.settings);
         command
     }
 }
@@ -258,7 +261,12 @@ mod tests {
     use std::time::{Duration, Instant};
 
     fn launch(script: &str) -> Launch {
-        Launch { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()], env: Vec::new() }
+        Launch {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+            env: Vec::new(),
+            settings: Vec::new(),
+        }
     }
 
     fn run(script: &str) -> (u32, Exit) {

@@ -1,6 +1,7 @@
 //! What is said over the control socket: a request is one line of JSON, the answer one line or, while something goes on, several.
 
 use crate::config::Change;
+use crate::health;
 use crate::status::Status;
 use crate::tally::Report;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,8 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
+    /// How everybody is.
+    Health,
     /// The status; one answer.
     Ps,
     /// Without names a drain of everything: answers tell how it goes, the last one is `done`. With names these agents finish and
@@ -69,6 +72,13 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum Answer {
+    /// How everybody is.
+    Health {
+        /// What counts as trouble.
+        plan: health::Plan,
+        /// What is seen, and remembered.
+        facts: health::Facts,
+    },
     /// The status.
     Status(Status),
     /// It will be done to these agents; `ps` tells how far it is.

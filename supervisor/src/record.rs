@@ -35,6 +35,7 @@ pub fn level(event: &Event) -> Level {
         Event::Ended { next: Next::GivenUp(_), .. } | Event::PoolFailed { .. } => Level::Error,
         Event::Ended { next: Next::Restart(_), .. } | Event::Warning { .. } => Level::Warning,
         Event::Signalled { .. } | Event::Unread { .. } => Level::Warning,
+        Event::Stalled { .. } | Event::Overflow { .. } | Event::Memory { .. } | Event::Shed { .. } => Level::Warning,
         _ => Level::Info,
     }
 }

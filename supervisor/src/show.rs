@@ -3,6 +3,7 @@
 //! Everything goes to stderr, since stdout is the coordinator's; a terminal that has gone is no reason to stop.
 
 use crate::event::{Event, Next};
+use crate::health::judge as health;
 use crate::restart::Why;
 use crate::tally::Report;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -229,7 +230,22 @@ impl Lines {
                 }
                 line
             }
+            Event::Stalled { agent, queue, quiet_s, restarts, .. } => {
+                let again = if *restarts { "; it is started anew" } else { "" };
+                format!("{agent} is stalled: took nothing from {queue} for {}{again}", health::span(*quiet_s))
+            }
+            Event::Overflow { queue, messages, limit } => {
+                format!("{queue} is nearly full: {messages} of {limit} messages in a lane")
+            }
+            Event::Memory { what, percent, .. } => format!("memory: {what} is {percent} % full"),
+            Event::Shed { pool, because, percent } => {
+                format!("pool {pool} stops, by its priority: {because} is {percent} % full")
+            }
             _ if self.quiet => return None,
+            Event::Recovered { from, subject, after_s } => {
+                format!("{subject} has recovered ({from} for {})", health::span(*after_s))
+            }
+            Event::Restored { pool } => format!("pool {pool} starts again: there is room"),
             Event::Drained { report } => return told(report),
             Event::StandingBy { bus, supervisor_pid: Some(pid) } => {
                 format!("{bus}: standing by for its supervisor (pid {pid})")

@@ -5,6 +5,7 @@
 mod latencies;
 mod locks;
 mod names;
+mod pulse;
 mod statuses;
 mod topics;
 
@@ -13,6 +14,7 @@ pub use latencies::{
 };
 pub use locks::LockInfo;
 pub use names::{AgentFilter, AgentInfo, NameInfo, NameKind};
+pub use pulse::{BoardPulse, MemberPulse, Pulse, QueueId, QueuePulse};
 pub use statuses::StatusInfo;
 pub use topics::{SubscriberInfo, TopicInfo};
 
@@ -243,7 +245,6 @@ impl Observer {
     /// The bus at a glance.
     pub fn bus(&self) -> BusInfo {
         let (segment, header) = (&self.0, self.0.header());
-        let supervisor = header.supervisor.load(Relaxed).checked_sub(1).map(Name::from_bits);
         BusInfo {
             name: segment.name().into(),
             layout: header.layout.load(Relaxed) as u32,
@@ -253,7 +254,7 @@ impl Observer {
             limit: header.limit.load(Relaxed) as u32,
             segment_bytes: segment.geometry().bytes,
             committed_bytes: segment.file().about().map_or(0, |about| about.committed),
-            supervisor_pid: supervisor.and_then(|member| registry::pid_of(segment, member)),
+            supervisor_pid: self.supervisor_pid(),
             heap: self.heap(),
             members: self.claims().count() as u32,
             queues: self.0.queues().count() as u32,

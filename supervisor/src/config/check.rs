@@ -6,7 +6,7 @@ use super::schema::{self, Env, Size, Span, Text};
 use super::template::Template;
 use super::{AGENTS_MAX, BusPlan, CommandPlan, MetricsPlan, Overrides, PoolPlan, SPARE_MEMBERS, Topology};
 use crate::ready::Ready;
-use crate::{drain, restart};
+use crate::{drain, priority, restart};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -62,6 +62,8 @@ impl Checker {
             names.insert(queue.clone(), "a queue".into());
         }
 
+        let (mut health, shed) = self.health(file.health);
+        let hooks = self.hooks(file.hooks, &shared_env);
         let mut written: Vec<_> = file.pool.into_iter().collect();
         written.sort_by_key(|(name, _)| name.span().start);
         let mut runs = Vec::new();
@@ -123,7 +125,10 @@ impl Checker {
             let scale = raw.scale.and_then(|scale| self.scale(scale, size, &raw.size.span(), &bus.queues));
             let preload = self.preload(raw.preload, &plan);
             runs.push((plan.clone(), places));
-            pools.push(PoolPlan { name, size, run: plan, preload, scale });
+            let trouble = self.pool_health(raw.health, &health.stall);
+            health.pools.extend(trouble.stall.map(|stall| (name.clone(), stall)));
+            let plan = CommandPlan { process: self.process(raw.process), ..plan };
+            pools.push(PoolPlan { name, size, run: plan, preload, scale, priority: raw.priority, health: trouble });
         }
         if coordinator.is_none() && pools.is_empty() && self.problems.is_empty() {
             self.say(0..0, "there is nothing to run", "add a [coordinator] or a [pool.worker], each with its command");
@@ -149,6 +154,9 @@ impl Checker {
             metrics: file.metrics.and_then(|raw| self.metrics(raw)),
             logs,
             log: self.log(file.log),
+            health,
+            shed,
+            hooks,
         };
         for (run, places) in &runs {
             self.launchable(&plan, run, places, &shared_places);
@@ -338,7 +346,10 @@ impl Checker {
         }
         let depends_on = after.depends_on.iter().map(|name| name.as_ref().clone()).collect();
         self.waits.extend(after.depends_on.into_iter().map(|on| (name.clone(), on)));
-        (CommandPlan { name, words, shared_env: shared_env.to_vec(), env, restart, depends_on, ready }, places)
+        let (shared_env, process) = (shared_env.to_vec(), priority::Plan::default());
+        let plan =
+            CommandPlan { name, words, shared_env, env, restart, depends_on, ready, process, settings: Vec::new() };
+        (plan, places)
     }
 
     fn restart(&mut self, raw: Option<schema::Restart>, usual: restart::Plan) -> restart::Plan {

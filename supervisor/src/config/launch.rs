@@ -2,6 +2,7 @@
 
 use super::CommandPlan;
 use super::template::{Fault, Template};
+use crate::priority::Setting;
 use crate::systemd;
 use rustix::fs::{Access, access};
 use std::collections::BTreeMap;
@@ -49,6 +50,8 @@ pub struct Launch {
     pub args: Vec<String>,
     /// Variables to set (`Some`) or to take away (`None`).
     pub env: Vec<(String, Option<String>)>,
+    /// What the process sets before it becomes its program.
+    pub settings: Vec<Setting>,
 }
 
 /// Why a launch could not be put together.
@@ -106,7 +109,7 @@ impl CommandPlan {
         let mut env: Vec<(String, Option<String>)> = not_theirs.map(|name| ((*name).to_owned(), None)).collect();
         env.extend(all.into_iter().map(|(name, value)| (name, Some(value))));
         env.extend(RESERVED.iter().map(|name| ((*name).to_owned(), identity.variable(name))));
-        Ok(Launch { program, args: words.collect(), env })
+        Ok(Launch { program, args: words.collect(), env, settings: self.settings.clone() })
     }
 }
 
@@ -165,6 +168,8 @@ mod tests {
             restart: restart::Plan::for_agents(),
             depends_on: Vec::new(),
             ready: crate::ready::Ready::Bus,
+            process: crate::priority::Plan::default(),
+            settings: Vec::new(),
         }
     }
 

@@ -5,23 +5,29 @@
 
 mod check;
 mod check_pools;
+mod health;
+mod hooks;
 mod launch;
 mod log;
 mod plain;
 mod problem;
+mod process;
 mod profile;
 mod schema;
 mod template;
 
+pub use health::PoolPlan as PoolHealth;
 pub use launch::{Identity, Launch, LaunchFault, RESERVED};
 pub use plain::{Change, Plain, changes};
 pub use problem::{ConfigError, Problem, suggest};
 pub use template::{Fault, Template};
 
+use crate::priority::{self, Setting};
 use crate::ready::Ready;
 use crate::restart::Strategy;
-use crate::{drain, restart, rotate, scale};
+use crate::{drain, hooks as hook, restart, rotate, scale, shed};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use swarmbus_core::CreateOptions;
@@ -57,6 +63,12 @@ pub struct Topology {
     pub logs: Option<PathBuf>,
     /// When logs are rotated.
     pub log: rotate::Plan,
+    /// What counts as trouble.
+    pub health: crate::health::Plan,
+    /// When pools of low priority stop.
+    pub shed: Option<shed::Plan>,
+    /// What follows events, by their kinds.
+    pub hooks: BTreeMap<String, hook::Hook>,
 }
 
 /// `[bus]`
@@ -94,6 +106,10 @@ pub struct PoolPlan {
     pub preload: Vec<String>,
     /// How it grows and shrinks by itself.
     pub scale: Option<scale::Plan>,
+    /// Pools of higher priority start first, those of lower priority stop first under pressure.
+    pub priority: i32,
+    /// What counts as trouble with its agents.
+    pub health: PoolHealth,
 }
 
 impl PoolPlan {
@@ -125,6 +141,10 @@ pub struct CommandPlan {
     pub depends_on: Vec<String>,
     /// When it counts as ready.
     pub ready: Ready,
+    /// What the kernel is told of it.
+    pub process: priority::Plan,
+    /// What of that the system allows: see [`priority::rehearse`].
+    pub settings: Vec<Setting>,
 }
 
 /// `[group.NAME]`
@@ -141,7 +161,8 @@ pub struct GroupPlan {
 impl CommandPlan {
     /// Whether a process started by the other plan would be another one; the policy for its end does not count.
     pub fn starts_differently(&self, other: &CommandPlan) -> bool {
-        (&self.words, &self.shared_env, &self.env) != (&other.words, &other.shared_env, &other.env)
+        (&self.words, &self.shared_env, &self.env, &self.process)
+            != (&other.words, &other.shared_env, &other.env, &other.process)
     }
 }
 

@@ -20,6 +20,9 @@ pub struct Plain {
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<Metrics>,
     log: PlainLog,
+    health: super::health::Plain,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    hooks: BTreeMap<String, super::hooks::Plain>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     env: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +81,11 @@ struct Pool {
     preload: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scale: Option<Scale>,
+    priority: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<super::health::PlainPool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<super::process::Plain>,
     #[serde(flatten)]
     run: Command,
 }
@@ -123,6 +131,8 @@ impl From<&Topology> for Plain {
                 .as_ref()
                 .map(|plan| Metrics { listen: plan.listen.to_string(), agents: plan.agents }),
             log: PlainLog::of(topology.log, size),
+            health: super::health::Plain::of(&topology.health, topology.shed.as_ref()),
+            hooks: topology.hooks.iter().map(|(kind, hook)| (kind.clone(), super::hooks::Plain::of(hook))).collect(),
             env: shared.map_or_else(BTreeMap::new, |run| texts(&run.shared_env)),
             coordinator: topology.coordinator.as_ref().map(|run| command(run, Some(run.name.clone()))),
             pool: topology.pools.iter().map(|plan| (plan.name.clone(), pool(plan))).collect(),
@@ -147,6 +157,9 @@ fn pool(plan: &PoolPlan) -> Pool {
         size: plan.size,
         preload: plan.preload.clone(),
         scale: plan.scale.as_ref().map(scale),
+        priority: plan.priority,
+        health: super::health::PlainPool::of(&plan.health),
+        process: super::process::Plain::of(&plan.run.process),
         run: command(&plan.run, None),
     }
 }
@@ -192,12 +205,12 @@ fn texts(env: &[(String, super::Template)]) -> BTreeMap<String, String> {
     env.iter().map(|(name, text)| (name.clone(), text.to_string())).collect()
 }
 
-fn span(duration: Duration) -> String {
+pub(super) fn span(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
 }
 
 /// In the largest unit that leaves nothing over, so that it can be read back.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes.trailing_zeros() {
         _ if bytes == 0 => "0".into(),
         30.. => format!("{}GiB", bytes >> 30),
@@ -280,9 +293,29 @@ queues = ["q"]
 heap = 3000001
 [env]
 LEVEL = "${NO_SUCH:-3}"
+[health]
+stall = "20s"
+overflow = "70%"
+[health.shed]
+until = "60%"
+[hooks.stalled]
+command = ["sh", "-c", "cat"]
+topic = "alerts"
 [coordinator]
 command = ["sh", "-c", "exit $1 $${x}"]
+[pool.w.process]
+nice = 5
+cpus = "0-1"
+ionice = "best-effort:7"
+[pool.w.process.limits]
+nofile = 100
+core = 0
+[pool.w.process.cgroup]
+memory = "1GiB"
+cpu = "150%"
 [pool.w]
+priority = -3
+health = { stall = "5s", restart = true }
 command = ["sh"]
 size = 2
 env = { A = "${LEVEL}" }

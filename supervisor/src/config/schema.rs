@@ -1,5 +1,8 @@
 //! The topology file as serde reads it: every key, nothing checked beyond its type.
 
+use super::health::{Health, PoolHealth};
+use super::hooks::Hook;
+use super::process::Process;
 use super::template::Template;
 use crate::ready::{self, Plain};
 use crate::restart::{Policy, Strategy};
@@ -45,6 +48,13 @@ pub struct File {
     /// When the output of agents is rotated.
     #[serde(default)]
     pub log: super::log::Log,
+    /// What counts as trouble.
+    #[serde(default)]
+    pub health: Health,
+    /// What follows events, by their kinds.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Hook>")]
+    pub hooks: BTreeMap<Spanned<String>, Hook>,
     /// The folder for the output of agents; without it their output goes with the run.
     #[schemars(with = "Option<Text>")]
     pub logs: Option<Spanned<Text>>,
@@ -128,6 +138,14 @@ pub struct Pool {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub preload: Vec<Spanned<String>>,
+    /// Pools of higher priority start first, those of lower priority stop first under pressure; 0 if it is not given.
+    #[serde(default)]
+    pub priority: i32,
+    /// What counts as trouble with its agents.
+    pub health: Option<PoolHealth>,
+    /// What the kernel is told of its agents.
+    #[serde(default)]
+    pub process: Process,
     /// Variables for this pool.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Text>")]

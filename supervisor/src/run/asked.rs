@@ -17,6 +17,7 @@ impl Run<'_> {
     pub(super) fn asked(&mut self, id: u32) {
         for request in self.control.client(id, &self.watch) {
             let answered = match request {
+                Request::Health => Ok(Answer::Health { plan: self.topology.health.clone(), facts: self.facts() }),
                 Request::Ps => Ok(Answer::Status(self.status())),
                 Request::Drain { names } if names.is_empty() => {
                     self.follow_to_the_end(id);

@@ -1,9 +1,10 @@
 //! How a supervisor comes to its run: it begins one, or takes over one whose supervisor is dead.
 
 use super::adopting::Found;
+use super::health::Guard;
 use super::metrics::Exporter;
 use super::noting::first;
-use super::{REAP_EVERY, Run, UpError, system};
+use super::{REAP_EVERY, Run, UpError, settings, system};
 use crate::config::Topology;
 use crate::control::Control;
 use crate::drain::Drain;
@@ -99,6 +100,10 @@ impl Means {
 
 fn begin(claim: Claim, means: Means, topology: &Topology, show: &mut dyn Show) -> Result<u8, UpError> {
     let plan = &topology.bus;
+    if let Err(error) = settings::check_required(topology) {
+        claim.clear(false);
+        return Err(error);
+    }
     if let Err(error) = janitor::sweep(&plan.name, claim.path())
         && !plan.keep
     {
@@ -226,6 +231,7 @@ impl Parts<'_> {
             may_be_left: false,
             redelivered: 0,
             told_left: usize::MAX,
+            guard: Guard::default(),
         })
     }
 }
@@ -233,6 +239,9 @@ impl Parts<'_> {
 impl Run<'_> {
     /// Turns until the run is over, and cleans up.
     pub(super) fn stay(mut self) -> Result<u8, UpError> {
+        for pool in 0..self.topology.pools.len() {
+            self.prepare_settings(pool);
+        }
         self.keep_exporting();
         let result = self.turn_until_over();
         self.finish(result)

@@ -178,6 +178,8 @@ impl Run<'_> {
             logs,
         };
         self.tell(&down);
+        self.finish_hooks();
+        super::settings::remove_cgroups(&self.topology);
         self.member.close();
         let destroyed = if self.topology.bus.keep { Ok(()) } else { self.bus.destroy() };
         self.control.tell(&Answer::Done { code, unread: unread_sum, report }, &self.watch);

@@ -5,12 +5,14 @@ mod asked;
 mod beginning;
 mod ending;
 mod forking;
+mod health;
 mod metrics;
 mod noting;
 mod parting;
 mod readiness;
 mod reload;
 mod scaling;
+mod settings;
 mod starting;
 mod stopping;
 
@@ -100,6 +102,12 @@ pub enum UpError {
         /// How many there could be.
         most: u64,
     },
+    /// A pool requires what the system does not allow.
+    #[error("{missing}; leave it out, or take `required` away to go on without it")]
+    NotAllowed {
+        /// What, and what would allow it.
+        missing: String,
+    },
     /// The system refused.
     #[error("{what}: {error}")]
     System {
@@ -187,6 +195,7 @@ struct Run<'a> {
     may_be_left: bool,
     redelivered: u64,
     told_left: usize,
+    guard: health::Guard,
 }
 
 impl Run<'_> {
@@ -202,6 +211,7 @@ impl Run<'_> {
                 self.end(Ending::AllEnded, Mode::Gently);
             }
             self.scale_pools();
+            self.look_after_health();
             self.stop_on();
             self.parts_on();
             self.drain_on();
@@ -230,9 +240,10 @@ impl Run<'_> {
         let drain = self.drain.as_ref().and_then(Drain::deadline);
         let now = self.now();
         let stops = self.stops.values().filter_map(|stop| stop.deadline(now)).min();
+        let guard = self.guard.deadline(now);
         let look = self.fleet.slots().iter().any(|slot| slot.blocked).then_some(self.next_look);
         let scale = self.scales().then_some(self.next_scale);
-        [self.fleet.next_due(), drain, stops, look, scale, self.systemd.deadline(), Some(self.next_reap)]
+        [self.fleet.next_due(), drain, stops, look, scale, self.systemd.deadline(), guard, Some(self.next_reap)]
             .into_iter()
             .flatten()
             .min()
@@ -254,12 +265,13 @@ impl Run<'_> {
         self.stops.remove(&at);
         self.ready.remove(&at);
         self.probes.remove(&at);
+        // First of all: somebody waits for what it held.
+        let reaped = self.reap(|member| member.reap_process(pid));
         if adopted {
             self.end_group(pid);
         } else {
             self.end_strays_of(at);
         }
-        let reaped = self.reap(|member| member.reap_process(pid));
         self.part_handed_back(at, reaped.redelivered);
         // What is left of its group was killed just now and has memberships of its own.
         self.next_reap = self.next_reap.min(self.now() + REAP_AGAIN);
@@ -401,6 +413,7 @@ impl Run<'_> {
         systemd::tell(event);
         self.records.tell(event, &self.member);
         self.control.tell_event(event, &self.watch);
+        self.hook(event);
     }
 
     fn warn(&mut self, text: String) {

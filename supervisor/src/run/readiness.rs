@@ -135,7 +135,10 @@ impl Run<'_> {
         let probing = |pid: u32| {
             self.probes.values().any(|probe| matches!(probe, Probe::Exec(Some(child), _) if child.id() == pid))
         };
-        strays::children().into_iter().filter(|pid| !ours.contains(pid) && !probing(*pid)).collect()
+        strays::children()
+            .into_iter()
+            .filter(|pid| !ours.contains(pid) && !probing(*pid) && !self.guard.runs(*pid))
+            .collect()
     }
 
     /// Kills what an agent left behind outside its group.

@@ -74,6 +74,9 @@ impl Run<'_> {
         }
         (self.topology.log, self.records.plan) = (fresh.log, fresh.log);
         self.rotator.set(fresh.log);
+        self.topology.health = fresh.health.clone();
+        self.topology.shed.clone_from(&fresh.shed);
+        self.topology.hooks.clone_from(&fresh.hooks);
         if let Some(new) = &fresh.coordinator {
             self.replace_coordinator(new.clone());
         }
@@ -88,7 +91,12 @@ impl Run<'_> {
             let known = self.topology.pools[place].size;
             let size = if was == Some(new.size) { known } else { new.size };
             let anew = self.topology.pools[place].starts_differently(new);
+            let settings = std::mem::take(&mut self.topology.pools[place].run.settings);
             self.topology.pools[place] = crate::config::PoolPlan { size: known, ..new.clone() };
+            self.topology.pools[place].run.settings = settings;
+            if anew || known == 0 {
+                self.prepare_settings(place);
+            }
             if anew {
                 self.end_zygote(place);
             }

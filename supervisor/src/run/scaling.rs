@@ -21,8 +21,8 @@ impl Run<'_> {
         self.next_scale = now + LOOK_EVERY;
         let queues = self.observer.queues();
         for pool in 0..self.topology.pools.len() {
-            let Some(plan) = self.topology.pools[pool].scale.clone().filter(|_| self.topology.pools[pool].size > 0)
-            else {
+            let is_there = self.topology.pools[pool].size > 0 && !self.guard.has_shed(pool);
+            let Some(plan) = self.topology.pools[pool].scale.clone().filter(|_| is_there) else {
                 continue;
             };
             let Some(queue) = queues.iter().find(|queue| queue.name == plan.queue) else { continue };

@@ -1,0 +1,168 @@
+//! The judgement: facts and thresholds in, conditions and alerts out.
+
+use super::{
+    AgentFacts, AgentHealth, Alert, Condition, Facts, Gauge, Health, Life, Plan, QueueFacts, Severity, Stall,
+    critical_from,
+};
+use bytesize::ByteSize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use swarmbus_core::AgentState;
+
+/// Judges a bus.
+pub fn judge(facts: Facts, plan: &Plan) -> Health {
+    let mut agents: Vec<AgentHealth> = facts.agents.into_iter().map(|agent| judge_agent(agent, plan)).collect();
+    // Of two in the same condition the one that has been quiet longer comes first.
+    agents.sort_by(|a, b| {
+        let by_quiet = || b.facts.quiet_s.total_cmp(&a.facts.quiet_s);
+        a.condition.cmp(&b.condition).then_with(by_quiet).then_with(|| natural(&a.facts.name, &b.facts.name))
+    });
+    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+    agents.iter().for_each(|agent| *counts.entry(agent.condition.as_str()).or_default() += 1);
+    let mut alerts = alerts_of_agents(&agents, plan);
+    alerts.extend(facts.queues.iter().flat_map(|queue| alerts_of_queue(queue, plan)));
+    alerts.extend(facts.gauges.iter().filter_map(|gauge| alert_of_gauge(gauge, plan)));
+    alerts.sort_by_key(|alert| std::cmp::Reverse(alert.severity));
+    Health {
+        bus: facts.bus,
+        verdict: alerts.iter().map(|alert| alert.severity).max().unwrap_or(Severity::Ok),
+        watched_s: facts.watched_s,
+        supervisor_pid: facts.supervisor_pid,
+        counts,
+        alerts,
+        agents,
+        queues: facts.queues,
+        gauges: facts.gauges,
+    }
+}
+
+/// Names with numbers in the order of their numbers.
+fn natural(a: &str, b: &str) -> std::cmp::Ordering {
+    let parts = |name: &str| {
+        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        (stem.len(), name[stem.len()..].parse::<u64>().unwrap_or(0))
+    };
+    let ((stem_a, number_a), (stem_b, number_b)) = (parts(a), parts(b));
+    a[..stem_a].cmp(&b[..stem_b]).then(number_a.cmp(&number_b))
+}
+
+fn judge_agent(facts: AgentFacts, plan: &Plan) -> AgentHealth {
+    let (condition, why) = condition(&facts, plan);
+    AgentHealth { facts, condition, why }
+}
+
+/// The thresholds for an agent: those of its pool, or the usual ones.
+pub fn stall_of<'a>(plan: &'a Plan, pool: Option<&str>) -> &'a Stall {
+    pool.and_then(|pool| plan.pools.get(pool)).unwrap_or(&plan.stall)
+}
+
+/// How an agent is, and why.
+pub fn condition(facts: &AgentFacts, plan: &Plan) -> (Condition, String) {
+    match facts.life {
+        Life::Dead => return (Condition::Dead, "its process is gone, and nobody has reaped it yet".into()),
+        Life::GivenUp => return (Condition::Dead, "given up after too many failures".into()),
+        Life::Starting => return (Condition::Starting, "not yet on the bus".into()),
+        Life::Alive => {}
+    }
+    let works = matches!(facts.says, Some((AgentState::InProgress, _)));
+    if let (Some(queue), true) = (&facts.pressed_by, is_stalled(facts, stall_of(plan, facts.pool.as_deref()))) {
+        let from = if *queue == facts.name { "its mailbox" } else { queue.as_str() };
+        let although = if works { " although it says it is at work" } else { "" };
+        return (Condition::Stalled, format!("took nothing from {from} for {}{although}", span(facts.quiet_s)));
+    }
+    if overflows(facts.fullest, facts.limit, plan) {
+        return (Condition::Overflowing, format!("{} of {} messages in a lane", facts.fullest, facts.limit));
+    }
+    match facts.says {
+        Some((AgentState::InProgress, for_s)) => (Condition::Working, format!("in progress for {}", span(for_s))),
+        Some((AgentState::WaitingForDependencies, for_s)) => {
+            (Condition::Waiting, format!("waits for others for {}", span(for_s)))
+        }
+        Some((AgentState::Blocked, for_s)) => (Condition::Waiting, format!("says it is blocked, for {}", span(for_s))),
+        _ if facts.sleeps && facts.pressed_by.is_none() => (Condition::Waiting, String::new()),
+        _ => (Condition::Healthy, String::new()),
+    }
+}
+
+/// Whether an agent under pressure has been quiet for too long. One that says it is at work has all the time it needs while it gives signs of life; one that
+/// names its task, and gives none, has `patience`.
+fn is_stalled(facts: &AgentFacts, stall: &Stall) -> bool {
+    let works = matches!(facts.says, Some((AgentState::InProgress, _)));
+    let beats = facts.beat_age_s.is_some_and(|age_s| age_s <= stall.beat.as_secs_f64());
+    match (works, beats, facts.has_task) {
+        (true, true, _) => false,
+        (true, false, true) => facts.quiet_s >= stall.patience.max(stall.after).as_secs_f64(),
+        _ => facts.quiet_s >= stall.after.as_secs_f64(),
+    }
+}
+
+fn overflows(fullest: u64, limit: u64, plan: &Plan) -> bool {
+    limit > 0 && fullest * 100 >= limit * u64::from(plan.overflow)
+}
+
+fn alerts_of_agents(agents: &[AgentHealth], plan: &Plan) -> Vec<Alert> {
+    let living = agents.iter().filter(|agent| agent.facts.life == Life::Alive).count();
+    let stalled = agents.iter().filter(|agent| agent.condition == Condition::Stalled).count();
+    let mut alerts = Vec::new();
+    for agent in agents.iter().filter(|agent| agent.condition.is_trouble()) {
+        let (name, full) = (&agent.facts.name, agent.facts.fullest >= agent.facts.limit);
+        let (kind, severity) = match agent.condition {
+            Condition::Dead => ("dead", Severity::Warning),
+            // When every other one hangs, it is not this agent that is the trouble.
+            Condition::Stalled if stalled * 2 > living => ("stalled", Severity::Critical),
+            Condition::Stalled => ("stalled", Severity::Warning),
+            _ if full => ("overflow", Severity::Critical),
+            _ => ("overflow", Severity::Warning),
+        };
+        alerts.push(Alert { severity, kind, subject: name.clone(), text: agent.why.clone() });
+        if agent.condition == Condition::Stalled && overflows(agent.facts.fullest, agent.facts.limit, plan) {
+            let severity = if full { Severity::Critical } else { Severity::Warning };
+            let text = format!("{} of {} messages in a lane", agent.facts.fullest, agent.facts.limit);
+            alerts.push(Alert { severity, kind: "overflow", subject: name.clone(), text });
+        }
+    }
+    alerts
+}
+
+fn alerts_of_queue(queue: &QueueFacts, plan: &Plan) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    let mut say = |severity, kind, text| {
+        alerts.push(Alert { severity, kind, subject: queue.name.clone(), text });
+    };
+    if overflows(queue.fullest, queue.limit, plan) {
+        let severity = if queue.fullest >= queue.limit { Severity::Critical } else { Severity::Warning };
+        say(severity, "overflow", format!("{} of {} messages in a lane", queue.fullest, queue.limit));
+    }
+    if queue.waiting > 0 && queue.age_s >= plan.age.as_secs_f64() {
+        let readers = match (queue.is_mailbox, queue.takers) {
+            (true, _) => "; the agent of this name is not there",
+            (false, 0) => "; nobody was seen to take from it",
+            _ => "",
+        };
+        let text = format!("{} waiting, the oldest for {} or longer{readers}", queue.waiting, span(queue.age_s));
+        say(Severity::Warning, "age", text);
+    }
+    alerts
+}
+
+fn alert_of_gauge(gauge: &Gauge, plan: &Plan) -> Option<Alert> {
+    let percent = gauge.percent();
+    let severity = match percent {
+        _ if percent >= critical_from(plan.memory) => Severity::Critical,
+        _ if percent >= plan.memory => Severity::Warning,
+        _ => return None,
+    };
+    let (used, total) = (ByteSize::b(gauge.used), ByteSize::b(gauge.total));
+    let text = format!("{percent} % full: {used} of {total}");
+    Some(Alert { severity, kind: "memory", subject: gauge.what.clone(), text })
+}
+
+/// A time for people, to the second, or finer if it is short.
+pub fn span(seconds: f64) -> String {
+    let duration = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
+    match duration.as_secs() {
+        0 => format!("{} ms", duration.as_millis()),
+        1..60 => format!("{:.1} s", duration.as_secs_f64()),
+        seconds => humantime::format_duration(Duration::from_secs(seconds)).to_string(),
+    }
+}
