@@ -6,7 +6,7 @@ What a block is, its language says:
   are commands, the others what they print, where a line of ``…`` stands for any lines. ``python``: a program.
 - ``toml``: the file of a swarm, or a part of one, for ``swarmbus config check``. ``c``, ``cpp``: compiled, and run if
   there is a ``main``. ``rust``: compiled; without a ``main`` as the body of a function with a ``bus`` and an ``agent``.
-- ``text``: after a block that was run, the end of what it printed. ``json``: is JSON.
+- ``text``: after a block that was run, the end of what it printed. ``json``, ``ini``: can be read. ``yaml``: anything.
 
 Before a block may stand ``<!-- file: NAME -->``: it is written to that file, for the blocks below, instead of being
 run; or ``<!-- not run: REASON -->``. A page has a folder and a bus of its own: `demo` gets another name.
@@ -14,6 +14,7 @@ run; or ``<!-- not run: REASON -->``. A page has a folder and a bus of its own: 
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import re
@@ -191,8 +192,18 @@ class Runner:
         self.call(place, "swarmbus", "config", "check", file)
 
     def run_json(self, source: str, place: str) -> None:
-        for line in [source] if source.lstrip().startswith(("[", "{\n")) else source.splitlines():
-            json.loads(line)
+        try:
+            json.loads(source)
+        except ValueError:
+            # Or a document in each line.
+            for line in source.splitlines():
+                json.loads(line)
+
+    def run_ini(self, source: str, place: str) -> None:
+        configparser.ConfigParser(strict=False, allow_no_value=False).read_string(source, place)
+
+    def run_yaml(self, source: str, place: str) -> None:
+        """For other programs, which the tests of such files run: here is nobody who reads it."""
 
     def compiled(self, source: str, place: str, compiler: str, standard: str, file: str) -> None:
         header = "" if "#include <swarmbus" in source else "#include <swarmbus.h>\n"
