@@ -1,4 +1,4 @@
-# make build · run · test · bench · bench-compare · stress · verify · verify-long · docs · lint · install · clean
+# make build · run · test · bench · bench-bash · bench-compare · stress · verify · verify-long · docs · lint · install · clean
 # Each line calls cargo, maturin, pip or pytest; what a machine must have is named by `tools`.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -20,13 +20,15 @@ DEV_REQUIREMENTS := $(VENV)/bin/python -c 'import tomllib; \
 # Builds go where this file says, whatever the environment says.
 unexport CARGO_TARGET_DIR PYTHONHOME PYTHONPATH
 
-PARTS := lint test-rust test-instructions test-loom test-crash test-stepping test-fuzz test-python test-bash test-examples
-PROOFS := verify-crash verify-sweeps verify-storm verify-fuzz verify-mutants verify-model
+PARTS := lint test-rust test-instructions test-loom test-shuttle test-crash test-stepping test-fuzz test-python test-bash test-examples
+PROOFS := verify-crash verify-shuttle verify-sweeps verify-storm verify-fuzz verify-mutants verify-model
+LONG_PROOFS := verify-soak verify-loom verify-all-mutants verify-faces verify-swarms verify-metrics verify-peers
 
-.PHONY: build run test bench bench-compare bless-instructions stress verify verify-long verify-soak verify-loom verify-all-mutants verify-peers docs lint install clean tools $(PARTS) $(PROOFS)
+.PHONY: build run test bench bench-bash bench-compare bless-instructions stress verify verify-long docs lint install clean tools \
+	$(PARTS) $(PROOFS) $(LONG_PROOFS)
 
 build: tools $(VENV)/.build-tools
-	cargo build --release -p swarmbus-cli -p swarmbus-ffi
+	cargo build --release -p swarmbus-cli -p swarmbus-ffi -p swarmbus-bash
 	PIP_QUIET=1 maturin develop --quiet --release -m bindings/python/Cargo.toml
 
 # `exec`: an interrupt from the terminal reaches the supervisor, and nothing stands between.
@@ -39,11 +41,12 @@ test: build $(VENV)/.test-tools
 lint: $(VENV)/.test-tools
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
-	ruff check --quiet examples bindings/python
-	ruff format --quiet --check examples bindings/python
+	ruff check --quiet examples bindings/python docs/prometheus
+	ruff format --quiet --check examples bindings/python docs/prometheus
 	mypy --no-error-summary
 	cd bindings/python && mypy --no-error-summary
-	if command -v shellcheck >/dev/null; then shellcheck .ci/run .ci/parts .ci/each docs/model/check.sh bindings/bash/tests/*.sh; fi
+	if command -v shellcheck >/dev/null; then shellcheck .ci/run .ci/parts .ci/each ffi/install.sh docs/model/check.sh docs/prometheus/check.sh \
+		bindings/bash/bench.sh bindings/bash/tests/*.sh examples/bash-bus/*.sh; fi
 	if cargo deny --version >/dev/null 2>&1; then cargo deny check; fi
 
 # The dev profile: debug assertions and overflow checks are on, and no link-time optimisation delays each test program.
@@ -62,6 +65,10 @@ bless-instructions:
 test-loom:
 	RUSTFLAGS="--cfg loom" cargo test --quiet --config "target.'cfg(loom)'.runner = '$(CURDIR)/.ci/each'" \
 		--target-dir target/loom --release -p swarmbus-core --test loom
+
+# Shuttle draws the schedules of more threads than loom can try; it shares loom's build.
+test-shuttle:
+	RUSTFLAGS="--cfg loom" cargo test --quiet --target-dir target/loom --release -p swarmbus-core --features shuttle --test shuttle
 
 test-crash:
 	RUSTFLAGS="--cfg crash" cargo test --quiet --target-dir target/crash --release -p swarmbus-stress --test windows --test purger
@@ -93,6 +100,10 @@ bench: tools
 	cd benches/peers && cargo build --quiet --release
 	target/peers/release/swarmbus-peers $(PEERS)
 
+# One way from bash to bash: the builtin, a process for each message, a file for each message.
+bench-bash: build
+	bindings/bash/bench.sh
+
 # What has become slower since a revision: make bench-compare BASE=main COMPARE="--bench operations --rounds 7"
 BASE ?= HEAD
 
@@ -107,9 +118,12 @@ verify: tools
 	.ci/parts $(PROOFS)
 
 verify-long: tools
-	SWEEP=--all MINUTES=60 .ci/parts $(PROOFS) verify-soak verify-loom verify-all-mutants verify-peers
+	SWEEP=--all MINUTES=60 .ci/parts $(PROOFS) $(LONG_PROOFS)
 
 verify-crash: test-crash
+
+verify-shuttle:
+	SWARMBUS_SHUTTLE_RUNS=50000 $(MAKE) test-shuttle
 
 verify-sweeps:
 	mkdir -p target/verify
@@ -144,6 +158,19 @@ verify-soak:
 verify-loom:
 	SWARMBUS_LOOM_BOUND=3 $(MAKE) test-loom
 
+# Ten minutes of random calls from C, and C programs under valgrind where it is installed.
+verify-faces:
+	cargo test --release -p swarmbus-ffi --test random_calls --test c_programs -- --ignored --nocapture
+
+# Take-overs, drains and deaths at full size: hundreds of agents, up to a minute each.
+verify-swarms:
+	cargo build --release -p swarmbus-supervisor --examples
+	cargo test --release -p swarmbus-supervisor --test large --test health -- --ignored --nocapture --test-threads 1
+
+# The exporter, its alerts and dashboards beside a real Prometheus: agents are killed and stopped, queues fill, and each alert must fire.
+verify-metrics: build
+	docs/prometheus/check.sh target/release/swarmbus $(VENV)/bin/python
+
 # A rival in the same storm.
 verify-peers:
 	cd benches/peers && cargo build --quiet --release --no-default-features --bin swarmbus-peers-storm
@@ -153,11 +180,19 @@ docs: tools
 	cargo doc --no-deps --workspace --exclude swarmbus-python
 	if command -v mdbook >/dev/null; then mdbook build docs; else echo "docs/ is readable as it is; for a book: cargo install mdbook"; fi
 
+SHARE := $(DESTDIR)$(PREFIX)/share
+
 install: build
 	install -D -m 755 target/release/swarmbus $(DESTDIR)$(PREFIX)/bin/swarmbus
-	install -D -m 755 target/release/libswarmbus.so $(DESTDIR)$(PREFIX)/lib/libswarmbus.so
-	install -D -m 644 target/release/libswarmbus.a $(DESTDIR)$(PREFIX)/lib/libswarmbus.a
-	install -D -m 644 include/swarmbus.h $(DESTDIR)$(PREFIX)/include/swarmbus.h
+	install -D -m 755 target/release/libswarmbus_bash.so $(DESTDIR)$(PREFIX)/lib/bash/swarmbus_bash.so
+	mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/bin/|$(PREFIX)/bin/|' supervisor/systemd/swarmbus@.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/swarmbus@.service
+	ffi/install.sh target/release/libswarmbus.a $(PREFIX) $(DESTDIR)
+	mkdir -p $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	target/release/swarmbus man $(SHARE)/man/man1
+	target/release/swarmbus completions bash > $(SHARE)/bash-completion/completions/swarmbus
+	target/release/swarmbus completions zsh > $(SHARE)/zsh/site-functions/_swarmbus
+	target/release/swarmbus completions fish > $(SHARE)/fish/vendor_completions.d/swarmbus.fish
 	@echo "for Python: pip install ./bindings/python"
 
 clean:
