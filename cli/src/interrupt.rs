@@ -65,6 +65,21 @@ impl Interrupt {
         waited.map_err(|errno| Failure::system(format!("cannot wait for input: {errno}")))
     }
 
+    /// Waits until the terminal may have something to read, at most so long; fails as `check` does if a signal comes first, and as for
+    /// SIGHUP if the terminal has gone.
+    pub fn wait_terminal(&self, terminal: BorrowedFd<'_>, patience: Duration) -> Result<(), Failure> {
+        let mut fds = [PollFd::new(terminal, PollFlags::POLLIN), PollFd::new(self.reader.as_fd(), PollFlags::POLLIN)];
+        let patience = PollTimeout::try_from(patience + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+        // Other signals end it early: its size has changed, for example.
+        let _ = poll(&mut fds, patience);
+        self.check()?;
+        let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+        match fds[0].revents().is_some_and(|events| events.intersects(gone)) {
+            true => Err(Failure::signal(Signal::SIGHUP as i32)),
+            false => Ok(()),
+        }
+    }
+
     /// Sleeps; fails as `check` does if a signal comes first.
     pub fn sleep(&self, time: Duration) -> Result<(), Failure> {
         let deadline = Instant::now() + time;

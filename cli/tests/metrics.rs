@@ -164,7 +164,7 @@ fn lines_of_json_are_rotated() {
 }
 
 #[test]
-fn the_supervisor_starts_an_exporter_that_outlives_it() {
+fn the_supervisor_starts_an_exporter_that_outlives_it_until_the_next_one_comes() {
     let name = unique("cli-metrics");
     let dir = tempfile::tempdir().expect("a folder");
     let topology = format!(
@@ -196,6 +196,12 @@ fn the_supervisor_starts_an_exporter_that_outlives_it() {
     let text = page();
     assert_eq!(value_in(&text, "swarmbus_supervisor_up"), Some(0.0));
     assert_eq!(value_in(&text, "swarmbus_agents{pool=\"worker\",state=\"attached\"}"), Some(3.0));
+    let _successor = common::Running(command(&["up"]).spawn().expect("swarmbus starts"));
+    wait_for("an exporter of its own", || read().contains('\n') && address_in(&read()) != address);
+    assert!(TcpStream::connect(&address).is_err(), "two exporters of one run");
+    let address = address_in(&read());
+    let text = get(&address, "GET /metrics HTTP/1.1\r\n\r\n");
+    assert_eq!(value_in(&text, "swarmbus_supervisor_up"), Some(1.0));
     assert!(command(&["down", &name]).status().expect("swarmbus runs").success());
     wait_for("the port to close", || TcpStream::connect(&address).is_err());
 }

@@ -4,7 +4,8 @@ mod common;
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use common::{PATIENCE, Running, TestBus, command, fails, json, ok, wait_for};
@@ -82,6 +83,29 @@ fn a_terminal_is_given_back_after_a_key_and_after_a_signal() {
     dashboard.shows("No problems");
     dashboard.keys.write_all(b"\x03").unwrap();
     assert_eq!(dashboard.ends(), Some(0));
+}
+
+#[test]
+fn a_terminal_that_goes_ends_it() {
+    let bus = TestBus::new();
+    let ends = openpty(&Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }, None).expect("a terminal");
+    // Copies, since these are not inherited: the dashboard must not keep its own terminal.
+    let own = |end: OwnedFd| File::from(end).try_clone().expect("a descriptor");
+    let (terminal, mut screen) = (own(ends.slave), own(ends.master));
+    let copy = || terminal.try_clone().expect("a descriptor");
+    let mut command = command(&["top", &bus.name]);
+    command.env("TERM", "xterm").stdin(copy()).stdout(copy()).stderr(Stdio::null());
+    let mut running = Running(command.spawn().expect("swarmbus starts"));
+    let mut shown = String::new();
+    while !shown.contains("No problems") {
+        let mut bytes = [0; 4096];
+        let read = screen.read(&mut bytes).expect("the dashboard draws");
+        shown.push_str(&String::from_utf8_lossy(&bytes[..read]));
+    }
+    drop((screen, terminal, command));
+    // As for SIGHUP, or because it cannot draw.
+    let code = running.code();
+    assert!(matches!(code, Some(129 | 74)), "{code:?}");
 }
 
 #[test]

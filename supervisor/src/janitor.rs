@@ -88,7 +88,7 @@ pub fn mend(leftover: &Leftover) -> Result<Option<PathBuf>, JanitorError> {
 
 /// Whether some process of a run lives, as far as its run directory and the processes' variables tell.
 pub fn is_somebody_there(bus: &str, dir: &Path) -> bool {
-    has_living_agents(dir) || !strays::all_of(bus).is_empty()
+    has_living_agents(dir) || strays::all_of(bus).into_iter().any(|pid| !strays::is_exporter(pid))
 }
 
 /// Removes the segment of a dead run, unless it is to stay or was there before.

@@ -56,11 +56,21 @@ fn output_of(pid: u32) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/fd/1")).ok()
 }
 
-/// The buses for which some process was started by a supervisor.
+/// What an exporter has among its variables. It goes on when the supervisor dies, to tell of that; it is no reason to take a run for alive.
+pub const EXPORTER: &str = "SWARMBUS_EXPORTER";
+
+/// Whether a supervisor started it as an exporter.
+pub fn is_exporter(pid: u32) -> bool {
+    let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    value(&environ, EXPORTER).is_some()
+}
+
+/// The buses for which some process was started by a supervisor, exporters apart.
 pub fn buses() -> BTreeSet<String> {
     let of = |pid: u32| {
         let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        value(&environ, "SWARMBUS_POOLS").and_then(|_| value(&environ, "SWARMBUS"))
+        let looks_on = value(&environ, EXPORTER).is_some();
+        value(&environ, "SWARMBUS_POOLS").filter(|_| !looks_on).and_then(|_| value(&environ, "SWARMBUS"))
     };
     processes().filter_map(of).collect()
 }

@@ -18,7 +18,6 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::exit::{Failure, SOFTWARE};
 use crate::output::{self, Output};
@@ -86,10 +85,6 @@ pub struct Args {
     /// End when the bus is gone
     #[arg(long)]
     with_bus: bool,
-
-    /// End when who has started it ends, as a supervisor's child does
-    #[arg(long, hide = true)]
-    with_parent: bool,
 }
 
 /// The shortest time between two lines.
@@ -105,10 +100,6 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     let mut looker = Looker::new(&bus, args.agents, pools_ahead(&bus))?;
     if args.once {
         return once(&looker.look(), output);
-    }
-    if args.with_parent {
-        set_parent_process_death_signal(Some(Signal::TERM))
-            .map_err(|error| Failure::system(format!("cannot end with who has started it: {error}")))?;
     }
     let server = match args.listen.or(args.jsonl.is_none().then_some(LISTEN)) {
         Some(address) => Some(open(address, output)?),

@@ -1,6 +1,8 @@
 //! The loop of the dashboard, and the terminal: as it was afterwards, whatever ends the program (a key, a signal, a panic).
 
-use std::io::{Stdout, Write, stdout};
+use std::fs::File;
+use std::io::{IsTerminal, Stdout, Write, stdin, stdout};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use ratatui::Terminal;
@@ -18,17 +20,22 @@ use super::screen::{After, Screen};
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 
-/// How long a signal may go unnoticed.
-const SIGNALS_WITHIN: Duration = Duration::from_millis(100);
-
 /// When the second look is taken.
 const FIRST_AFTER: Duration = Duration::from_millis(300);
 
 /// The terminal in our hands; it is given back when this goes.
-struct Held;
+struct Held {
+    /// Where keys come from, as those who read them decide it.
+    keys: File,
+}
 
 impl Held {
     fn take() -> Result<Held, Failure> {
+        let keys = match stdin().is_terminal() {
+            true => stdin().as_fd().try_clone_to_owned().map(File::from),
+            false => File::open("/dev/tty"),
+        };
+        let keys = keys.map_err(|error| Failure::io("there is no terminal to read keys from", &error))?;
         // The message of a panic is to be seen, and stay.
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
@@ -36,7 +43,7 @@ impl Held {
             before(panic);
         }));
         enable_raw_mode().map_err(|error| Failure::io("cannot take over the terminal", &error))?;
-        let held = Held;
+        let held = Held { keys };
         execute!(stdout(), EnterAlternateScreen, cursor::Hide)?;
         Ok(held)
     }
@@ -66,7 +73,7 @@ pub fn run(
 ) -> Result<(), Failure> {
     let interrupt = Interrupt::install()?;
     let held = Held::take()?;
-    let result = turn(source, screen, limits, every, colors, &interrupt);
+    let result = turn(source, screen, limits, every, colors, &interrupt, &held.keys);
     drop(held);
     // What a signal says comes before what a terminal that has gone says.
     interrupt.check()?;
@@ -80,6 +87,7 @@ fn turn(
     every: Duration,
     colors: bool,
     interrupt: &Interrupt,
+    input: &File,
 ) -> Result<(), Failure> {
     let mut terminal: Terminal<CrosstermBackend<Stdout>> = Terminal::new(CrosstermBackend::new(stdout()))?;
     let mut history = History::default();
@@ -88,11 +96,11 @@ fn turn(
     let mut next = Instant::now() + every.min(FIRST_AFTER);
     loop {
         terminal.draw(|frame| draw(frame, screen, &picture, colors))?;
-        let patience = next.saturating_duration_since(Instant::now()).min(SIGNALS_WITHIN);
-        if keys(screen, &picture, patience)? == After::Quit {
+        // Whoever reads keys reads on and on from a terminal that has gone, so it is looked at first.
+        interrupt.wait_terminal(input.as_fd(), next.saturating_duration_since(Instant::now()))?;
+        if keys(screen, &picture)? == After::Quit {
             return Ok(());
         }
-        interrupt.check()?;
         if Instant::now() < next {
             continue;
         }
@@ -108,16 +116,14 @@ fn turn(
     }
 }
 
-/// Waits for keys, and hands on all that there are: who holds a key down is not to be shown every step of the way.
-fn keys(screen: &mut Screen, picture: &Picture, patience: Duration) -> Result<After, Failure> {
-    let mut patience = patience;
-    while event::poll(patience)? {
+/// Hands on all keys that there are: who holds one down is not to be shown every step of the way.
+fn keys(screen: &mut Screen, picture: &Picture) -> Result<After, Failure> {
+    while event::poll(Duration::ZERO)? {
         if let Event::Key(key) = event::read()?
             && screen.key(key, picture) == After::Quit
         {
             return Ok(After::Quit);
         }
-        patience = Duration::ZERO;
     }
     Ok(After::Go)
 }

@@ -121,6 +121,7 @@ impl Run<'_> {
         self.announced = note.announced;
         self.redelivered = note.redelivered;
         self.end_old_zygotes();
+        self.end_old_exporters();
         let mut lost = Vec::new();
         let mut held = BTreeSet::new();
         for (at, entry) in places {
@@ -253,13 +254,14 @@ impl Run<'_> {
             if left.is_empty() {
                 return;
             }
-            for pid in left {
-                if let Some(process) = Stranger::hold(pid, false, || strays::is_of_run(pid, bus)) {
-                    process.signal(Signal::KILL);
-                    process.wait(Instant::now() + Duration::from_secs(1));
-                }
-            }
+            end_for_good(left.into_iter(), bus);
         }
+    }
+
+    /// The exporter of a dead supervisor has gone on, at the address that ours is to have.
+    fn end_old_exporters(&self) {
+        let bus = &self.topology.bus.name;
+        end_for_good(strays::all_of(bus).into_iter().filter(|pid| strays::is_exporter(*pid)), bus);
     }
 
     /// Kills what is left of an adopted agent's group. What it has elsewhere is looked for later, for all who have ended.
@@ -286,6 +288,16 @@ fn end_of_run(pids: impl Iterator<Item = u32>, bus: &str) {
     for pid in pids {
         if let Some(process) = Stranger::hold(pid, false, || strays::is_of_run(pid, bus)) {
             process.signal(Signal::KILL);
+        }
+    }
+}
+
+/// The same, and waits until they have ended.
+fn end_for_good(pids: impl Iterator<Item = u32>, bus: &str) {
+    for pid in pids {
+        if let Some(process) = Stranger::hold(pid, false, || strays::is_of_run(pid, bus)) {
+            process.signal(Signal::KILL);
+            process.wait(Instant::now() + Duration::from_secs(1));
         }
     }
 }

@@ -1,8 +1,9 @@
-//! `[metrics]`: the exporter, a child that only looks at the bus. It is started again when it ends, and ends with its supervisor: who takes the run over
-//! starts another one at the same address, and nothing of the run seems alive that is not.
+//! `[metrics]`: the exporter, a child that only looks at the bus. It is started again when it ends. When the supervisor dies it goes on, and tells that; who takes
+//! the run over starts another one in its place.
 
 use super::Run;
 use crate::config::MetricsPlan;
+use crate::strays::EXPORTER;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -66,10 +67,11 @@ impl Run<'_> {
     fn start_exporter(&self, plan: &MetricsPlan) -> std::io::Result<Child> {
         let output = File::create(self.exporter_output())?;
         let mut command = Command::new("/proc/self/exe");
-        command.args(["metrics", &self.topology.bus.name, "--with-parent", "--listen", &plan.listen.to_string()]);
+        command.args(["metrics", &self.topology.bus.name, "--with-bus", "--listen", &plan.listen.to_string()]);
         command.args(plan.agents.then_some("--agents"));
         // Agents are declared before they start; by this it knows their names from those of queues.
         command.env("SWARMBUS", &self.topology.bus.name).env("SWARMBUS_POOLS", self.identity(0).pools);
+        command.env(EXPORTER, "1");
         // A group of its own: an interrupt from the terminal is for the supervisor.
         command.process_group(0).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()
     }
