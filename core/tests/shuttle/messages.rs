@@ -180,7 +180,7 @@ fn push(segment: &Segment, shape: Shape, chunk: u32, known_head: &Cell<u64>) -> 
 }
 
 fn take(segment: &Segment, me: Name) -> Option<u32> {
-    take_from(segment, &segment.queue_at(0), LANE, &segment.lane(0), me).unwrap().map(|claimed| claimed.chunk)
+    take_from(segment, &segment.queue_at(0), LANE, &segment.lane(0), me).unwrap().map(|(claimed, _)| claimed.chunk)
 }
 
 /// Chunks that each of the pushers has to push, and one more for afterwards.
