@@ -111,6 +111,10 @@ class Runner:
         self.bus = bus
         self.printed: str | None = None
         self.children: list[subprocess.Popen[bytes]] = []
+        # Where bash looks for builtins, by the name that an installed one has.
+        (folder / "swarmbus_bash.so").symlink_to(BUILT / "libswarmbus_bash.so")
+        path = f"{folder}:{Path(sys.executable).parent}:{BUILT}:{os.environ['PATH']}"
+        self.env = os.environ | {"PATH": path, "BASH_LOADABLES_PATH": str(folder)}
 
     def run(self, block: Block) -> None:
         place = f"{self.name}:{block.line}"
@@ -140,7 +144,7 @@ class Runner:
             child = subprocess.Popen(
                 words,
                 cwd=self.folder,
-                env=os.environ | {"PATH": f"{self.folder}:{Path(sys.executable).parent}:{BUILT}:{os.environ['PATH']}"},
+                env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=complained,
@@ -206,7 +210,9 @@ class Runner:
         """For other programs, which the tests of such files run: here is nobody who reads it."""
 
     def compiled(self, source: str, place: str, compiler: str, standard: str, file: str) -> None:
-        header = "" if "#include <swarmbus" in source else "#include <swarmbus.h>\n"
+        # A function without its program is shown without its includes.
+        usual = "".join(f"#include <{name}.h>\n" for name in ("stdio", "stdlib", "string", "swarmbus"))
+        header = "" if "#include <" in source else usual
         program = self.folder / file
         program.write_text(header + source)
         words = [compiler, f"-std={standard}", "-Wall", "-Wextra", "-Werror", f"-I{REPOSITORY / 'include'}"]
