@@ -77,6 +77,8 @@ pub struct RunNote {
     pub text: String,
     /// How many agents each pool is to have now; not as the file says after a `scale`.
     pub sizes: BTreeMap<String, u32>,
+    /// Agents that were stopped under pressure, by pool.
+    pub shed: BTreeMap<String, Vec<String>>,
     /// Whether all agents were there once.
     pub announced: bool,
     /// Messages that went back to their queues because their holder died.

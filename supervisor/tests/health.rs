@@ -130,7 +130,7 @@ name = "<bus>"
 every = "100ms"
 stall = "300ms"
 [hooks.stalled]
-command = ["sh", "-c", "cat > told; echo $SWARMBUS_EVENT $SWARMBUS_EVENT_AGENT > named"]
+command = ["sh", "-c", "cat > told-$SWARMBUS_EVENT_AGENT; echo $SWARMBUS_EVENT > named-$SWARMBUS_EVENT_AGENT"]
 topic = "alarms"
 [pool.hung]
 command = ["<agent>", "hang"]
@@ -159,9 +159,15 @@ size = 1
         now.pid.is_some() && now.pid != first
     });
     swarm.until("the stopped one is found", || swarm.err().contains("stopped-1 is stalled"));
-    swarm.until("the hook has run", || swarm.file("named").starts_with("stalled "));
-    let told: serde_json::Value = serde_json::from_str(&swarm.file("told")).unwrap();
-    assert_eq!(told["event"], "stalled");
+    // A file for each, since both may run at the same time; and again, when the one that was started anew hangs as well.
+    for agent in ["hung-1", "stopped-1"] {
+        swarm.until("the hook has run", || swarm.file(&format!("named-{agent}")) == "stalled\n");
+        swarm.until("it was told what happened", || {
+            let told: serde_json::Value =
+                serde_json::from_str(&swarm.file(&format!("told-{agent}"))).unwrap_or_default();
+            told["event"] == "stalled" && told["agent"] == agent
+        });
+    }
     assert!(!swarm.err().contains("busy-1 is stalled"), "it says that it works: {}", swarm.err());
     signal(swarm.agents()["stopped-1"].pid.unwrap(), Signal::CONT);
     swarm.until("it has recovered", || swarm.err().contains("stopped-1 has recovered"));

@@ -120,6 +120,7 @@ impl Run<'_> {
         self.took_over = true;
         self.announced = note.announced;
         self.redelivered = note.redelivered;
+        self.go_on_shedding(&note.shed);
         self.end_old_zygotes();
         self.end_old_exporters();
         let mut lost = Vec::new();

@@ -234,6 +234,24 @@ impl Run<'_> {
         self.say(Event::Restored { pool: self.topology.pools[pool].name.clone() });
     }
 
+    /// Agents that were stopped under pressure, by pool.
+    pub(super) fn shed_names(&self) -> BTreeMap<String, Vec<String>> {
+        let names = |slots: &Vec<usize>| slots.iter().map(|at| self.fleet.slot(*at).name.clone()).collect();
+        let shed = self.guard.shed.iter();
+        shed.map(|(pool, slots)| (self.topology.pools[*pool].name.clone(), names(slots))).collect()
+    }
+
+    /// Takes over what a dead supervisor had stopped: it comes back when there is room.
+    pub(super) fn go_on_shedding(&mut self, shed: &BTreeMap<String, Vec<String>>) {
+        for (at, pool) in self.topology.pools.iter().enumerate() {
+            if let Some(names) = shed.get(&pool.name) {
+                let mut slots = self.fleet.of_pool(at);
+                slots.retain(|slot| names.contains(&self.fleet.slot(*slot).name));
+                self.guard.shed.insert(at, slots);
+            }
+        }
+    }
+
     /// Hooks of an event.
     pub(super) fn hook(&mut self, event: &Event) {
         if self.topology.hooks.is_empty() {

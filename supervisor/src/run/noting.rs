@@ -19,6 +19,7 @@ pub(super) fn first(topology: &Topology, begun: Beginning) -> RunNote {
         overrides: topology.overrides.clone(),
         text: topology.text.clone(),
         sizes: sizes(topology),
+        shed: BTreeMap::new(),
         announced: false,
         redelivered: 0,
         ending: None,
@@ -56,6 +57,7 @@ impl Run<'_> {
     pub(super) fn note_run(&mut self) {
         let note = RunNote {
             sizes: sizes(&self.topology),
+            shed: self.shed_names(),
             announced: self.announced,
             redelivered: self.redelivered,
             ending: self.ending.clone(),
