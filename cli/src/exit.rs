@@ -1,4 +1,4 @@
-//! Exit codes from sysexits.h, and the one mapping from the core's errors to them.
+//! How a verb ends: an exit code and a line for people.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,30 +6,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use swarmbus_core::Error;
 
-/// Wrong usage: an unknown option, a bad name, no bus given.
-pub const USAGE: u8 = 64;
-/// Bad data: a corrupt segment, a payload that is too large.
-pub const DATA: u8 = 65;
-/// The named input file is not there or not readable.
-pub const NO_INPUT: u8 = 66;
-/// Unknown bus, agent or queue (`EX_NOHOST`).
-pub const UNKNOWN: u8 = 68;
-/// Closed, not ready yet, of another version or boot.
-pub const UNAVAILABLE: u8 = 69;
-/// A fault of the program itself.
-pub const SOFTWARE: u8 = 70;
-/// The operating system refused a call.
-pub const SYSTEM: u8 = 71;
-/// The bus to be created exists.
-pub const CANNOT_CREATE: u8 = 73;
-/// Input or output failed.
-pub const IO: u8 = 74;
-/// Try again: timed out, full, owned by someone else, out of memory.
-pub const TEMPORARY: u8 = 75;
-/// Permission denied.
-pub const PERMISSION: u8 = 77;
-/// Wrong configuration.
-pub const CONFIG: u8 = 78;
+pub use swarmbus_core::exit::*;
+
 /// The reader of the output is gone: 128 + SIGPIPE, what the shell reports of programs that the signal ends.
 const CLOSED_PIPE: u8 = 128 + 13;
 
@@ -103,7 +81,7 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new(code(&error), error.to_string())
+        Self::new(error.exit_code(), error.to_string())
     }
 }
 
@@ -124,34 +102,6 @@ pub fn by_signal(signal: i32) -> ExitCode {
 
 fn signal_code(signal: i32) -> u8 {
     u8::try_from(128 + signal).unwrap_or(SOFTWARE)
-}
-
-fn code(error: &Error) -> u8 {
-    match error {
-        Error::InvalidName { .. } | Error::InvalidArgument { .. } | Error::WrongKind { .. } => USAGE,
-        Error::TooLarge { .. } | Error::Corrupt { .. } | Error::WrongType { .. } => DATA,
-        Error::UnknownBus { .. } | Error::UnknownAgent { .. } => UNKNOWN,
-        Error::Closed { .. }
-        | Error::HandedOver { .. }
-        | Error::NotReady { .. }
-        | Error::WrongVersion { .. }
-        | Error::WrongBoot { .. } => UNAVAILABLE,
-        Error::BusExists { .. } => CANNOT_CREATE,
-        Error::Timeout
-        | Error::Full { .. }
-        | Error::AgentBusy { .. }
-        | Error::OutOfMemory { .. }
-        | Error::BrokenAnswer { .. }
-        | Error::Locked { .. }
-        | Error::TooManyAgents { .. } => TEMPORARY,
-        Error::Permission { .. } => PERMISSION,
-        Error::ForeignNamespace { .. } => CONFIG,
-        Error::System { .. } => SYSTEM,
-        Error::Interrupted => signal_code(2),
-        // Forked and Released cannot come out of a process with one thread and one handle; what is added to the core
-        // later has no code yet.
-        _ => SOFTWARE,
-    }
 }
 
 /// What clap has to say: help and version go to stdout, a wrong command line becomes one line on stderr and code 64.

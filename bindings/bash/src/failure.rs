@@ -1,26 +1,14 @@
-//! Why a verb failed: an exit code of the table that the command has as well (`cli/src/exit.rs`), and one line for people.
+//! Why a verb failed: an exit code of the core's table, as the command has it, and one line for people.
 
 use std::io;
 
 use swarmbus_core::Error;
+use swarmbus_core::exit::{DATA, IO, NO_INPUT, SOFTWARE, TEMPORARY, USAGE};
 
 use crate::shell;
 
 /// The end of what comes in parts: no failure, but nothing was got.
 pub const END: i32 = 1;
-pub const USAGE: i32 = 64;
-const DATA: i32 = 65;
-const NO_INPUT: i32 = 66;
-const UNKNOWN: i32 = 68;
-const UNAVAILABLE: i32 = 69;
-pub const SOFTWARE: i32 = 70;
-const SYSTEM: i32 = 71;
-const CANNOT_CREATE: i32 = 73;
-const IO: i32 = 74;
-const TEMPORARY: i32 = 75;
-const PERMISSION: i32 = 77;
-const CONFIG: i32 = 78;
-
 /// What the builtin returns, and says unless the message is empty.
 pub struct Failure {
     pub code: i32,
@@ -28,8 +16,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn new(code: i32, message: impl Into<String>) -> Failure {
-        Failure { code, message: message.into() }
+    fn new(code: u8, message: impl Into<String>) -> Failure {
+        Failure { code: code.into(), message: message.into() }
     }
 
     /// Wrong use (64).
@@ -64,12 +52,12 @@ impl Failure {
 
     /// Nothing more comes (1).
     pub fn end() -> Failure {
-        Failure::new(END, "")
+        Failure { code: END, message: String::new() }
     }
 
     /// A signal ended a wait: what a process returns that it kills. Whoever sent it knows.
     pub fn signal(signal: i32) -> Failure {
-        Failure::new(128 + signal, "")
+        Failure { code: 128 + signal, message: String::new() }
     }
 }
 
@@ -84,33 +72,7 @@ impl From<Error> for Failure {
             Error::Released => {
                 Failure::usage("this message is no longer this shell's: it was released before, or recovered")
             }
-            error => Failure::new(code(&error), error.to_string()),
+            error => Failure::new(error.exit_code(), error.to_string()),
         }
-    }
-}
-
-fn code(error: &Error) -> i32 {
-    match error {
-        Error::InvalidName { .. } | Error::InvalidArgument { .. } | Error::WrongKind { .. } => USAGE,
-        Error::TooLarge { .. } | Error::Corrupt { .. } | Error::WrongType { .. } => DATA,
-        Error::UnknownBus { .. } | Error::UnknownAgent { .. } => UNKNOWN,
-        Error::Closed { .. }
-        | Error::HandedOver { .. }
-        | Error::NotReady { .. }
-        | Error::WrongVersion { .. }
-        | Error::WrongBoot { .. } => UNAVAILABLE,
-        Error::BusExists { .. } => CANNOT_CREATE,
-        Error::Timeout
-        | Error::Full { .. }
-        | Error::AgentBusy { .. }
-        | Error::OutOfMemory { .. }
-        | Error::BrokenAnswer { .. }
-        | Error::Locked { .. }
-        | Error::TooManyAgents { .. } => TEMPORARY,
-        Error::Permission { .. } => PERMISSION,
-        Error::ForeignNamespace { .. } => CONFIG,
-        Error::System { .. } => SYSTEM,
-        // What is added to the core later has no code yet.
-        _ => SOFTWARE,
     }
 }

@@ -28,6 +28,7 @@ use std::sync::Once;
 use failure::Failure;
 use shell::Words;
 use staged::Staged;
+use swarmbus_core::exit;
 
 /// What bash looks for. It writes to it: writable memory, and nobody of ours touches it.
 #[unsafe(no_mangle)]
@@ -83,7 +84,7 @@ unsafe extern "C" fn call(list: *mut abi::WordList) -> c_int {
         catch_unwind(AssertUnwindSafe(|| state::lock().done(ManuallyDrop::into_inner(staged), code.is_some())));
     match (finished, code) {
         (Ok(()), Some(code)) => code,
-        (Ok(()), None) => failure::USAGE,
+        (Ok(()), None) => exit::USAGE.into(),
         (Err(panic), _) => tell_panic(panic),
     }
 }
@@ -116,5 +117,5 @@ fn tell_panic(panic: Box<dyn Any + Send>) -> c_int {
     }));
     // A panic may have another inside.
     std::mem::forget(panic);
-    told.unwrap_or(failure::SOFTWARE)
+    told.unwrap_or(exit::SOFTWARE.into())
 }
