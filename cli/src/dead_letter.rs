@@ -9,7 +9,7 @@ use swarmbus_core::{Bus, Error, Observer};
 use crate::exit::Failure;
 use crate::message::{Record, summary};
 use crate::output::Output;
-use crate::watch::Watch;
+use crate::watch::List;
 
 /// Columns of a payload that the table shows where lines may be as long as they like.
 const PREVIEW: usize = 60;
@@ -39,13 +39,7 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum What {
     /// List the queues of dead letters, and whose they are
-    Ls {
-        /// Name of the bus [default: --bus, then $SWARMBUS]
-        bus: Option<String>,
-
-        #[command(flatten)]
-        watch: Watch,
-    },
+    Ls(List),
     /// Show dead letters and where they were sent, and take none
     Show {
         /// The queue of dead letters: [BUS/]NAME
@@ -95,10 +89,7 @@ struct Dropped {
 
 pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     match args.what {
-        What::Ls { bus, watch } => {
-            let bus = output.bus(bus.as_deref())?;
-            return watch.show(output, || ls(&bus, output));
-        }
+        What::Ls(list) => return list.show(output, |bus| ls(bus, output)),
         What::Show { queue, count } => show(&queue, count, output)?,
         What::Redrive { queue, count } => {
             let (bus, queue) = output.address(&queue)?;

@@ -13,7 +13,7 @@ use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::take::interrupted;
 use crate::units;
-use crate::watch::Watch;
+use crate::watch::List;
 
 /// Run a command under a named lock, or list locks.
 ///
@@ -46,15 +46,12 @@ enum What {
     Run(Run),
     /// List the locks that are held or waited for
     Ls {
-        /// Name of the bus [default: --bus, then $SWARMBUS]
-        bus: Option<String>,
+        #[command(flatten)]
+        list: List,
 
         /// Only those that have a name in common with this pattern
         #[arg(long, default_value = "**")]
         on: String,
-
-        #[command(flatten)]
-        watch: Watch,
     },
 }
 
@@ -83,13 +80,10 @@ struct Run {
 pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     match args.what {
         What::Run(args) => run_locked(args, output),
-        What::Ls { bus, on, watch } => {
-            let bus = output.bus(bus.as_deref())?;
-            watch.show(output, || {
-                let locks = Observer::open(&bus)?.locks_on(&on);
-                output.records(LOCK_HEADERS, locks.iter().map(lock).collect(), &locks)
-            })
-        }
+        What::Ls { list, on } => list.show(output, |bus| {
+            let locks = Observer::open(bus)?.locks_on(&on);
+            output.records(LOCK_HEADERS, locks.iter().map(lock).collect(), &locks)
+        }),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::interrupt::Interrupt;
 use crate::ls::or_dash;
 use crate::output::Output;
 use crate::take::interrupted;
-use crate::watch::Watch;
+use crate::watch::List;
 use crate::{declare, tail};
 
 /// Look after work queues: list, declare, close, empty, move, tap.
@@ -40,13 +40,7 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum What {
     /// List the work queues and roles of a bus
-    Ls {
-        /// Name of the bus [default: --bus, then $SWARMBUS]
-        bus: Option<String>,
-
-        #[command(flatten)]
-        watch: Watch,
-    },
+    Ls(List),
     /// Declare a queue, as 'swarmbus declare' does
     Declare(declare::Args),
     /// Stop intake: senders are refused, receivers get what waits still
@@ -97,10 +91,7 @@ struct Moved {
 
 pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     match args.what {
-        What::Ls { bus, watch } => {
-            let bus = output.bus(bus.as_deref())?;
-            return watch.show(output, || ls(&bus, output));
-        }
+        What::Ls(list) => return list.show(output, |bus| ls(bus, output)),
         What::Declare(args) => return declare::run(args, output),
         What::Tap(args) => return tail::run(args, output),
         What::Close(Address { queue }) => set_closed(&queue, true, output)?,

@@ -8,7 +8,7 @@ use crate::exit::{Failure, TEMPORARY};
 use crate::inspect::aligned;
 use crate::inspect::shared::{STATUS_HEADERS, status, status_facts};
 use crate::output::{Output, variable};
-use crate::watch::Watch;
+use crate::watch::List;
 
 /// Say what an agent does, and see what others do.
 ///
@@ -44,15 +44,12 @@ enum What {
     },
     /// List what the agents of a bus say of themselves
     Ls {
-        /// Name of the bus [default: --bus, then $SWARMBUS]
-        bus: Option<String>,
+        #[command(flatten)]
+        list: List,
 
         /// Only agents whose names look like this, with * and ?
         #[arg(default_value = "*")]
         pattern: String,
-
-        #[command(flatten)]
-        watch: Watch,
     },
 }
 
@@ -100,13 +97,10 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     match args.what {
         What::Set(args) => set(args, output),
         What::Get { agent } => get(agent, output),
-        What::Ls { bus, pattern, watch } => {
-            let bus = output.bus(bus.as_deref())?;
-            watch.show(output, || {
-                let statuses = Observer::open(&bus)?.statuses(&pattern);
-                output.records(STATUS_HEADERS, statuses.iter().map(status).collect(), &statuses)
-            })
-        }
+        What::Ls { list, pattern } => list.show(output, |bus| {
+            let statuses = Observer::open(bus)?.statuses(&pattern);
+            output.records(STATUS_HEADERS, statuses.iter().map(status).collect(), &statuses)
+        }),
     }
 }
 

@@ -9,7 +9,7 @@ use swarmbus_core::{Bus, Observer, Policy, TopicOptions};
 use crate::exit::Failure;
 use crate::inspect::shared::{TOPIC_HEADERS, topic};
 use crate::output::Output;
-use crate::watch::Watch;
+use crate::watch::List;
 
 /// Declare, list and trim topics.
 ///
@@ -37,13 +37,7 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum What {
     /// List the topics of a bus
-    Ls {
-        /// Name of the bus [default: --bus, then $SWARMBUS]
-        bus: Option<String>,
-
-        #[command(flatten)]
-        watch: Watch,
-    },
+    Ls(List),
     /// Declare a topic; one that exists stays as it is
     Declare(Declare),
     /// Free the messages that every subscriber has read
@@ -90,13 +84,10 @@ struct Trimmed {
 
 pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     match args.what {
-        What::Ls { bus, watch } => {
-            let bus = output.bus(bus.as_deref())?;
-            watch.show(output, || {
-                let topics = Observer::open(&bus)?.topics();
-                output.records(TOPIC_HEADERS, topics.iter().map(topic).collect(), &topics)
-            })
-        }
+        What::Ls(list) => list.show(output, |bus| {
+            let topics = Observer::open(bus)?.topics();
+            output.records(TOPIC_HEADERS, topics.iter().map(topic).collect(), &topics)
+        }),
         What::Declare(Declare { topic, policy, capacity, retain }) => {
             let (bus, topic) = output.address(&topic)?;
             Bus::open(&bus)?.declare_topic(&topic, &TopicOptions { policy, capacity, retain })?;

@@ -16,6 +16,24 @@ pub struct Watch {
     watch: Option<Duration>,
 }
 
+/// A list of what a bus has.
+#[derive(clap::Args)]
+pub struct List {
+    /// Name of the bus [default: --bus, then $SWARMBUS]
+    bus: Option<String>,
+
+    #[command(flatten)]
+    watch: Watch,
+}
+
+impl List {
+    /// Prints what `list` prints of the bus, once or again and again.
+    pub fn show(&self, output: &Output, list: impl Fn(&str) -> Result<(), Failure>) -> Result<ExitCode, Failure> {
+        let bus = output.bus(self.bus.as_deref())?;
+        self.watch.show(output, || list(&bus))
+    }
+}
+
 /// Clears the rest of a line, and the rest of the screen.
 const REST_OF_LINE: &str = "\x1b[K";
 const REST_OF_SCREEN: &str = "\x1b[J";
