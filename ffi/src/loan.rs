@@ -7,7 +7,7 @@ use crate::text;
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::ptr;
-use swarmbus_core::{Error, Loan, Member, RawLoan};
+use swarmbus_core::{Error, Loan, Member, PublishError, RawLoan};
 
 /// A piece of shared memory to write a message into. A plain struct that the caller provides and may copy; whichever
 /// copy is published or discarded first counts, and any later one is SWARMBUS_RELEASED.
@@ -99,6 +99,31 @@ pub unsafe fn clear(loan: *mut swarmbus_loan) {
     loan.length = 0;
 }
 
+/// The end of a loan that was published, whose pointer is cleared; or one that came back, renewed, since its words may have changed.
+///
+/// # Safety
+/// `loan` may be written, and stood for the loan that was published.
+pub unsafe fn published<T>(
+    agent: *const swarmbus_agent,
+    loan: *mut swarmbus_loan,
+    result: std::result::Result<T, PublishError<'_>>,
+) -> Result<T> {
+    match result {
+        Ok(sent) => {
+            // SAFETY: the caller's promise.
+            unsafe { clear(loan) };
+            Ok(sent)
+        }
+        Err(refused) => {
+            // A loan that is dropped is given back; this one stays with the caller.
+            let renewed = swarmbus_loan::new(agent, refused.loan.into_raw());
+            // SAFETY: the caller's promise.
+            unsafe { text::put(loan, renewed, "loan") }?;
+            Err(Failure::Core(refused.error))
+        }
+    }
+}
+
 /// Borrows `length` bytes of shared memory to write a message into, so that nothing is copied. 0 is a length too.
 ///
 /// # Errors
@@ -165,22 +190,12 @@ pub unsafe extern "C" fn swarmbus_publish(
         let options = options.to_core(timeout_ns)?;
         // SAFETY: this function's contract.
         let found = unsafe { find(agent, &party, loan) }?;
-        match found.publish_until(to, length, &options, &mut interrupted) {
-            Ok(sent) => {
-                // SAFETY: `find` refused NULL, and this function's contract has the rest.
-                unsafe { clear(loan) };
-                // SAFETY: this function's contract.
-                unsafe { text::tell(id, sent.0) };
-                Ok(())
-            }
-            Err(refused) => {
-                // A loan that is dropped is given back; this one stays with the caller. Its words may have changed.
-                let renewed = swarmbus_loan::new(agent, refused.loan.into_raw());
-                // SAFETY: `find` refused NULL, and this function's contract has the rest.
-                unsafe { text::put(loan, renewed, "loan") }?;
-                Err(Failure::Core(refused.error))
-            }
-        }
+        let sent = found.publish_until(to, length, &options, &mut interrupted);
+        // SAFETY: `find` refused NULL, and this function's contract has the rest.
+        let sent = unsafe { published(agent, loan, sent) }?;
+        // SAFETY: this function's contract.
+        unsafe { text::tell(id, sent.0) };
+        Ok(())
     })
 }
 

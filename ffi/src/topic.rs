@@ -213,21 +213,12 @@ pub unsafe extern "C" fn swarmbus_topic_publish(
         let (options, mut interrupted) = unsafe { options(opts, timeout_ns) }?;
         // SAFETY: this function's contract.
         let found = unsafe { loan::find(agent, &party, loan) }?;
-        match found.publish_to_until(topic, length, &options, &mut interrupted) {
-            Ok(sent) => {
-                // SAFETY: `find` refused NULL, and this function's contract has the rest.
-                unsafe { loan::clear(loan) };
-                // SAFETY: this function's contract.
-                unsafe { report(published, sent) };
-                Ok(())
-            }
-            Err(refused) => {
-                let renewed = swarmbus_loan::new(agent, refused.loan.into_raw());
-                // SAFETY: `find` refused NULL, and this function's contract has the rest.
-                unsafe { text::put(loan, renewed, "loan") }?;
-                Err(Failure::Core(refused.error))
-            }
-        }
+        let sent = found.publish_to_until(topic, length, &options, &mut interrupted);
+        // SAFETY: `find` refused NULL, and this function's contract has the rest.
+        let sent = unsafe { loan::published(agent, loan, sent) }?;
+        // SAFETY: this function's contract.
+        unsafe { report(published, sent) };
+        Ok(())
     })
 }
 
