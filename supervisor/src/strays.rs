@@ -19,13 +19,13 @@ pub fn children() -> Vec<u32> {
 
 /// The agent under whose name a process was started on this bus.
 pub fn agent_of(pid: u32, bus: &str) -> Option<String> {
-    let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let environ = environ_of(pid);
     value(&environ, "SWARMBUS_AGENT").filter(|_| value(&environ, "SWARMBUS").as_deref() == Some(bus))
 }
 
 /// Whether a zygote of this bus forked it. The kernel goes on to show the variables that the zygote was started with.
 pub fn is_of_zygote(pid: u32, bus: &str) -> bool {
-    let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let environ = environ_of(pid);
     value(&environ, "SWARMBUS_ZYGOTE").is_some() && value(&environ, "SWARMBUS").as_deref() == Some(bus)
 }
 
@@ -61,14 +61,14 @@ pub const EXPORTER: &str = "SWARMBUS_EXPORTER";
 
 /// Whether a supervisor started it as an exporter.
 pub fn is_exporter(pid: u32) -> bool {
-    let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let environ = environ_of(pid);
     value(&environ, EXPORTER).is_some()
 }
 
 /// The buses for which some process was started by a supervisor, exporters apart.
 pub fn buses() -> BTreeSet<String> {
     let of = |pid: u32| {
-        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let environ = environ_of(pid);
         let looks_on = value(&environ, EXPORTER).is_some();
         value(&environ, "SWARMBUS_POOLS").filter(|_| !looks_on).and_then(|_| value(&environ, "SWARMBUS"))
     };
@@ -90,8 +90,13 @@ pub fn processes() -> impl Iterator<Item = u32> {
 
 /// Whether a supervisor of this bus started it, or somebody whom it started.
 pub fn is_of_run(pid: u32, bus: &str) -> bool {
-    let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let environ = environ_of(pid);
     value(&environ, "SWARMBUS_POOLS").is_some() && value(&environ, "SWARMBUS").as_deref() == Some(bus)
+}
+
+/// The variables that a process was started with; none of one that is gone, or that we may not look at.
+fn environ_of(pid: u32) -> Vec<u8> {
+    std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()
 }
 
 fn value(environ: &[u8], name: &str) -> Option<String> {
