@@ -142,6 +142,13 @@ impl<'a> Queue<'a> {
         wait::ring_with_group(self.items, count, self.group);
     }
 
+    /// Whether somebody gets copies of what is sent here.
+    #[inline]
+    pub fn is_tapped(&self) -> bool {
+        // Relaxed: who began to tap a moment ago may miss what is on its way. The rest is looked at when there is something to look at.
+        self.tap.load(Relaxed) != 0
+    }
+
     /// Whether messages of this queue may be in limbo.
     pub fn has_in_limbo(&self) -> bool {
         self.deferred.load(S10.acquire()) & 1 != 0
@@ -276,7 +283,7 @@ impl Route {
 /// (for a send; the caller's, too). `known_head` is the caller's memory of the ring's head.
 ///
 /// The commit point is the slot's compare-exchange in [`Ring::push`], or the place's in [`Lot::park`].
-#[inline]
+#[inline(always)]
 pub fn publish<'m, M: Memory>(
     memory: &'m M,
     notes: &Notes,
@@ -350,7 +357,7 @@ fn take_back(
     back(word)
 }
 
-#[inline]
+#[inline(always)]
 fn push(memory: &impl Memory, queue: &Queue<'_>, route: Route, chunk: u32, known_head: &Cell<u64>) -> Result<Pushed> {
     if route.ring == PARKING {
         return park(memory, queue, route, chunk);
@@ -360,7 +367,7 @@ fn push(memory: &impl Memory, queue: &Queue<'_>, route: Route, chunk: u32, known
         _ if route.is_part => queue.limit.div_ceil(2),
         _ => queue.limit,
     };
-    let ring = &queue.rings[route.ring];
+    let ring = queue.rings[route.ring];
     let is_open = || route.past_closing || queue.is_open();
     ring.push(chunk, limit, queue.name, known_head, is_open, |chunk| memory.chunk_in_slot(chunk))
 }
@@ -466,12 +473,15 @@ pub fn take_run<'m, M: Memory>(
     let find = |chunk| {
         let found = memory.owned(chunk);
         found.into_iter().for_each(M::expect);
-        Some((memory.chunk_in_slot(chunk)?, found))
+        let word = found.map_or_else(|| memory.chunk_in_slot(chunk), |found| Some(found.word()))?;
+        Some((word, found))
     };
+    // A copy: what is worked out of it once need not be again.
+    let ring = *ring;
     let head = ring.head();
     let (mut position, mut run) = (head, 0);
     let result = loop {
-        let Waiting { slot, word, shared, chunk } = match ring.front_from(&mut position, queue.name, find) {
+        let Waiting { place, slot, word, shared, chunk } = match ring.front_from(&mut position, queue.name, find) {
             Ok(Some(waiting)) => waiting,
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
@@ -489,7 +499,7 @@ pub fn take_run<'m, M: Memory>(
             M::expect(next);
         }
         if !mutated("claimer-does-not-empty") {
-            ring.empty(position, slot);
+            ring.empty(position, place, slot);
             position = position.wrapping_add(1);
         }
         if !is_to_go_on(Claimed { chunk: slot.chunk(), word: claimed, ring: number }, chunk) || run == RUN {

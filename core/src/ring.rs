@@ -59,8 +59,10 @@ pub enum Pushed {
 
 /// A message that nobody has claimed yet, as it was seen.
 #[derive(Clone, Copy, Debug)]
-pub struct Waiting<'m, C> {
-    /// Its slot.
+pub struct Waiting<'a, 'm, C> {
+    /// Where its slot is.
+    pub place: &'a Word,
+    /// What is in there.
     pub slot: SlotWord,
     /// Its chunk word: `QUEUED` in this queue.
     pub word: ChunkWord,
@@ -100,7 +102,7 @@ impl<'a> Ring<'a> {
     ///
     /// `known_head` is the caller's memory of `head`: it is read anew only when the ring looks full, so senders and takers
     /// do not share a cache line. `chunk_word` finds a chunk's word (to see past stale slots).
-    #[inline]
+    #[inline(always)]
     pub fn push<'m>(
         &self,
         chunk: u32,
@@ -239,7 +241,7 @@ impl<'a> Ring<'a> {
         &self,
         queue: Name,
         chunk_word: impl Fn(u32) -> Option<&'m Word>,
-    ) -> Result<(u64, Option<Waiting<'m, ()>>)> {
+    ) -> Result<(u64, Option<Waiting<'a, 'm, ()>>)> {
         let head = self.head();
         let mut position = head;
         let found = self.front_from(&mut position, queue, |chunk| Some((chunk_word(chunk)?, ())));
@@ -269,7 +271,7 @@ impl<'a> Ring<'a> {
         position: &mut u64,
         queue: Name,
         find: impl Fn(u32) -> Option<(&'m Word, C)>,
-    ) -> Result<Option<Waiting<'m, C>>> {
+    ) -> Result<Option<Waiting<'a, 'm, C>>> {
         for _ in 0..TRIES {
             let lap = *position >> self.shift;
             let place = self.slot(*position);
@@ -292,11 +294,11 @@ impl<'a> Ring<'a> {
                 if word.is(ChunkState::Queued, queue)
                     || mutated("queue-not-compared") && word.state() == ChunkState::Queued
                 {
-                    return Ok(Some(Waiting { slot, word, shared, chunk }));
+                    return Ok(Some(Waiting { place, slot, word, shared, chunk }));
                 }
             }
             if !mutated("stale-slot-not-emptied") {
-                self.empty(*position, slot);
+                self.empty(*position, place, slot);
             }
             *position = position.wrapping_add(1);
         }
@@ -311,14 +313,14 @@ impl<'a> Ring<'a> {
         (!cfg!(loom) && slot.is_ready()).then(|| slot.chunk())
     }
 
-    /// Empties the slot at `position` that was seen as `seen`. Idempotent. `head` is to be moved past it afterwards.
+    /// Empties the slot at `position`, which is at `place` and was seen as `seen`. Idempotent. `head` is to be moved past it afterwards.
     #[inline]
-    pub fn empty(&self, position: u64, seen: SlotWord) {
+    pub fn empty(&self, position: u64, place: &Word, seen: SlotWord) {
         let emptied = SlotWord::empty(seen.lap() + 1);
         if mutated("head-moves-first") {
             self.move_head(position, position.wrapping_add(1));
         }
-        let _ = self.slot(position).compare_exchange(seen.0, emptied.0, S1.acquire_then(S4));
+        let _ = place.compare_exchange(seen.0, emptied.0, S1.acquire_then(S4));
         window(13);
     }
 

@@ -168,15 +168,22 @@ impl Member {
         self.at_hand.entry()
     }
 
+    #[inline(always)]
     pub(crate) fn find(&self, name: &str) -> Result<Name> {
         self.find_kind(name, false)
     }
 
     /// The queue, or the topic, of this name.
+    #[inline(always)]
     fn find_kind(&self, name: &str, topic: bool) -> Result<Name> {
-        if let Some(found) = self.at_hand.name(name) {
-            return registry::check_kind(name, found, topic);
+        match self.at_hand.name(name) {
+            Some(found) if found.topic().is_some() == topic => Ok(found),
+            _ => self.look_up(name, topic),
         }
+    }
+
+    #[cold]
+    fn look_up(&self, name: &str, topic: bool) -> Result<Name> {
         if let Some(found) = registry::look_up(self.segment(), name) {
             self.at_hand.keep_name(name, found);
             return registry::check_kind(name, found, topic);

@@ -57,11 +57,15 @@ impl Member {
         options: &SendOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<MessageId> {
-        let loan = self.loan_of(payload)?;
-        loan.publish_until(to, payload.len(), options, interrupted).map_err(|refused| refused.error)
+        let mut loan = self.loan_of(payload)?;
+        // Refused, it is dropped, and so given back.
+        let id = self.publish_chunk(to, payload.len(), loan.chunk, &mut loan.word, options, interrupted)?;
+        std::mem::forget(loan);
+        Ok(id)
     }
 
     /// A loan with a copy of `payload`.
+    #[inline(always)]
     pub(crate) fn loan_of(&self, payload: &[u8]) -> Result<Loan<'_>> {
         let mut loan = self.loan(payload.len())?;
         loan.copy_from_slice(payload);
@@ -72,7 +76,7 @@ impl Member {
     ///
     /// # Errors
     /// `TooLarge`, `OutOfMemory`, `Closed`.
-    #[inline]
+    #[inline(always)]
     pub fn loan(&self, length: usize) -> Result<Loan<'_>> {
         self.check()?;
         let kept = self.heap.borrow_mut().allocate_kept(self.segment(), length as u64);
@@ -183,7 +187,7 @@ impl Member {
         Ok(vec![MessageId::DUPLICATE; ids.len()])
     }
 
-    #[inline]
+    #[inline(always)]
     fn check_sending(&self, options: &SendOptions) -> Result<()> {
         self.check()?;
         self.check_not_deposed()?;
@@ -195,6 +199,7 @@ impl Member {
     }
 
     /// Publishes a chunk that this member holds; `word` follows what becomes of it.
+    #[inline]
     pub(crate) fn publish_chunk(
         &self,
         to: &str,
@@ -246,7 +251,33 @@ impl Member {
     }
 
     /// Queues a chunk of this member's, waiting for room as long as `timeout` says; `word` follows what becomes of it.
+    #[inline(always)]
     pub(crate) fn enqueue(
+        &self,
+        queue: &Known<'_>,
+        route: Route,
+        (chunk, word): (Chunk<'_>, &mut ChunkWord),
+        rest: &mut [(u32, ChunkWord)],
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
+        // What happens nearly always stands by itself, and keeps its values in registers.
+        if !queue.is_tapped() {
+            let head = queue.head(route.ring);
+            match queue::publish(self.segment(), &self.entry().notes, queue, route, (chunk, *word), rest, head) {
+                Ok(()) => {
+                    queue.ring_items(1);
+                    return Ok(());
+                }
+                Err(refused) => *word = refused.word,
+            }
+        }
+        self.enqueue_patiently(queue, route, (chunk, word), rest, timeout, interrupted)
+    }
+
+    /// The same for who may have to wait, or to make copies.
+    #[cold]
+    fn enqueue_patiently(
         &self,
         queue: &Known<'_>,
         route: Route,
@@ -274,7 +305,6 @@ impl Member {
     }
 
     /// Queues a chunk of this member's; `false`: there is no room.
-    #[inline]
     fn try_enqueue<'a>(
         &'a self,
         queue: &Known<'_>,

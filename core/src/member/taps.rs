@@ -92,8 +92,7 @@ impl Member {
         first: Chunk<'_>,
         rest: &[(u32, ChunkWord)],
     ) -> Option<Copies<'_>> {
-        // Relaxed: who began to tap a moment ago may miss what is on its way. The rest is looked at when there is something to look at.
-        if queue.tap.load(Relaxed) == 0 { None } else { self.copy_all(queue, first, rest) }
+        if queue.is_tapped() { self.copy_all(queue, first, rest) } else { None }
     }
 
     #[cold]

@@ -138,6 +138,11 @@ impl Segment {
     #[inline]
     pub fn chunk_of_mine(&self, chunk: u32) -> Option<Chunk<'_>> {
         let class = self.chunk_class(chunk)?;
+        let row = self.spans().get(chunk as usize / SPAN_CHUNKS as usize)?;
+        if chunk as u64 % SPAN_CHUNKS >= row.words.load(S7.acquire()) {
+            // Somebody scribbled: its word is not committed (I12).
+            return None;
+        }
         // SAFETY: just checked.
         Some(unsafe { self.chunk_at_place(chunk, class) })
     }
