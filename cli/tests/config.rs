@@ -2,9 +2,7 @@
 
 mod common;
 
-use common::{BIN, unique};
-use serde_json::Value;
-use std::process::{Command, Output};
+use common::run::Run;
 
 const TEXT: &str = r#"
 [bus]
@@ -16,32 +14,27 @@ size = 2
 size = 700
 "#;
 
-struct Folder(tempfile::TempDir, String);
+/// A folder in which nothing is to be started.
+struct Folder(Run);
 
 impl Folder {
     fn with(text: &str) -> Folder {
-        let (dir, bus) = (tempfile::tempdir().unwrap(), unique("cli-config"));
-        std::fs::write(dir.path().join("swarm.toml"), text.replace("<bus>", &bus)).unwrap();
-        Folder(dir, bus)
+        Folder(Run::new(text))
     }
+}
 
-    fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(BIN);
-        command.args(args).current_dir(self.0.path()).env("XDG_RUNTIME_DIR", self.0.path());
-        command.env_remove("SWARMBUS").env_remove("SWARMBUS_ENV").output().unwrap()
-    }
+impl std::ops::Deref for Folder {
+    type Target = Run;
 
-    fn json(&self, args: &[&str]) -> Value {
-        let output = self.run(args);
-        assert!(output.status.success(), "{args:?}: {output:?}");
-        serde_json::from_slice(&output.stdout).unwrap()
+    fn deref(&self) -> &Run {
+        &self.0
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        assert!(!self.0.path().join("ran").exists() || std::thread::panicking(), "something was started");
-        assert!(!std::path::Path::new("/dev/shm").join(format!("swarmbus.{}", self.1)).exists());
+        let is_started = self.dir.path().join("ran").exists() || self.segment().exists();
+        assert!(!is_started || std::thread::panicking(), "something was started");
     }
 }
 

@@ -2,11 +2,12 @@
 
 mod common;
 
-use common::{BIN, TestBus, fails, json, lines, ok, unique, wait_for};
+use common::run::Run;
+use common::{TestBus, fails, json, lines, ok, wait_for};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 /// An exporter, ended with the test.
 struct Exporter {
@@ -163,24 +164,22 @@ fn lines_of_json_are_rotated() {
     assert!(lines(&text).iter().all(|line| line["metrics"]["swarmbus_queues"][0]["value"] == 1));
 }
 
+const SCRAPED: &str = r#"
+[bus]
+name = "<bus>"
+heap = "32MiB"
+queues = ["jobs"]
+[metrics]
+listen = "127.0.0.1:0"
+[pool.worker]
+command = ["<bin>", "recv", "--follow"]
+size = 3
+"#;
+
 #[test]
 fn the_supervisor_starts_an_exporter_that_outlives_it_until_the_next_one_comes() {
-    let name = unique("cli-metrics");
-    let dir = tempfile::tempdir().expect("a folder");
-    let topology = format!(
-        "[bus]\nname = \"{name}\"\nheap = \"32MiB\"\nqueues = [\"jobs\"]\n[metrics]\nlisten = \"127.0.0.1:0\"\n\
-         [pool.worker]\ncommand = [\"{BIN}\", \"recv\", \"--follow\"]\nsize = 3\n"
-    );
-    std::fs::write(dir.path().join("swarm.toml"), topology).expect("a file");
-    let command = |args: &[&str]| {
-        let mut command = Command::new(BIN);
-        command.args(args).current_dir(dir.path()).env("XDG_RUNTIME_DIR", dir.path()).env_remove("SWARMBUS");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command
-    };
-    let mut supervisor = common::Running(command(&["up"]).spawn().expect("swarmbus starts"));
-    let _down = Down(command(&["down", &name]));
-    let printed = dir.path().join("swarmbus").join(&name).join("metrics.out");
+    let mut run = Run::up(&[], SCRAPED);
+    let printed = run.folder().join("metrics.out");
     let read = || std::fs::read_to_string(&printed).unwrap_or_default();
     wait_for("the exporter", || read().contains('\n'));
     let address = address_in(&read());
@@ -191,28 +190,21 @@ fn the_supervisor_starts_an_exporter_that_outlives_it_until_the_next_one_comes()
     assert_eq!(value_in(&text, "swarmbus_processes{pool=\"worker\"}"), Some(3.0));
     assert_eq!(value_in(&text, "swarmbus_queue_waiting_messages{queue=\"jobs\"}"), Some(0.0));
     assert!(!text.contains("queue=\"worker-1\""), "a mailbox counts as a work queue: {text}");
-    supervisor.0.kill().expect("the supervisor is there");
-    supervisor.0.wait().expect("it ends");
+    run.kill();
     let text = page();
     assert_eq!(value_in(&text, "swarmbus_supervisor_up"), Some(0.0));
     assert_eq!(value_in(&text, "swarmbus_agents{pool=\"worker\",state=\"attached\"}"), Some(3.0));
-    let _successor = common::Running(command(&["up"]).spawn().expect("swarmbus starts"));
-    wait_for("an exporter of its own", || read().contains('\n') && address_in(&read()) != address);
+    run.start(&[]);
+    wait_for("an exporter of its own", || {
+        let text = read();
+        text.contains('\n') && address_in(&text) != address
+    });
     assert!(TcpStream::connect(&address).is_err(), "two exporters of one run");
     let address = address_in(&read());
     let text = get(&address, "GET /metrics HTTP/1.1\r\n\r\n");
     assert_eq!(value_in(&text, "swarmbus_supervisor_up"), Some(1.0));
-    assert!(command(&["down", &name]).status().expect("swarmbus runs").success());
+    run.ok(&["down"]);
     wait_for("the port to close", || TcpStream::connect(&address).is_err());
-}
-
-/// Ends a swarm, also when the test fails.
-struct Down(Command);
-
-impl Drop for Down {
-    fn drop(&mut self) {
-        let _ = self.0.status();
-    }
 }
 
 #[test]

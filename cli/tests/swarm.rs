@@ -2,84 +2,9 @@
 
 mod common;
 
-use common::{BIN, PATIENCE, unique};
+use common::run::Run;
+use common::wait_for;
 use serde_json::Value;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Instant;
-use tempfile::TempDir;
-
-struct Swarm {
-    bus: String,
-    dir: TempDir,
-    up: Option<Child>,
-}
-
-impl Swarm {
-    fn new(topology: &str) -> Swarm {
-        let bus = unique("cli-up");
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("swarm.toml"), topology.replace("<bus>", &bus).replace("<bin>", BIN)).unwrap();
-        Swarm { bus, dir, up: None }
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(BIN);
-        command.args(args).current_dir(self.dir.path()).env("XDG_RUNTIME_DIR", self.dir.path()).env_remove("SWARMBUS");
-        command.stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    fn start(&mut self, args: &[&str]) {
-        let file = |name: &str| std::fs::File::create(self.dir.path().join(name)).unwrap();
-        self.up = Some(self.command(args).stdout(file("out")).stderr(file("err")).spawn().unwrap());
-    }
-
-    fn file(&self, name: &str) -> String {
-        std::fs::read_to_string(self.dir.path().join(name)).unwrap_or_default()
-    }
-
-    fn wait(&mut self) -> i32 {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.up.as_mut().unwrap().try_wait().unwrap() {
-                self.up = None;
-                return status.code().unwrap();
-            }
-            assert!(begun.elapsed() < PATIENCE, "up does not end; it wrote:\n{}", self.file("err"));
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-    }
-
-    fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
-        let begun = Instant::now();
-        while !done() {
-            assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}; up wrote:\n{}", self.file("err"));
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-    }
-
-    fn segment(&self) -> PathBuf {
-        PathBuf::from(format!("/dev/shm/swarmbus.{}", self.bus))
-    }
-}
-
-impl Drop for Swarm {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.up.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        if self.segment().exists() || self.dir.path().join("swarmbus").exists() {
-            let _ = self.run(&["down", &self.bus]);
-            let _ = std::fs::remove_file(self.segment());
-        }
-    }
-}
 
 const SHELL_SWARM: &str = r#"
 [bus]
@@ -97,9 +22,9 @@ size = 3
 
 #[test]
 fn shell_scripts_make_a_swarm() {
-    let mut swarm = Swarm::new(SHELL_SWARM);
-    swarm.start(&["up"]);
-    assert_eq!(swarm.wait(), 0, "{}", swarm.file("err"));
+    let mut swarm = Run::new(SHELL_SWARM);
+    swarm.start(&[]);
+    assert_eq!(swarm.wait(), Some(0), "{}", swarm.file("err"));
     let mut lines: Vec<String> =
         swarm.file("out").lines().filter(|line| line.ends_with("done")).map(str::to_owned).collect();
     lines.sort();
@@ -111,22 +36,18 @@ fn shell_scripts_make_a_swarm() {
 const SLEEPERS: &str =
     "[bus]\nname = \"<bus>\"\nheap = \"32MiB\"\n[pool.idle]\ncommand = [\"<bin>\", \"recv\"]\nsize = 40\n";
 
-fn ps(swarm: &Swarm) -> Value {
-    serde_json::from_slice(&swarm.run(&["ps", &swarm.bus, "-o", "json"]).stdout).unwrap_or_default()
-}
-
 fn all_attached(status: &Value) -> bool {
     status["state"] == "running" && status["agents"].as_array().unwrap().iter().all(|agent| agent["attached"] == true)
 }
 
 #[test]
 fn a_running_swarm_is_shown_and_drained() {
-    let mut swarm = Swarm::new(SLEEPERS);
-    swarm.start(&["up", "swarm.toml", "--size", "idle=3", "-o", "json"]);
-    swarm.until("all are there", || all_attached(&ps(&swarm)));
-    let status = ps(&swarm);
+    let mut swarm = Run::new(SLEEPERS);
+    swarm.start(&["swarm.toml", "--size", "idle=3", "-o", "json"]);
+    wait_for("all are there", || all_attached(&swarm.ps()));
+    let status = swarm.ps();
     assert_eq!(status["agents"].as_array().unwrap().len(), 3);
-    assert_eq!(status["supervisor_pid"], swarm.up.as_ref().unwrap().id());
+    assert_eq!(status["supervisor_pid"], swarm.supervisor.as_ref().unwrap().0.id());
     let table = String::from_utf8(swarm.run(&["ps", "--bus", &swarm.bus]).stdout).unwrap();
     for word in ["running, supervisor", "NAME", "MAILBOX", "idle-1", "idle-3"] {
         assert!(table.contains(word), "{word} is missing in\n{table}");
@@ -135,7 +56,7 @@ fn a_running_swarm_is_shown_and_drained() {
     assert!(drained.status.success(), "{drained:?}");
     let drained: Value = serde_json::from_slice(&drained.stdout).unwrap();
     assert_eq!((&drained["code"], &drained["unread"]), (&Value::from(0), &Value::from(0)));
-    assert_eq!(swarm.wait(), 0);
+    assert_eq!(swarm.wait(), Some(0));
     for line in swarm.file("err").lines() {
         let event: Value = serde_json::from_str(line).expect("each line is an event");
         assert!(event["event"].is_string());
@@ -149,14 +70,12 @@ fn a_running_swarm_is_shown_and_drained() {
 
 #[test]
 fn down_ends_a_swarm_with_and_without_its_supervisor() {
-    let mut swarm = Swarm::new(SLEEPERS);
+    let mut swarm = Run::new(SLEEPERS);
     for kill in [false, true] {
-        swarm.start(&["up", "--size", "2", "--quiet"]);
-        swarm.until("all are there", || all_attached(&ps(&swarm)));
+        swarm.start(&["--size", "2", "--quiet"]);
+        wait_for("all are there", || all_attached(&swarm.ps()));
         if kill {
-            let child = swarm.up.as_mut().unwrap();
-            child.kill().unwrap();
-            child.wait().unwrap();
+            swarm.kill();
             assert_eq!(swarm.run(&["drain", &swarm.bus]).status.code(), Some(69));
         }
         let down = swarm.run(&["down", &swarm.bus]);
@@ -164,7 +83,7 @@ fn down_ends_a_swarm_with_and_without_its_supervisor() {
         let told = String::from_utf8(down.stdout).unwrap();
         assert_eq!(told.contains("there was no supervisor, agents ended here: 2"), kill, "{told}");
         if !kill {
-            assert_eq!(swarm.wait(), 143);
+            assert_eq!(swarm.wait(), Some(143));
         }
         assert_eq!(swarm.file("err"), "");
         assert!(!swarm.segment().exists());
@@ -173,7 +92,7 @@ fn down_ends_a_swarm_with_and_without_its_supervisor() {
 
 #[test]
 fn mistakes_have_their_exit_codes() {
-    let swarm = Swarm::new("[bus]\nname = \"<bus>\"\n[pool.w]\ncomand = [\"sh\"]\nsize = 1\n");
+    let swarm = Run::new("[bus]\nname = \"<bus>\"\n[pool.w]\ncomand = [\"sh\"]\nsize = 1\n");
     let answer = swarm.run(&["up"]);
     assert_eq!(answer.status.code(), Some(78));
     let told = String::from_utf8(answer.stderr).unwrap();
@@ -184,7 +103,7 @@ fn mistakes_have_their_exit_codes() {
         "{told}"
     );
     assert_eq!(swarm.run(&["up", "none.toml"]).status.code(), Some(66));
-    let swarm = Swarm::new(SLEEPERS);
+    let swarm = Run::new(SLEEPERS);
     assert_eq!(swarm.run(&["up", "--size", "none=3"]).status.code(), Some(64));
     assert_eq!(swarm.run(&["up", "--size", "many"]).status.code(), Some(64));
     assert!(!swarm.segment().exists());

@@ -1,6 +1,8 @@
 //! What the tests of the command share: a bus that is gone afterwards, and runs of the command against it.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod run;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
