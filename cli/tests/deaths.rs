@@ -2,22 +2,43 @@
 
 mod common;
 
-use std::io::Read;
+use std::io::{PipeReader, PipeWriter, Read};
+use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 
 use common::{BIN, Running, TestBus, command, fails, json, ok, ok_with_input, run, wait_for};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 /// More than a pipe takes, so that who prints it waits in the middle for a reader.
 const LARGE: usize = 1 << 20;
+
+/// Closes the reading end of a pipe and waits until nobody has one: a child that another test is about to start has a copy until its `exec`.
+fn leave(reader: PipeReader, writer: &PipeWriter) {
+    drop(reader);
+    wait_for("the pipe to have no reader", || {
+        let mut end = [PollFd::new(writer.as_fd(), PollFlags::POLLOUT)];
+        poll(&mut end, PollTimeout::ZERO).expect("a pipe can be polled");
+        end[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
+    });
+}
+
+/// What a command writes to that nobody reads.
+fn without_reader() -> PipeWriter {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    leave(reader, &writer);
+    writer
+}
 
 #[test]
 fn a_message_held_by_a_killed_recv_is_delivered_again() {
     let bus = TestBus::new();
     let bob = bus.mailbox("bob");
     ok_with_input(&["send", &bob], &vec![b'x'; LARGE]);
-    let victim = Running::start(&["recv", &bob]);
-    wait_for("recv to hold the message", || bus.queue("bob")["in_flight"] == 1);
+    let mut victim = Running::start(&["recv", &bob]);
+    // It is in flight a moment before its delivery is counted, and certainly counted when it is printed.
+    victim.0.stdout.as_mut().expect("stdout is piped").read_exact(&mut [0]).expect("recv prints");
+    assert_eq!(bus.queue("bob")["in_flight"], 1);
     drop(victim);
 
     json(&["reap", &bus.name, "-o", "json"]);
@@ -32,8 +53,12 @@ fn a_message_held_by_a_killed_recv_is_delivered_again() {
 fn a_message_for_a_reader_who_left_goes_back() {
     let bus = TestBus::new();
     let bob = bus.mailbox("bob");
-    let mut recv = Running::start(&["recv", &bob, "--follow"]);
-    drop(recv.0.stdout.take());
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let mut recv = command(&["recv", &bob, "--follow"]);
+    recv.stdout(writer.try_clone().expect("a descriptor")).stderr(Stdio::piped());
+    let mut recv = Running(recv.spawn().expect("swarmbus starts"));
+    wait_for("recv to own the mailbox", || bus.queue("bob")["owner"] == recv.0.id());
+    leave(reader, &writer);
     ok(&["send", &bob, "kept"]);
     assert_eq!(recv.code(), Some(141));
     let mut said = String::new();
@@ -50,16 +75,12 @@ fn no_verb_panics_when_its_reader_leaves() {
     let bob = bus.mailbox("bob");
     ok(&["send", &bob, "hello"]);
     for args in [&["ls"][..], &["ls", &bus.name], &["inspect", &bus.name], &["peek", &bob, "-o", "json"], &["--help"]] {
-        let (reader, writer) = std::io::pipe().expect("a pipe");
-        drop(reader);
-        let output = command(args).stdout(writer).stderr(Stdio::piped()).spawn().expect("swarmbus starts");
+        let output = command(args).stdout(without_reader()).stderr(Stdio::piped()).spawn().expect("swarmbus starts");
         let output = output.wait_with_output().expect("swarmbus ends");
         assert_eq!(output.status.code(), Some(141), "{args:?}");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
     }
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    drop(reader);
-    let output = command(&["ls", "no-such-bus"]).stderr(writer).output().expect("swarmbus runs");
+    let output = command(&["ls", "no-such-bus"]).stderr(without_reader()).output().expect("swarmbus runs");
     assert_eq!(output.status.code(), Some(68), "a closed stderr changed the exit code");
 }
 
