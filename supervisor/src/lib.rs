@@ -20,6 +20,7 @@ pub mod exit;
 pub mod foreign;
 pub mod health;
 pub mod hooks;
+pub mod host;
 pub mod janitor;
 pub mod log;
 pub mod note;

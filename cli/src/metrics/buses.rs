@@ -1,6 +1,7 @@
 //! The bus as a whole, its segment, and the host it is on.
 
 use swarmbus_core::ClassInfo;
+use swarmbus_supervisor::host::{self, Room};
 
 use super::looker::Memory;
 use super::page::Page;
@@ -76,14 +77,15 @@ fn heap(page: &mut Page, view: &View) {
 
 /// Memory, load, and the file system of segments.
 pub fn host(page: &mut Page) {
-    let host = processes::host();
-    page.gauge("swarmbus_host_memory_bytes", "Memory of the host").put(vec![], host.memory_bytes);
-    page.gauge("swarmbus_host_memory_available_bytes", "Memory of the host that can be had without swapping")
-        .put(vec![], host.memory_available_bytes);
-    page.gauge("swarmbus_host_load", "Load of the host, mean of a minute").put_real(vec![], host.load_1min);
-    page.gauge("swarmbus_host_processors", "Processors of the host").put(vec![], host.processors);
-    if let Some((size, free)) = host.shm {
-        page.gauge("swarmbus_shm_size_bytes", "Size of /dev/shm, where segments are").put(vec![], size);
+    if let Some(Room { total, free }) = host::memory() {
+        page.gauge("swarmbus_host_memory_bytes", "Memory of the host").put(vec![], total);
+        page.gauge("swarmbus_host_memory_available_bytes", "Memory of the host that can be had without swapping")
+            .put(vec![], free);
+    }
+    page.gauge("swarmbus_host_load", "Load of the host, mean of a minute").put_real(vec![], processes::load_1min());
+    page.gauge("swarmbus_host_processors", "Processors of the host").put(vec![], processes::processors());
+    if let Some(Room { total, free }) = host::shared_memory() {
+        page.gauge("swarmbus_shm_size_bytes", "Size of /dev/shm, where segments are").put(vec![], total);
         page.gauge("swarmbus_shm_free_bytes", "What is free of /dev/shm").put(vec![], free);
     }
 }

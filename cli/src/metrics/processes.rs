@@ -1,4 +1,4 @@
-//! What `/proc` says of processes and of the host.
+//! What `/proc` says of processes, and of how much the host has to do.
 
 use std::fs;
 
@@ -59,37 +59,15 @@ pub fn ticks_per_second() -> u64 {
     system(SysconfVar::CLK_TCK, 100)
 }
 
-/// The host, as far as it matters to a swarm.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Host {
-    /// Memory in all, bytes.
-    pub memory_bytes: u64,
-    /// Memory that can be had without swapping, bytes.
-    pub memory_available_bytes: u64,
-    /// The load of the last minute.
-    pub load_1min: f64,
-    /// Processors that are there.
-    pub processors: u64,
-    /// The file system of segments: size and what is free of it, bytes.
-    pub shm: Option<(u64, u64)>,
+/// The load of the last minute.
+pub fn load_1min() -> f64 {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split_whitespace().next().and_then(|load| load.parse().ok()).unwrap_or(0.0)
 }
 
-/// The host now.
-pub fn host() -> Host {
-    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kib = |name: &str| {
-        let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or(0)
-    };
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let shm = nix::sys::statvfs::statvfs("/dev/shm").ok();
-    Host {
-        memory_bytes: kib("MemTotal") * 1024,
-        memory_available_bytes: kib("MemAvailable") * 1024,
-        load_1min: load.split_whitespace().next().and_then(|load| load.parse().ok()).unwrap_or(0.0),
-        processors: system(SysconfVar::_NPROCESSORS_ONLN, 1),
-        shm: shm.map(|shm| (shm.blocks() * shm.fragment_size(), shm.blocks_available() * shm.fragment_size())),
-    }
+/// Processors that are there.
+pub fn processors() -> u64 {
+    system(SysconfVar::_NPROCESSORS_ONLN, 1)
 }
 
 #[cfg(test)]
@@ -110,7 +88,5 @@ mod tests {
         let own = read(std::process::id()).expect("this process is there");
         assert!(own.anonymous_bytes > 0 && own.started > 0);
         assert_eq!(read(0), None);
-        let host = host();
-        assert!(host.memory_bytes >= host.memory_available_bytes && host.memory_available_bytes > 0);
     }
 }

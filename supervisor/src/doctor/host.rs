@@ -2,6 +2,7 @@
 
 use super::{Finding, State};
 use crate::cgroup::Home;
+use crate::host::Room;
 use bytesize::ByteSize;
 use rustix::process::{Resource, getrlimit};
 use std::fs;
@@ -104,8 +105,7 @@ fn shared_memory() -> Vec<Finding> {
     } else {
         check
     }];
-    let Ok(stat) = rustix::fs::statvfs("/dev/shm") else { return findings };
-    let (total, free) = (stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize);
+    let Some(Room { total, free }) = crate::host::shared_memory() else { return findings };
     let found = format!("{}, {} free", ByteSize::b(total), ByteSize::b(free));
     let size = Finding::ok("/dev/shm size", found);
     let means = "a bus cannot grow beyond it: senders are told that it is out of memory";
