@@ -7,11 +7,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
 
+use nix::errno::Errno;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, getpgrp, tcgetpgrp};
-use rustix::io::Errno;
-use rustix::process::{PidfdFlags, getpid, getppid, pidfd_open, set_parent_process_death_signal};
+use nix::unistd::{Pid, getpgrp, getpid, getppid, tcgetpgrp};
 use swarmbus_core::Message;
+use swarmbus_supervisor::process::pidfd;
 
 use crate::exit::{self, Failure};
 use crate::interrupt::Interrupt;
@@ -32,9 +34,9 @@ impl Running {
         let name = command.get_program().to_string_lossy().into_owned();
         let us = getpid();
         let die_with_us = move || {
-            set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+            set_pdeathsig(Signal::SIGTERM)?;
             // If we are dead already, no signal will come.
-            if getppid() == Some(us) { Ok(()) } else { Err(Errno::SRCH.into()) }
+            if getppid() == us { Ok(()) } else { Err(Errno::ESRCH.into()) }
         };
         // SAFETY: two system calls, in the child, which allocate nothing.
         unsafe {
@@ -44,13 +46,12 @@ impl Running {
             let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
             Failure::new(code, format!("cannot run {name}: {error}"))
         })?;
-        let pid = rustix::process::Pid::from_child(&child);
-        match pidfd_open(pid, PidfdFlags::empty()) {
+        match pidfd(child.id()) {
             Ok(ended) => Ok(Self { child, ended }),
-            Err(errno) => {
+            Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                Err(Failure::system(format!("cannot watch {name}: {errno}")))
+                Err(Failure::system(format!("cannot watch {name}: {error}")))
             }
         }
     }
@@ -145,8 +146,8 @@ pub fn command_for(words: &[OsString], message: &Message<'_>, bus: &str) -> Resu
 /// A payload as a file of memory: whoever reads it may do so at any pace, or not at all.
 fn as_file(payload: &[u8]) -> Result<OwnedFd, Failure> {
     let failed = |error: std::io::Error| Failure::system(format!("cannot hand over the payload: {error}"));
-    let flags = rustix::fs::MemfdFlags::CLOEXEC;
-    let mut file = rustix::fs::memfd_create("payload", flags).map(File::from).map_err(|errno| failed(errno.into()))?;
+    let memfd = memfd_create("payload", MFdFlags::MFD_CLOEXEC).map_err(|errno| failed(errno.into()))?;
+    let mut file = File::from(memfd);
     file.write_all(payload).and_then(|()| file.rewind()).map_err(failed)?;
     Ok(file.into())
 }

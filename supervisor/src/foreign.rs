@@ -58,14 +58,13 @@ fn of_wait_status(status: i32) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::Stranger;
-    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    use crate::process::{Stranger, pidfd};
     use std::process::Command;
     use std::time::{Duration, Instant};
 
     fn told_of(script: &str) -> (Exit, Exit) {
         let mut child = Command::new("sh").args(["-c", script]).spawn().unwrap();
-        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
+        let pidfd = pidfd(child.id()).unwrap();
         let held = Stranger::hold(child.id(), false, || true).unwrap();
         held.wait(Instant::now() + Duration::from_secs(60));
         let before = exit_of(child.id(), &pidfd);

@@ -72,12 +72,12 @@ impl Spawner {
         let child = command.spawn()?;
         let pid = Pid::from_child(&child);
         // The child is ours and has not been waited for, so its number cannot mean another process yet.
-        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+        let pidfd = match pidfd(child.id()) {
             Ok(pidfd) => pidfd,
             Err(error) => {
                 let _ = kill_process_group(pid, Signal::KILL);
                 let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
-                return Err(error.into());
+                return Err(error);
             }
         };
         let has_own = launch.settings.iter().any(|setting| matches!(setting, Setting::Limit(Limit::Nofile, _)));
@@ -121,6 +121,12 @@ pub fn room_for(processes: u32) -> Option<Rlimit> {
     }
     let current = limit.maximum.map_or(wanted * 2, |most| most.min(wanted * 2));
     setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..limit }).is_ok().then_some(limit)
+}
+
+/// A descriptor of a process, which becomes readable when it ends.
+pub fn pidfd(pid: u32) -> io::Result<OwnedFd> {
+    let pid = Pid::from_raw(pid.cast_signed()).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
 /// Collects a child that has ended, together with what is left of its group. `None`: it has not ended.
@@ -212,12 +218,12 @@ pub struct Stranger {
 impl Stranger {
     /// Takes hold of a process, if `still` says, after the descriptor is open, that it is the one meant.
     pub fn hold(pid: u32, whole_group: bool, still: impl FnOnce() -> bool) -> Option<Stranger> {
-        let raw = Pid::from_raw(pid.cast_signed())?;
-        let pidfd = pidfd_open(raw, PidfdFlags::empty()).ok()?;
+        let pidfd = pidfd(pid).ok()?;
         if !still() {
             return None;
         }
-        let leads = whole_group && getpgid(Some(raw)) == Ok(raw);
+        let raw = Pid::from_raw(pid.cast_signed());
+        let leads = whole_group && getpgid(raw).ok() == raw;
         Some(Stranger { pid, leads, pidfd })
     }
 
@@ -290,8 +296,7 @@ mod tests {
         let child =
             Spawner::new(1).unwrap().spawn(&launch("sleep 600 & wait"), Path::new("/"), Output::Inherit).unwrap();
         assert_eq!(collect(child.pid, &child.pidfd), None);
-        let raw = Pid::from_raw(child.pid.cast_signed()).unwrap();
-        assert_eq!(getpgid(Some(raw)), Ok(raw));
+        assert_eq!(group_of(child.pid), Some(child.pid));
         assert!(start_ticks(child.pid).is_some());
         let stranger = Stranger::hold(child.pid, true, || true).unwrap();
         assert!(stranger.is_alive());

@@ -1,8 +1,8 @@
 //! What the kernel can do.
 
 use super::{Finding, State};
+use crate::process;
 use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, memfd_create, openat};
-use rustix::process::{PidfdFlags, getpid, pidfd_open};
 use std::fs;
 
 pub fn findings() -> Vec<Finding> {
@@ -15,7 +15,7 @@ fn has(check: &str, there: bool) -> Finding {
 }
 
 fn pidfd() -> Finding {
-    let there = pidfd_open(getpid(), PidfdFlags::empty()).is_ok();
+    let there = process::pidfd(std::process::id()).is_ok();
     let finding = has("pidfd_open", there);
     if there {
         return finding;

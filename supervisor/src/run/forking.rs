@@ -4,10 +4,10 @@ use super::Run;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::pool::State;
-use crate::process::{Spawned, signal_group};
+use crate::process::{Spawned, pidfd, signal_group};
 use crate::strays;
 use crate::zygote::{PythonCommand, Report, Wanted, Zygote};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::Signal;
 use std::collections::BTreeMap;
 use swarmbus_core::Reaped;
 
@@ -111,8 +111,7 @@ impl Run<'_> {
 
     fn forked(&mut self, at: usize, pid: u32) {
         // It is our child by now and has not been waited for, so its number cannot mean another process.
-        let pidfd = Pid::from_raw(pid.cast_signed()).map(|raw| pidfd_open(raw, PidfdFlags::empty()));
-        let Some(Ok(pidfd)) = pidfd else {
+        let Ok(pidfd) = pidfd(pid) else {
             signal_group(pid, Signal::KILL);
             return self.not_forked(at, "its process cannot be held");
         };
