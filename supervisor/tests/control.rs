@@ -24,12 +24,6 @@ fn pids(swarm: &Swarm) -> Vec<(String, Option<u32>)> {
     swarm.agents().into_iter().map(|(name, agent)| (name, agent.pid)).collect()
 }
 
-fn is_down(mut swarm: Swarm) {
-    assert!(swarm.verb("down").status.success());
-    assert_eq!(code(swarm.wait()), 143);
-    swarm.assert_nothing_left();
-}
-
 #[test]
 fn agents_are_stopped_started_and_restarted_by_name() {
     let swarm = Swarm::up(TWO_POOLS);
@@ -52,7 +46,7 @@ fn agents_are_stopped_started_and_restarted_by_name() {
     swarm.until("a-2 is back", || swarm.agents()["a-2"].attached);
     assert_eq!(swarm.agents()["a-3"].pid, before["a-3"].pid);
     assert!(swarm.err().contains("stop: a-2"), "{}", swarm.err());
-    is_down(swarm);
+    swarm.down();
 }
 
 #[test]
@@ -71,16 +65,12 @@ command = ["<agent>", "listen"]
 size = 1
 "#,
     );
-    let mut child = 0;
-    swarm.until("it has a child", || {
-        child = swarm.file("child").trim().parse().unwrap_or(0);
-        child != 0
-    });
+    let child = swarm.wait_for_pid("child");
     swarm.ask(json!({"verb": "stop", "names": ["rude-1"]}));
     swarm.until("it is stopped", || swarm.agents()["rude-1"].state == "stopped");
     assert!(swarm.agents()["rude-1"].last_exit.as_deref().unwrap().contains("SIGKILL"));
     swarm.until("the child is gone", || !is_alive(child));
-    is_down(swarm);
+    swarm.down();
 }
 
 #[test]
@@ -102,7 +92,7 @@ fn a_name_that_nobody_has_is_told_with_the_nearest() {
         assert!(answer["message"].as_str().unwrap().contains(told), "{request}: {answer}");
     }
     assert_eq!(pids(&swarm), before);
-    is_down(swarm);
+    swarm.down();
 }
 
 #[test]
@@ -122,7 +112,7 @@ fn a_pool_grows_and_shrinks() {
     swarm.ask(json!({"verb": "scale", "pool": "a", "size": 0}));
     swarm.ask(json!({"verb": "scale", "pool": "b", "size": 0}));
     swarm.until("nobody is left, and the run goes on", || swarm.ps().is_some_and(|status| status.agents.is_empty()));
-    is_down(swarm);
+    swarm.down();
 }
 
 #[test]
@@ -141,11 +131,7 @@ command = ["<agent>", "work", "work"]
 size = 2
 "#,
     );
-    let mut holder = 0;
-    swarm.until("an agent holds a message", || {
-        holder = swarm.file("held").parse().unwrap_or(0);
-        holder != 0
-    });
+    let holder = swarm.wait_for_pid("held");
     let name = swarm.agents().into_values().find(|agent| agent.pid == Some(holder)).unwrap().name;
     swarm.ask(json!({"verb": "drain", "names": ["w"]}));
     let other = if name == "w-1" { "w-2" } else { "w-1" };
@@ -180,7 +166,7 @@ restart = { failures = 2, first = "10ms" }
     std::fs::write(swarm.dir.path().join("mended"), "").unwrap();
     assert_eq!(swarm.ask(json!({"verb": "reset-failed"}))["agents"], json!(["w-2"]));
     swarm.until("w-2 is there", || swarm.agents()["w-2"].attached);
-    is_down(swarm);
+    swarm.down();
 }
 
 #[test]
@@ -225,7 +211,7 @@ fn a_reload_changes_what_has_changed_and_nothing_else() {
     swarm.until("c and a-4 have left", || {
         pids(&swarm).iter().map(|(name, _)| name.as_str()).eq(["a-1", "a-2", "a-3", "b-1"])
     });
-    is_down(swarm);
+    swarm.down();
 }
 
 #[test]
@@ -254,5 +240,5 @@ fn logs_are_found_by_name() {
     let answer = swarm.ask(json!({"verb": "logs", "names": ["b"]}));
     assert_eq!(answer["files"][0]["path"], json!(swarm.run_dir().join("b-1.log")));
     assert_eq!(swarm.ask(json!({"verb": "logs"}))["files"].as_array().unwrap().len(), 4);
-    is_down(swarm);
+    swarm.down();
 }

@@ -3,14 +3,15 @@
 
 mod common;
 
+use common::ledger::{self, answered, may_end};
 use common::{PATIENCE, Swarm, code, is_alive, signal};
 use rustix::process::Signal;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 use swarmbus_core::{Bus, SendOptions};
 use swarmbus_supervisor::process::Stranger;
@@ -28,41 +29,19 @@ fn leader(swarm: &Swarm) -> Option<u64> {
     serde_json::from_str::<Value>(&line).ok()?["supervisor_pid"].as_u64()
 }
 
-/// Ends whatever happens.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 #[ignore = "200 agents"]
 fn a_standby_takes_200_agents_over() {
-    let mut swarm = Swarm::new(
-        r#"
-[bus]
-name = "<bus>"
-queues = ["tasks"]
-[coordinator]
-command = ["<agent>", "ledger", "tasks", "30000"]
-[pool.w]
-command = ["<agent>", "work", "tasks", "20"]
-size = 200
-"#,
-    );
-    let may_end = held_back(&swarm);
+    let mut swarm = ledger::swarm(30_000, 20, 200);
     swarm.start();
     swarm.wait_until_attached();
     let before = pids(&swarm);
-    let mut standby = Ended(swarm.standby("standby"));
+    let mut standby = swarm.standby("standby");
     swarm.until("it stands by", || swarm.file("standby").contains("standing by"));
     let done = swarm.out().lines().count();
     let begun = Instant::now();
     signal(swarm.pid(), Signal::KILL);
-    while leader(&swarm) != Some(u64::from(standby.0.id())) {
+    while leader(&swarm) != Some(u64::from(standby.pid())) {
         assert!(begun.elapsed() < PATIENCE, "{}", swarm.file("standby"));
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -71,12 +50,10 @@ size = 200
     println!("200 agents: taken over in {took:?}; {meanwhile} tasks were answered meanwhile");
     assert_eq!(code(swarm.wait()), 137);
     assert_eq!(pids(&swarm), before);
-    may_end();
-    swarm.until("the run ends", || standby.0.try_wait().unwrap().is_some());
-    assert_eq!(code(standby.0.wait().unwrap()), 0);
-    let answered: BTreeSet<String> =
-        swarm.out().lines().filter_map(|line| line.split(' ').nth(1).map(str::to_owned)).collect();
-    assert_eq!(answered.len(), 30_000);
+    may_end(&swarm);
+    swarm.until("the run ends", || standby.exit().is_some());
+    assert_eq!(standby.exit(), Some(0));
+    assert_eq!(answered(&swarm).len(), 30_000);
     swarm.assert_nothing_left();
 }
 
@@ -110,8 +87,7 @@ fn a_drain_of_50_000_messages_outlives_its_supervisor() {
         if killed {
             swarm.until("a part of it is done", || lines() > AGENTS * EACH / 10);
             let done = lines();
-            signal(swarm.pid(), Signal::KILL);
-            assert_eq!(code(swarm.wait()), 137);
+            swarm.kill();
             assert!(done < AGENTS * EACH, "it was over too soon");
             println!("killed when {done} were done");
             swarm.start();
@@ -125,13 +101,6 @@ fn a_drain_of_50_000_messages_outlives_its_supervisor() {
         assert!(before.values().all(|(pid, _)| !is_alive(pid.unwrap())));
         swarm.assert_nothing_left();
     }
-}
-
-/// The coordinator keeps its last task back until this is called.
-fn held_back(swarm: &Swarm) -> impl FnOnce() + use<> {
-    let wait = swarm.dir.path().join("wait");
-    std::fs::write(&wait, "").unwrap();
-    move || std::fs::remove_file(wait).unwrap()
 }
 
 /// Memory of its own, KiB: the pages of the bus that it has looked at are everybody's.
@@ -230,18 +199,13 @@ fn of_pool(observer: &swarmbus_core::Observer) -> Vec<Stranger> {
 #[test]
 #[ignore = "50 take-overs"]
 fn fifty_supervisors_are_killed_at_any_moment_of_taking_over() {
-    let mut swarm = Swarm::new(
-        "[bus]\nname = \"<bus>\"\nqueues = [\"tasks\"]\n[coordinator]\ncommand = [\"<agent>\", \"ledger\", \"tasks\", \"2000\"]\n\
-         [pool.w]\ncommand = [\"<agent>\", \"work\", \"tasks\", \"10\"]\nsize = 20\n",
-    );
-    let may_end = held_back(&swarm);
+    let mut swarm = ledger::swarm(2000, 10, 20);
     swarm.start();
     swarm.wait_until_attached();
     let first = pids(&swarm);
     let mut chance = swarmbus_supervisor::restart::Chance::new(u64::from(std::process::id()));
     for _ in 0..50 {
-        signal(swarm.pid(), Signal::KILL);
-        assert_eq!(code(swarm.wait()), 137, "{}", swarm.err());
+        swarm.kill();
         swarm.start();
         std::thread::sleep(Duration::from_micros((chance.draw() * 60_000.0) as u64));
     }
@@ -249,10 +213,8 @@ fn fifty_supervisors_are_killed_at_any_moment_of_taking_over() {
     assert_eq!(pids(&swarm), first, "{}", swarm.err());
     let told = swarm.err().matches("took over").count();
     println!("50 supervisors killed at random; {told} of their successors got so far as to say that they took over");
-    may_end();
+    may_end(&swarm);
     assert_eq!(code(swarm.wait()), 0, "{}", swarm.err());
-    let answered: BTreeSet<String> =
-        swarm.out().lines().filter_map(|line| line.split(' ').nth(1).map(str::to_owned)).collect();
-    assert_eq!(answered.len(), 2000);
+    assert_eq!(answered(&swarm).len(), 2000);
     swarm.assert_nothing_left();
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Swarm, code, is_alive, signal, signal_group};
+use common::{LISTENERS, Swarm, code, is_alive, signal, signal_group};
 use rustix::process::{Pid, Signal, getpgid};
 use std::collections::HashSet;
 
@@ -53,11 +53,7 @@ command = ["<agent>", "work", "work"]
 size = 4
 "#,
     );
-    let mut holder = 0;
-    swarm.until("an agent holds a message", || {
-        holder = swarm.file("held").parse().unwrap_or(0);
-        holder != 0
-    });
+    let holder = swarm.wait_for_pid("held");
     let held = swarm.ps().unwrap().agents.into_iter().find(|agent| agent.pid == Some(holder)).unwrap();
     assert_eq!(held.in_flight, 1);
     signal(holder, Signal::KILL);
@@ -78,7 +74,7 @@ size = 4
 
 #[test]
 fn a_restarted_agent_has_its_name_and_a_new_process() {
-    let mut swarm = Swarm::up("[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"<agent>\", \"listen\"]\nsize = 2\n");
+    let mut swarm = Swarm::up(LISTENERS);
     let before = swarm.wait_until_attached();
     let victim = before.agents[0].clone();
     signal(victim.pid.unwrap(), Signal::KILL);
@@ -181,11 +177,7 @@ grace = "100ms"
 kill_after = "100ms"
 "#,
     );
-    let mut child = 0;
-    swarm.until("it has a child", || {
-        child = swarm.file("child").trim().parse().unwrap_or(0);
-        child != 0
-    });
+    let child = swarm.wait_for_pid("child");
     signal(swarm.pid(), Signal::TERM);
     assert_eq!(code(swarm.wait()), 143);
     assert!(swarm.err().contains("SIGKILL to 1"), "{}", swarm.err());
@@ -241,11 +233,7 @@ grace = "10m"
     swarm.until("intake is closed", || swarm.ps().is_some_and(|status| status.queues.iter().all(|queue| queue.closed)));
     // The one that is told to hold a message gets it twice: the first holder is killed.
     std::fs::write(swarm.dir.path().join("go"), "").unwrap();
-    let mut holder = 0;
-    swarm.until("an agent holds a message", || {
-        holder = swarm.file("held").parse().unwrap_or(0);
-        holder != 0
-    });
+    let holder = swarm.wait_for_pid("held");
     signal(holder, Signal::KILL);
     assert_eq!(code(swarm.wait()), 143, "{}", swarm.err());
     assert_eq!(swarm.out().lines().count(), 300, "{}", swarm.err());
@@ -328,15 +316,7 @@ size = 1
 
 #[test]
 fn a_second_supervisor_is_refused() {
-    let mut swarm = Swarm::up(
-        r#"
-[bus]
-name = "<bus>"
-[pool.w]
-command = ["<agent>", "listen"]
-size = 1
-"#,
-    );
+    let mut swarm = Swarm::up(LISTENERS);
     swarm.wait_until_attached();
     let first = swarm.supervisor.take().unwrap();
     swarm.start();
@@ -344,18 +324,8 @@ size = 1
     assert!(swarm.err().contains(&format!("has a supervisor (pid {})", first.id())), "{}", swarm.err());
     swarm.supervisor = Some(first);
     assert!(swarm.ps().unwrap().agents[0].attached);
-    assert!(swarm.verb("down").status.success());
-    assert_eq!(code(swarm.wait()), 143);
-    swarm.assert_nothing_left();
+    swarm.down();
 }
-
-const LISTENERS: &str = r#"
-[bus]
-name = "<bus>"
-[pool.w]
-command = ["<agent>", "listen"]
-size = 2
-"#;
 
 #[test]
 fn a_bus_destroyed_by_somebody_else_ends_the_run() {

@@ -23,11 +23,7 @@ scale = { min = 1, max = 4, queue = "work", depth = 10, idle = "1s", age = "10m"
     swarm.until("it has grown to its most", || workers(&swarm) == 4);
     std::fs::write(swarm.dir.path().join("free"), "").unwrap();
     // The one that is told to hold a message is killed, so that all are answered.
-    let mut holder = 0;
-    swarm.until("an agent holds a message", || {
-        holder = swarm.file("held").parse().unwrap_or(0);
-        holder != 0
-    });
+    let holder = swarm.wait_for_pid("held");
     common::signal(holder, rustix::process::Signal::KILL);
     swarm.until("it is as small as at first", || workers(&swarm) == 1);
     std::fs::write(swarm.dir.path().join("go"), "").unwrap();

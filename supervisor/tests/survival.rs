@@ -26,17 +26,12 @@ fn watched() -> Duration {
     Duration::from_secs(seconds.unwrap_or(4))
 }
 
-fn kill_supervisor(swarm: &mut Swarm) {
-    signal(swarm.pid(), Signal::KILL);
-    assert_eq!(code(swarm.wait()), 137);
-}
-
 #[test]
 fn agents_go_on_without_their_supervisor_and_down_ends_them() {
     let mut swarm = Swarm::up(TALKERS);
     swarm.until("they talk", || swarm.file("a.txt").lines().count() > 3 && swarm.file("b.txt").lines().count() > 3);
     let before = swarm.wait_until_up();
-    kill_supervisor(&mut swarm);
+    swarm.kill();
 
     let begun = Instant::now();
     while begun.elapsed() < watched() {
@@ -74,7 +69,7 @@ fn what_a_dead_run_left_is_removed_by_the_next() {
     let mut swarm =
         Swarm::up("[bus]\nname = \"<bus>\"\nkeep = true\n[pool.w]\ncommand = [\"<agent>\", \"listen\"]\nsize = 2\n");
     let status = swarm.wait_until_attached();
-    kill_supervisor(&mut swarm);
+    swarm.kill();
     for agent in &status.agents {
         signal(agent.pid.unwrap(), Signal::KILL);
     }

@@ -2,64 +2,25 @@
 
 mod common;
 
-use common::{PATIENCE, Swarm, code, is_alive, signal};
+use common::ledger::{self, answered, may_end};
+use common::{LISTENERS, Standby, Swarm, code, is_alive, signal};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
-
-/// A coordinator that numbers tasks and notes each answer, and workers. It keeps the last task back until it may end.
-const WORK: &str = r#"
-[bus]
-name = "<bus>"
-queues = ["tasks"]
-[coordinator]
-command = ["<agent>", "ledger", "tasks", "<count>"]
-[pool.w]
-command = ["<agent>", "work", "tasks", "2"]
-size = 6
-restart = { first = "10ms" }
-"#;
-
-fn work(count: usize) -> Swarm {
-    let swarm = Swarm::new(&WORK.replace("<count>", &count.to_string()));
-    std::fs::write(swarm.dir.path().join("wait"), "").unwrap();
-    swarm
-}
+use std::process::Stdio;
+use std::time::Duration;
 
 fn pids(swarm: &Swarm) -> BTreeMap<String, Option<u32>> {
     swarm.agents().into_iter().map(|(name, agent)| (name, agent.pid)).collect()
 }
 
-fn kill_supervisor(swarm: &mut Swarm) {
-    signal(swarm.pid(), Signal::KILL);
-    assert_eq!(code(swarm.wait()), 137);
-}
-
-fn may_end(swarm: &Swarm) {
-    std::fs::remove_file(swarm.dir.path().join("wait")).unwrap();
-}
-
-/// The tasks that were answered, by number.
-fn answered(swarm: &Swarm) -> BTreeMap<usize, usize> {
-    let mut answered = BTreeMap::new();
-    for line in swarm.out().lines() {
-        let number = line.strip_prefix("task ").and_then(|rest| rest.split(' ').next()?.parse().ok());
-        if let Some(number) = number {
-            *answered.entry(number).or_default() += 1;
-        }
-    }
-    answered
-}
-
 #[test]
 fn a_restarted_supervisor_adopts_the_living_and_restarts_none() {
-    let mut swarm = work(5000);
+    let mut swarm = ledger::swarm(5000, 2, 6);
     swarm.start();
     let before = swarm.wait_until_attached();
     swarm.until("some work is done", || answered(&swarm).len() > 50);
-    kill_supervisor(&mut swarm);
+    swarm.kill();
     let done = answered(&swarm).len();
     swarm.until("work goes on", || answered(&swarm).len() > done + 50);
 
@@ -90,14 +51,14 @@ fn a_restarted_supervisor_adopts_the_living_and_restarts_none() {
 
 #[test]
 fn a_run_is_taken_over_again_and_again() {
-    let mut swarm = work(800);
+    let mut swarm = ledger::swarm(800, 2, 6);
     swarm.start();
     swarm.wait_until_attached();
     let first = pids(&swarm);
     // At any time: while it is taken over, too.
     for round in 0..12u64 {
         std::thread::sleep(Duration::from_millis(7 * round % 60));
-        kill_supervisor(&mut swarm);
+        swarm.kill();
         swarm.start();
     }
     swarm.wait_until_attached();
@@ -110,14 +71,14 @@ fn a_run_is_taken_over_again_and_again() {
 
 #[test]
 fn what_ended_while_nobody_watched_is_a_failure_and_sizes_stay() {
-    let mut swarm = Swarm::up("[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"<agent>\", \"listen\"]\nsize = 2\n");
+    let mut swarm = Swarm::up(LISTENERS);
     swarm.wait_until_attached();
     assert_eq!(swarm.ask(json!({"verb": "scale", "pool": "w", "size": 4}))["answer"], "accepted");
     swarm.until("it has grown", || swarm.agents().values().filter(|agent| agent.attached).count() == 4);
     assert_eq!(swarm.ask(json!({"verb": "stop", "names": ["w-2"]}))["answer"], "accepted");
     swarm.until("it is stopped", || swarm.agents()["w-2"].state == "stopped");
     let before = pids(&swarm);
-    kill_supervisor(&mut swarm);
+    swarm.kill();
     signal(before["w-4"].unwrap(), Signal::KILL);
     swarm.until("it is dead", || !is_alive(before["w-4"].unwrap()));
     swarm.start();
@@ -142,7 +103,7 @@ fn another_file_does_not_take_a_run_over() {
     let mut swarm = Swarm::up("[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"<agent>\", \"listen\"]\nsize = 1\n");
     swarm.wait_until_attached();
     let own = swarm.dir.path().join("swarm.toml");
-    kill_supervisor(&mut swarm);
+    swarm.kill();
     std::fs::rename(&own, swarm.dir.path().join("first.toml")).unwrap();
     std::fs::copy(swarm.dir.path().join("first.toml"), swarm.dir.path().join("second.toml")).unwrap();
     let other = swarm.run_with(&["up", "second.toml"]);
@@ -153,44 +114,28 @@ fn another_file_does_not_take_a_run_over() {
     assert_eq!(swarm.agents()["w-1"].state, "running");
 }
 
-/// Ends whatever happens.
-struct Standby(Child);
-
-impl Drop for Standby {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Standby {
-    fn exit(&mut self) -> Option<i32> {
-        self.0.try_wait().unwrap().map(code)
-    }
-}
-
 fn standbys(swarm: &Swarm, count: usize) -> Vec<Standby> {
     let names: Vec<String> = (0..count).map(|number| format!("standby-{number}")).collect();
-    let standbys = names.iter().map(|name| Standby(swarm.standby(name))).collect();
+    let standbys = names.iter().map(|name| swarm.standby(name)).collect();
     swarm.until("they stand by", || names.iter().all(|name| swarm.file(name).contains("standing by")));
     standbys
 }
 
 #[test]
 fn of_two_standbys_one_takes_over_and_the_other_waits_on() {
-    let mut swarm = work(800);
+    let mut swarm = ledger::swarm(800, 2, 6);
     swarm.start();
     swarm.wait_until_attached();
     let before = pids(&swarm);
     let mut standbys = standbys(&swarm, 2);
     let mut leader = swarm.pid();
-    kill_supervisor(&mut swarm);
+    swarm.kill();
     for _ in 0..2 {
         swarm.until("another one leads", || {
             swarm.ps().is_some_and(|status| status.state == "running" && status.supervisor_pid != Some(leader))
         });
         leader = swarm.ps().unwrap().supervisor_pid.unwrap();
-        assert_eq!(standbys.iter().filter(|standby| standby.0.id() == leader).count(), 1);
+        assert_eq!(standbys.iter().filter(|standby| standby.pid() == leader).count(), 1);
         assert_eq!(pids(&swarm), before);
         let told = (0..2).filter(|number| swarm.file(&format!("standby-{number}")).contains("took over")).count();
         if told == 1 {
@@ -199,23 +144,20 @@ fn of_two_standbys_one_takes_over_and_the_other_waits_on() {
     }
     // The last one ends the run, the first is dead.
     may_end(&swarm);
-    let last = standbys.iter_mut().find(|standby| standby.0.id() == leader).unwrap();
-    let begun = Instant::now();
-    let exit = loop {
-        if let Some(exit) = last.exit() {
-            break exit;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{} {}", swarm.file("standby-0"), swarm.file("standby-1"));
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    assert_eq!(exit, 0);
+    let last = standbys.iter_mut().find(|standby| standby.pid() == leader).unwrap();
+    let mut exit = None;
+    swarm.until("it ends", || {
+        exit = last.exit();
+        exit.is_some()
+    });
+    assert_eq!(exit, Some(0), "{} {}", swarm.file("standby-0"), swarm.file("standby-1"));
     assert_eq!(answered(&swarm).len(), 800);
     swarm.assert_nothing_left();
 }
 
 #[test]
 fn a_standby_that_is_not_needed_ends_with_the_run() {
-    let mut swarm = Swarm::up("[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"<agent>\", \"listen\"]\nsize = 2\n");
+    let mut swarm = Swarm::up(LISTENERS);
     swarm.wait_until_attached();
     let mut standbys = standbys(&swarm, 2);
     assert!(swarm.verb("drain").status.success());
@@ -245,7 +187,7 @@ fn a_drain_is_finished_by_the_next_supervisor() {
     let before = pids(&swarm);
     let drain = swarm.command(&["drain", &swarm.bus]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     swarm.until("it drains", || swarm.ps().is_some_and(|status| status.state == "draining"));
-    kill_supervisor(&mut swarm);
+    swarm.kill();
     let lines = |swarm: &Swarm| swarm.file("done").lines().count();
     assert!(lines(&swarm) < 1000, "it was over too soon to show anything");
     swarm.start();
@@ -264,9 +206,9 @@ fn a_drain_is_finished_by_the_next_supervisor() {
 
 #[test]
 fn nothing_is_left_of_a_run_of_which_all_are_dead_once_another_starts() {
-    let mut dead = Swarm::up("[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"<agent>\", \"listen\"]\nsize = 2\n");
+    let mut dead = Swarm::up(LISTENERS);
     let status = dead.wait_until_attached();
-    kill_supervisor(&mut dead);
+    dead.kill();
     status.agents.iter().for_each(|agent| signal(agent.pid.unwrap(), Signal::KILL));
     dead.until("they are dead", || !status.agents.iter().any(|agent| is_alive(agent.pid.unwrap())));
     assert!(dead.segment().exists());

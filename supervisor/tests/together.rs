@@ -2,14 +2,8 @@
 
 mod common;
 
-use common::{Swarm, code, is_alive, signal};
+use common::{Swarm, is_alive, signal};
 use rustix::process::Signal;
-
-fn is_down(mut swarm: Swarm) {
-    assert!(swarm.verb("down").status.success());
-    assert_eq!(code(swarm.wait()), 143);
-    swarm.assert_nothing_left();
-}
 
 /// `late` starts only when `early` is ready in its way; `early` becomes so when the file `go` is there.
 fn waits_for(early: &str, ready: &str) {
@@ -34,7 +28,7 @@ depends_on = ["early"]
     assert_eq!(swarm.agents()["late-1"].state, "starting", "{ready}: it did not wait");
     std::fs::write(swarm.dir.path().join("go-1"), "").unwrap();
     swarm.until("late is there", || swarm.agents()["late-1"].attached);
-    is_down(swarm);
+    swarm.down();
 }
 
 const WAIT: &str = "while [ ! -e go-$SWARMBUS_INDEX ]; do sleep 0.05; done;";
@@ -103,7 +97,7 @@ fn who_is_new(strategy: &str) -> Vec<String> {
     let now = swarm.agents();
     let new =
         now.values().filter(|agent| agent.pid != before[&agent.name].pid).map(|agent| agent.name.clone()).collect();
-    is_down(swarm);
+    swarm.down();
     new
 }
 
@@ -138,6 +132,6 @@ size = 2
         swarm.file("child-1").trim().parse().is_ok_and(|child: u32| child != children[0] && is_alive(child))
     });
     let second: u32 = swarm.file("child-1").trim().parse().unwrap();
-    is_down(swarm);
+    swarm.down();
     assert!(!is_alive(children[1]) && !is_alive(second));
 }

@@ -63,7 +63,8 @@ fn a_module_is_imported_once_and_agents_are_children_of_the_supervisor() {
     // One that dies comes back from the same zygote.
     signal(agents[0].pid.unwrap(), Signal::KILL);
     swarm.until("it is back", || told(&swarm, "py-1").is_some_and(|[pid, ..]| Some(pid) != agents[0].pid));
-    assert_eq!(swarm.agents()["py-1"].restarts, 1);
+    // It may have told before the supervisor has heard of it.
+    swarm.until("it is known", || swarm.agents()["py-1"].restarts == 1);
     assert!(swarm.err().contains("py-1") && swarm.err().contains("was killed by SIGKILL"), "{}", swarm.err());
     assert_eq!(swarm.file("imported").lines().count(), 1);
     let zygote: u32 = swarm.file("imported").trim().parse().unwrap();
@@ -106,9 +107,7 @@ fn a_zygote_that_dies_harms_nobody_and_is_replaced() {
     });
     assert_eq!(swarm.file("imported").lines().count(), 2);
     assert!(is_alive(before["py-2"].pid.unwrap()));
-    assert!(swarm.verb("down").status.success());
-    assert_eq!(code(swarm.wait()), 143);
-    swarm.assert_nothing_left();
+    swarm.down();
 }
 
 #[test]
@@ -117,8 +116,7 @@ fn agents_outlive_the_supervisor_and_the_zygote_does_not() {
     swarm.start();
     swarm.until("both have told", || told(&swarm, "py-1").is_some() && told(&swarm, "py-2").is_some());
     let zygote: u32 = swarm.file("imported").trim().parse().unwrap();
-    signal(swarm.pid(), Signal::KILL);
-    assert_eq!(code(swarm.wait()), 137);
+    swarm.kill();
     swarm.until("the zygote is gone", || !is_alive(zygote));
     for name in ["py-1", "py-2"] {
         let [pid, group] = told(&swarm, name).unwrap();
@@ -137,8 +135,7 @@ fn agents_outlive_the_supervisor_and_the_zygote_does_not() {
     signal(victim[0], Signal::KILL);
     swarm.until("it is back", || told(&swarm, "py-1").is_some_and(|told| told != victim));
     assert_eq!(swarm.file("imported").lines().count(), 2);
-    signal(swarm.pid(), Signal::KILL);
-    assert_eq!(code(swarm.wait()), 137);
+    swarm.kill();
     let down = swarm.verb("down");
     assert!(String::from_utf8_lossy(&down.stdout).contains("\"signalled\":"), "{down:?}");
     assert!(["py-1", "py-2"].iter().all(|name| !is_alive(told(&swarm, name).unwrap()[0])));
@@ -154,8 +151,7 @@ fn a_supervisor_killed_while_its_zygote_forks_leaves_no_agent_twice() {
         // A successor that found all of them needs no zygote.
         swarm.until("it imports", || swarm.file("imported").lines().count() as u64 > round || all_told(&swarm));
         std::thread::sleep(std::time::Duration::from_millis(15 * round));
-        signal(swarm.pid(), Signal::KILL);
-        assert_eq!(code(swarm.wait()), 137);
+        swarm.kill();
         swarm.start();
     }
     let status = swarm.wait_until_up();

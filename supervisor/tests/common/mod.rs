@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod ledger;
+
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::fs::File;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -18,19 +20,23 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
+/// Two agents that wait for messages.
+pub const LISTENERS: &str = "[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"<agent>\", \"listen\"]\nsize = 2\n";
+
 pub struct Swarm {
     pub bus: String,
     pub dir: TempDir,
     pub supervisor: Option<Child>,
 }
 
-/// A program that `cargo test` builds beside the tests.
+/// A program that `cargo test` builds beside the tests; `cargo test --test NAME` does not.
 pub fn example(name: &str) -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
     let path = path.join("examples").join(name);
-    assert!(path.exists(), "{} is missing: cargo build -p swarmbus-supervisor --examples", path.display());
+    let profile = if cfg!(debug_assertions) { "" } else { " --release" };
+    assert!(path.exists(), "{} is missing: cargo build{profile} -p swarmbus-supervisor --examples", path.display());
     path
 }
 
@@ -68,11 +74,11 @@ impl Swarm {
         self.start_by(&["nohup"]);
     }
 
-    /// A process beside the supervisor that waits for its death; whoever calls ends it.
-    pub fn standby(&self, name: &str) -> Child {
+    /// A process beside the supervisor that waits for its death.
+    pub fn standby(&self, name: &str) -> Standby {
         let file = File::options().append(true).create(true).open(self.dir.path().join(name)).unwrap();
         let mut command = self.command(&["standby", "swarm.toml"]);
-        command.process_group(0).stdout(Stdio::null()).stderr(file).spawn().unwrap()
+        Standby(command.process_group(0).stdout(Stdio::null()).stderr(file).spawn().unwrap())
     }
 
     fn start_by(&mut self, starter: &[&str]) {
@@ -175,6 +181,16 @@ impl Swarm {
         found.unwrap()
     }
 
+    /// Waits until there is the number of a process in a file: in `held` that of the agent that holds the message it is told to hold.
+    pub fn wait_for_pid(&self, file: &str) -> u32 {
+        let mut pid = 0;
+        self.until(&format!("{file} tells of a process"), || {
+            pid = self.file(file).trim().parse().unwrap_or(0);
+            pid != 0
+        });
+        pid
+    }
+
     pub fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
         let begun = Instant::now();
         while !done() {
@@ -182,6 +198,19 @@ impl Swarm {
             assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}; the supervisor wrote:\n{err}\n{ps:#?}");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Kills the supervisor.
+    pub fn kill(&mut self) {
+        signal(self.pid(), Signal::KILL);
+        assert_eq!(code(self.wait()), 137, "{}", self.err());
+    }
+
+    /// Ends the run; nothing may be left of it.
+    pub fn down(mut self) {
+        assert!(self.verb("down").status.success());
+        assert_eq!(code(self.wait()), 143);
+        self.assert_nothing_left();
     }
 
     pub fn assert_nothing_left(&self) {
@@ -204,6 +233,27 @@ impl Drop for Swarm {
             let _ = self.verb("down");
             let _ = std::fs::remove_file(self.segment());
         }
+    }
+}
+
+/// Killed with the test.
+pub struct Standby(Child);
+
+impl Standby {
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// The exit code, once it has ended.
+    pub fn exit(&mut self) -> Option<i32> {
+        self.0.try_wait().unwrap().map(code)
+    }
+}
+
+impl Drop for Standby {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -1,0 +1,40 @@
+//! A run whose coordinator numbers tasks and notes each answer, so that it can be seen that none was lost.
+
+use super::Swarm;
+use std::collections::BTreeMap;
+
+/// So many tasks for so many workers, who take `each_ms` for one. The coordinator keeps the last task back until it may end.
+pub fn swarm(tasks: usize, each_ms: u32, workers: usize) -> Swarm {
+    let swarm = Swarm::new(&format!(
+        r#"
+[bus]
+name = "<bus>"
+queues = ["tasks"]
+[coordinator]
+command = ["<agent>", "ledger", "tasks", "{tasks}"]
+[pool.w]
+command = ["<agent>", "work", "tasks", "{each_ms}"]
+size = {workers}
+restart = {{ first = "10ms" }}
+"#
+    ));
+    std::fs::write(swarm.dir.path().join("wait"), "").unwrap();
+    swarm
+}
+
+/// Lets the coordinator give its last task.
+pub fn may_end(swarm: &Swarm) {
+    std::fs::remove_file(swarm.dir.path().join("wait")).unwrap();
+}
+
+/// How often each task was answered.
+pub fn answered(swarm: &Swarm) -> BTreeMap<usize, usize> {
+    let mut answered = BTreeMap::new();
+    for line in swarm.out().lines() {
+        let number = line.strip_prefix("task ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+        if let Some(number) = number {
+            *answered.entry(number).or_default() += 1;
+        }
+    }
+    answered
+}
