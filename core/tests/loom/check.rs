@@ -1,10 +1,11 @@
 //! Runs models; requires that they fail when the code is wrong.
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Once};
-use swarmbus_core::sync::{is_a_run_of_mutants, mutant, mutated};
+use swarmbus_core::sync::{is_a_run_of_mutants, mutant};
+
+use crate::wrong::{fails, is_run_of};
 
 /// Preemptions that the ordinary run tries at most.
 pub const ORDINARY: usize = 2;
@@ -15,7 +16,6 @@ pub const BRIEF: usize = 1;
 
 thread_local! {
     static DIED: Cell<[bool; 2]> = const { Cell::new([false; 2]) };
-    static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs `model` in every order with at most `bound` preemptions, or `SWARMBUS_LOOM_BOUND` if that is more.
@@ -80,27 +80,10 @@ pub fn every_death_of_two(bound: usize, model: impl Fn(u32, u32) + Copy + Send +
     });
 }
 
-fn fails(model: impl FnOnce()) -> bool {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let usual = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if !QUIET.get() {
-                usual(panic);
-            }
-        }));
-    });
-    QUIET.set(true);
-    let failed = catch_unwind(AssertUnwindSafe(model)).is_err();
-    QUIET.set(false);
-    failed
-}
-
 /// Requires that `model` notices these mistakes in the code. (A run that has one mutant is to notice that one.)
 pub fn caught(mistakes: &'static [&'static str], model: impl FnOnce()) {
     if is_a_run_of_mutants() {
-        // All are asked for, so that a survey hears of them.
-        if mistakes.iter().filter(|mistake| mutated(**mistake)).count() > 0 {
+        if is_run_of(mistakes) {
             model();
         }
         return;

@@ -11,6 +11,7 @@ mod heap;
 mod stage;
 mod table;
 mod tiny;
+mod wrong;
 
 mod batch;
 mod board;

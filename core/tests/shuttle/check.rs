@@ -3,11 +3,12 @@
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Once;
 use std::time::{SystemTime, UNIX_EPOCH};
-use swarmbus_core::sync::{is_a_run_of_mutants, mutant, mutated};
+use swarmbus_core::sync::{is_a_run_of_mutants, mutant};
+
+use crate::wrong;
 
 /// Schedules of one seed. A failure is found again within as many.
 const ROUND: usize = 50;
@@ -17,10 +18,6 @@ const RUNS: usize = 1000;
 const PATIENCE: usize = 50_000;
 /// Far more than a model takes: who gets there goes round for ever.
 const STEPS: usize = 200_000;
-
-thread_local! {
-    static QUIET: Cell<bool> = const { Cell::new(false) };
-}
 
 fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -44,7 +41,7 @@ fn rounds(first: u64, runs: usize, model: impl Fn() + Copy + Send + Sync + 'stat
         let seed = first.wrapping_add(round);
         let ran = catch_unwind(AssertUnwindSafe(|| draw(seed, model)));
         if let Err(failure) = ran {
-            if QUIET.get() {
+            if wrong::is_expected() {
                 println!("noticed in round {round}");
             } else {
                 println!("SWARMBUS_SHUTTLE_SEED={seed} SWARMBUS_SHUTTLE_RUNS={ROUND} finds it again");
@@ -92,29 +89,17 @@ pub fn mortal<R>(fate: Option<u32>, body: impl FnOnce() -> R) -> Option<R> {
     }
 }
 
+/// Shuttle's own hook comes before ours, or it would be called for failures that are expected.
 fn fails(model: impl FnOnce()) -> bool {
     static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        // Shuttle's own comes first, or it would be called for failures that are expected.
-        Runner::new(RandomScheduler::new_from_seed(0, 1), Config::new()).run(|| {});
-        let usual = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if !QUIET.get() {
-                usual(panic);
-            }
-        }));
-    });
-    QUIET.set(true);
-    let failed = catch_unwind(AssertUnwindSafe(model)).is_err();
-    QUIET.set(false);
-    failed
+    HOOK.call_once(|| _ = Runner::new(RandomScheduler::new_from_seed(0, 1), Config::new()).run(|| {}));
+    wrong::fails(model)
 }
 
 /// Requires that `model` notices these mistakes in the code. (A run that has one mutant is to notice that one.)
 pub fn caught(mistakes: &'static [&'static str], model: impl Fn() + Copy + Send + Sync + 'static) {
     if is_a_run_of_mutants() {
-        // All are asked for, so that a survey hears of them.
-        if mistakes.iter().filter(|mistake| mutated(mistake)).count() > 0 {
+        if wrong::is_run_of(mistakes) {
             explore(model);
         }
         return;

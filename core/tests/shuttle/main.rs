@@ -22,6 +22,8 @@ mod table;
 #[path = "../loom/tiny.rs"]
 #[allow(dead_code)]
 mod tiny;
+#[path = "../loom/wrong.rs"]
+mod wrong;
 
 mod batches;
 mod keys;
