@@ -241,13 +241,14 @@ class Runner:
         self.call(place, "rustc", "--edition=2024", *out, *paths, program)
 
     def end(self) -> None:
+        # First those who could still make a bus.
+        for child in self.children:
+            os.killpg(child.pid, signal.SIGTERM)
+            child.wait()
         for bus in Path("/dev/shm").glob(f"swarmbus.{self.bus}*"):
             name = bus.name.removeprefix("swarmbus.")
             for verb in (["down", name], ["destroy", name, "--if-exists"]):
                 subprocess.run([BUILT / "swarmbus", *verb], timeout=GUARD_S, check=False, capture_output=True)
-        for child in self.children:
-            os.killpg(child.pid, signal.SIGTERM)
-            child.wait()
 
 
 @pytest.fixture
