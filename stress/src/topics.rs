@@ -5,11 +5,12 @@ use crate::killer::{PATIENCE, Process};
 use crate::kills::Dice;
 use crate::peer::stop_flag;
 use crate::scene::{Scene, expect_bare, number_of, payload};
+use crate::workload::Crowd;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use swarmbus_core::{Bus, CreateOptions, Error, Policy, PublishOptions, StartAt, Subscription, TopicOptions};
@@ -38,20 +39,6 @@ fn await_subscribers(bus: &Bus, count: usize) -> Result<()> {
         std::thread::sleep(Duration::from_millis(2));
     }
     Ok(())
-}
-
-/// Child processes without ledgers, gone with this.
-struct Crowd(Vec<Child>);
-
-impl Drop for Crowd {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            if matches!(child.try_wait(), Ok(None)) {
-                let _ = child.kill();
-                let _ = child.wait();
-            }
-        }
-    }
 }
 
 /// `subscribers` processes subscribe; `messages` of `length` bytes reach all of them, in order.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use swarmbus_core::{Bus, CreateOptions, Error, Lane, QueueOptions, SendOptions};
 
 /// Child processes without ledgers, gone with this.
-struct Crowd(Vec<Child>);
+pub(crate) struct Crowd(pub(crate) Vec<Child>);
 
 impl Drop for Crowd {
     fn drop(&mut self) {
