@@ -22,7 +22,7 @@ What cannot be opened (half made, damaged, left over from before the last boot)
 is removed; a bus of another version of swarmbus only with --force, since its
 users are not woken.
 
-Exit codes: 68 unknown bus, 77 permission")]
+Exit codes: 68 unknown bus, 69 it is of another version, 77 permission")]
 pub struct Args {
     /// Name of the bus
     bus: String,
