@@ -30,7 +30,8 @@ impl Mutant {
     }
 }
 
-/// What can go wrong at a place where this is done, and can be noticed by these tests. On the machines that run the sweeps a missing edge or fence seldom shows.
+/// What can go wrong at a place where this is done, and can be noticed by these tests. On the machines that run the sweeps a missing edge or fence seldom shows,
+/// and among the threads of shuttle never.
 fn changes(suite: Suite, operation: &str, order: &str) -> &'static [&'static str] {
     match (suite, operation, order) {
         (Suite::Models, "Load", "ordered") => &["relaxed"],
@@ -41,6 +42,10 @@ fn changes(suite: Suite, operation: &str, order: &str) -> &'static [&'static str
         (Suite::Models, "Fetch", "ordered") => &["skip", "late", "relaxed"],
         (Suite::Models, "Fetch", _) => &["skip", "late"],
         (Suite::Models, "Fence", _) | (_, "Wake", _) => &["skip"],
+        (Suite::Shuttle, "Store", _) => &["skip", "late", "again"],
+        (Suite::Shuttle, "CompareExchange", _) => &["skip", "blind", "late"],
+        (Suite::Shuttle, "WakeExchange", _) => &["skip", "blind"],
+        (Suite::Shuttle, "Fetch", _) => &["skip", "late"],
         (Suite::Sweeps, "Store", _) => &["skip"],
         (Suite::Sweeps, "CompareExchange" | "WakeExchange", _) => &["skip", "blind"],
         // Without an order it is a figure for people.
@@ -139,9 +144,9 @@ mod tests {
     use std::path::PathBuf;
     use std::time::Duration;
 
-    fn test(takes_ms: u64, sites: &[&str]) -> Test {
+    fn test(suite: Suite, takes_ms: u64, sites: &[&str]) -> Test {
         Test {
-            suite: Suite::Models,
+            suite,
             program: PathBuf::new(),
             name: String::new(),
             takes: Duration::from_millis(takes_ms),
@@ -152,14 +157,27 @@ mod tests {
     #[test]
     fn a_mutant_is_given_to_all_who_pass_its_place_the_quickest_first() {
         let store = "core/src/ring.rs:7:9 Store relaxed";
-        let tests =
-            [test(9, &[store, "mistake no-doorway"]), test(3, &[store, "core/tests/loom/ring.rs:1:1 Store relaxed"])];
+        let tests = [
+            test(Suite::Models, 9, &[store, "mistake no-doorway"]),
+            test(Suite::Models, 3, &[store, "core/tests/loom/ring.rs:1:1 Store relaxed"]),
+        ];
         let mutants = catalogue(&tests);
         let names: Vec<&str> = mutants.iter().map(|mutant| mutant.name.as_str()).collect();
         let at = |change: &str| format!("core/src/ring.rs:7:9 {change}");
         assert_eq!(names, [at("again"), at("late"), at("skip"), "mistake no-doorway".to_owned()]);
         assert_eq!((mutants[0].tests.as_slice(), mutants[3].tests.as_slice()), ([1, 0].as_slice(), [0].as_slice()));
         assert_eq!((mutants[0].place(), mutants[0].change()), (Some(("core/src/ring.rs", 7)), "again"));
+    }
+
+    #[test]
+    fn a_missing_edge_is_for_loom_and_the_rest_for_shuttle_too() {
+        let sites = ["core/src/ring.rs:7:9 Store ordered", "core/src/wait.rs:3:5 Fence ordered", "edge 1 release"];
+        let mutants = catalogue(&[test(Suite::Models, 9, &sites), test(Suite::Shuttle, 3, &sites)]);
+        let asked: Vec<_> = mutants.iter().map(|mutant| (mutant.change(), mutant.tests.as_slice())).collect();
+        let (loom, both) = ([0].as_slice(), [1, 0].as_slice());
+        let wanted =
+            [("again", both), ("late", both), ("relaxed", loom), ("skip", both), ("skip", loom), ("1 release", loom)];
+        assert_eq!(asked, wanted);
     }
 
     #[test]

@@ -9,13 +9,15 @@ mod report;
 mod survey;
 mod trial;
 
+pub use report::Totals;
+
 use crate::Result;
 use catalogue::{Mutant, Spares};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use survey::{Suite, Test};
+use survey::{Schedules, Suite, Test};
 use trial::{Outcome, Verdict};
 
 /// What to run.
@@ -24,7 +26,7 @@ pub struct Wish {
     /// Begin no new mutant after so many minutes; without it, all are run.
     #[arg(long)]
     minutes: Option<f64>,
-    /// Which mutants come first when not all are run. Chosen, and printed, if not given.
+    /// Which mutants come first when not all are run, and which schedules shuttle draws. Chosen, and printed, if not given.
     #[arg(long)]
     seed: Option<u64>,
     /// Only mutants whose name contains this, or number so and so of the list.
@@ -39,6 +41,9 @@ pub struct Wish {
     /// Leave out tests that take longer than this many seconds without a mutant.
     #[arg(long, default_value_t = 60)]
     longest: u64,
+    /// How many schedules each test of shuttle draws.
+    #[arg(long, default_value_t = 1000)]
+    schedules: u32,
     /// Runs at once.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -53,9 +58,11 @@ pub struct Wish {
 /// Runs mutants, and says who survived and for what reason.
 pub fn run(wish: &Wish) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is above");
+    let seed = wish.seed.unwrap_or_else(|| u64::from(std::process::id()) ^ now_ns());
+    let schedules = Schedules { seed, each: wish.schedules };
     let mut tests = Vec::new();
     for suite in &wish.suites {
-        tests.extend(survey::survey(root, *suite, &wish.target, wish.jobs)?);
+        tests.extend(survey::survey(root, *suite, &wish.target, wish.jobs, schedules)?);
     }
     let all = catalogue::catalogue(&tests);
     let spares = Spares::read(root)?;
@@ -65,13 +72,13 @@ pub fn run(wish: &Wish) -> Result<()> {
         return Ok(());
     }
     let mut chosen: Vec<&Mutant> = all.iter().filter(|mutant| is_wanted(mutant, &wish.only)).collect();
-    let seed = wish.seed.unwrap_or_else(|| u64::from(std::process::id()) ^ now_ns());
+    println!("--seed {seed} repeats this");
     if wish.minutes.is_some() {
-        println!("a sample: --seed {seed}");
         shuffle(&mut chosen, seed);
     }
-    let outcomes = all_trials(&chosen, &tests, wish);
-    let survivors = report::report(root, &wish.target, &all, &outcomes, &spares, wish.minutes.map(|_| seed))?;
+    let outcomes = all_trials(&chosen, &tests, wish, schedules);
+    let ran = report::Ran { all: &all, outcomes: &outcomes, suites: &wish.suites, tests: tests.len(), schedules };
+    let survivors = report::report(root, &wish.target, &ran, &spares)?;
     if wish.strict && survivors > 0 {
         return Err(format!("{survivors} mutants survived for no known reason").into());
     }
@@ -83,7 +90,12 @@ fn is_wanted(mutant: &Mutant, only: &[String]) -> bool {
         || only.iter().any(|wanted| mutant.name.contains(wanted.as_str()) || *wanted == mutant.number.to_string())
 }
 
-fn all_trials<'a>(chosen: &[&'a Mutant], tests: &[Test], wish: &Wish) -> Vec<(&'a Mutant, Outcome)> {
+fn all_trials<'a>(
+    chosen: &[&'a Mutant],
+    tests: &[Test],
+    wish: &Wish,
+    schedules: Schedules,
+) -> Vec<(&'a Mutant, Outcome)> {
     let (next, begun, outcomes) = (AtomicUsize::new(0), Instant::now(), Mutex::new(Vec::new()));
     let until = wish.minutes.map(|minutes| begun + Duration::from_secs_f64(minutes * 60.0));
     std::thread::scope(|scope| {
@@ -92,11 +104,11 @@ fn all_trials<'a>(chosen: &[&'a Mutant], tests: &[Test], wish: &Wish) -> Vec<(&'
                 while until.is_none_or(|until| Instant::now() < until)
                     && let Some(mutant) = chosen.get(next.fetch_add(1, Ordering::Relaxed))
                 {
-                    let outcome = trial::trial(mutant, tests, Duration::from_secs(wish.longest));
+                    let outcome = trial::trial(mutant, tests, Duration::from_secs(wish.longest), schedules);
                     let mut outcomes = outcomes.lock().expect("nobody panics here");
                     outcomes.push((*mutant, outcome));
                     let (_, outcome) = outcomes.last().expect("just pushed");
-                    if !matches!(outcome.verdict, Verdict::Killed(_)) || outcomes.len() % 50 == 0 {
+                    if !matches!(outcome.verdict, Verdict::Killed(..)) || outcomes.len() % 50 == 0 {
                         println!("{:>5} of {}: {} {outcome}", outcomes.len(), chosen.len(), mutant.name);
                     }
                 }

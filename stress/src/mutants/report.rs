@@ -1,11 +1,60 @@
 //! Who was noticed and who was not: for people, and in `verify/mutants.json`.
 
-use super::catalogue::{Mutant, Spares, described};
+use super::catalogue::{Mutant, Spares, described, places};
+use super::survey::{Schedules, Suite};
 use super::trial::{Outcome, Verdict};
 use crate::Result;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// What was run.
+pub struct Ran<'a> {
+    /// All mutants that there are.
+    pub all: &'a [Mutant],
+    /// Those that were tried.
+    pub outcomes: &'a [(&'a Mutant, Outcome)],
+    /// Who was to notice.
+    pub suites: &'a [Suite],
+    /// Tests of these.
+    pub tests: usize,
+    /// What shuttle drew; with its seed the sample was drawn as well.
+    pub schedules: Schedules,
+}
+
+/// What became of the mutants, as it is written down.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Totals {
+    /// All that there are.
+    pub mutants: usize,
+    /// Places of the source that they are in.
+    pub places: usize,
+    /// Tests that were to notice.
+    pub tests: usize,
+    /// Suites of these.
+    pub suites: Vec<String>,
+    /// With what the sample was drawn, and the schedules of shuttle.
+    pub seed: u64,
+    /// Schedules of each test of shuttle.
+    pub schedules: u32,
+    /// Mutants that were tried.
+    pub tried: usize,
+    /// Of these, those that a test noticed.
+    pub killed: usize,
+    /// By suite.
+    pub killed_by: BTreeMap<String, usize>,
+    /// Those that survived for a known reason.
+    pub spare: usize,
+    /// Those that survived for none.
+    pub survived: usize,
+    /// Those with a test that did not end.
+    pub undecided: usize,
+    /// Those whose tests are all too long.
+    pub not_reached: usize,
+    /// Each of them.
+    pub outcomes: Vec<Value>,
+}
 
 #[derive(Default)]
 struct Count {
@@ -17,24 +66,23 @@ struct Count {
 }
 
 /// Prints and writes what became of the mutants. How many survived for no known reason.
-pub fn report(
-    root: &Path,
-    target: &Path,
-    all: &[Mutant],
-    outcomes: &[(&Mutant, Outcome)],
-    spares: &Spares,
-    seed: Option<u64>,
-) -> Result<usize> {
+pub fn report(root: &Path, target: &Path, ran: &Ran<'_>, spares: &Spares) -> Result<usize> {
+    let Ran { all, outcomes, .. } = ran;
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
     let mut total = Count::default();
+    let names: Vec<String> = ran.suites.iter().map(|suite| suite.name().to_owned()).collect();
+    let mut killed_by: BTreeMap<String, usize> = names.iter().map(|name| (name.clone(), 0)).collect();
     let mut survivors = Vec::new();
     let mut rows = Vec::new();
-    for (mutant, outcome) in outcomes {
+    for (mutant, outcome) in *outcomes {
         let (file, line) = described(root, mutant);
         let is_spare = spares.hold(root, mutant);
         let by_file = counts.entry(file.clone()).or_default();
         let (verdict, by) = match &outcome.verdict {
-            Verdict::Killed(by) => ("killed", Some(by)),
+            Verdict::Killed(suite, by) => {
+                *killed_by.entry(suite.name().to_owned()).or_default() += 1;
+                ("killed", Some(by))
+            }
             Verdict::Survived if is_spare => ("spare", None),
             Verdict::Survived => ("survived", None),
             Verdict::Undecided(by) => ("undecided", Some(by)),
@@ -58,8 +106,24 @@ pub fn report(
         }));
     }
     let path = target.join("verify/mutants.json");
-    let found = json!({ "mutants": all.len(), "tried": outcomes.len(), "seed": seed, "outcomes": rows });
-    std::fs::write(&path, serde_json::to_string_pretty(&found)?)?;
+    let by: Vec<String> = killed_by.iter().map(|(suite, count)| format!("{suite} {count}")).collect();
+    let totals = Totals {
+        mutants: all.len(),
+        places: places(all),
+        tests: ran.tests,
+        suites: names,
+        seed: ran.schedules.seed,
+        schedules: ran.schedules.each,
+        tried: outcomes.len(),
+        killed: total.killed,
+        killed_by,
+        spare: total.spare,
+        survived: total.survived,
+        undecided: total.undecided,
+        not_reached: total.not_reached,
+        outcomes: rows,
+    };
+    std::fs::write(&path, serde_json::to_string_pretty(&totals)?)?;
 
     println!("\n{:<34} {:>7} {:>6} {:>9} {:>10} {:>12}", "", "killed", "spare", "survived", "undecided", "not reached");
     counts.insert("all".to_owned(), total);
@@ -67,7 +131,7 @@ pub fn report(
         let Count { killed, spare, survived, undecided, not_reached } = count;
         println!("{file:<34} {killed:>7} {spare:>6} {survived:>9} {undecided:>10} {not_reached:>12}");
     }
-    println!("{} of {} mutants tried; {}", outcomes.len(), all.len(), path.display());
+    println!("{} of {} mutants tried, killed by: {}; {}", outcomes.len(), all.len(), by.join(", "), path.display());
     if !survivors.is_empty() {
         println!("\nsurvivors, as rows for docs/mutants.md (where a reason is wanted):\n{}", survivors.join("\n"));
     }

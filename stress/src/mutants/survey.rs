@@ -14,24 +14,76 @@ use std::time::{Duration, Instant};
 pub enum Suite {
     /// The loom models.
     Models,
+    /// The models of many threads, in schedules drawn by chance.
+    Shuttle,
     /// Every operation of real processes, killed in each crash window and before each shared write.
     Sweeps,
 }
 
 impl Suite {
+    /// What the build is for; the models share one.
     fn cfg(self) -> &'static str {
         match self {
-            Suite::Models => "loom",
+            Suite::Models | Suite::Shuttle => "loom",
             Suite::Sweeps => "crash",
         }
     }
 
-    fn tests(self) -> [&'static str; 4] {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
         match self {
-            Suite::Models => ["-p", "swarmbus-core", "--test", "loom"],
-            Suite::Sweeps => ["-p", "swarmbus-stress", "--test", "windows"],
+            Suite::Models => "models",
+            Suite::Shuttle => "shuttle",
+            Suite::Sweeps => "sweeps",
         }
     }
+
+    /// Where what its tests pass is kept.
+    fn file(self) -> &'static str {
+        match self {
+            Suite::Models => "survey-loom.txt",
+            Suite::Shuttle => "survey-shuttle.txt",
+            Suite::Sweeps => "survey-crash.txt",
+        }
+    }
+
+    fn tests(self) -> &'static [&'static str] {
+        match self {
+            Suite::Models => &["-p", "swarmbus-core", "--test", "loom"],
+            Suite::Shuttle => &["-p", "swarmbus-core", "--features", "shuttle", "--test", "shuttle"],
+            Suite::Sweeps => &["-p", "swarmbus-stress", "--test", "windows"],
+        }
+    }
+}
+
+/// Which schedules the tests of many threads draw: the same ones with the same seed, so that a verdict comes again.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedules {
+    /// What they are drawn with.
+    pub seed: u64,
+    /// So many for each test.
+    pub each: u32,
+}
+
+impl Schedules {
+    /// Those of a survey, which is kept: with one seed mutants keep their numbers.
+    fn of_a_survey(self) -> Schedules {
+        Schedules { seed: 1, ..self }
+    }
+}
+
+/// One test of a program, in a process of its own.
+pub fn alone(program: &Path, name: &str, schedules: Schedules) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(["--exact", name, "--test-threads", "1"])
+        .env("SWARMBUS_SHUTTLE_SEED", schedules.seed.to_string())
+        .env("SWARMBUS_SHUTTLE_RUNS", schedules.each.to_string())
+        .env_remove("SWARMBUS_LOOM_BOUND")
+        .env_remove("SWARMBUS_MUTANT")
+        .env_remove("SWARMBUS_SITES")
+        .stdin(Stdio::null());
+    command
 }
 
 /// A test, and what it passes when nothing is wrong.
@@ -50,16 +102,20 @@ pub struct Test {
 }
 
 /// Builds a suite and runs each test once; what that showed is kept for as long as the program is the same.
-pub fn survey(root: &Path, suite: Suite, target: &Path, jobs: usize) -> Result<Vec<Test>> {
+pub fn survey(root: &Path, suite: Suite, target: &Path, jobs: usize, schedules: Schedules) -> Result<Vec<Test>> {
     let kept = target.join("verify");
     std::fs::create_dir_all(&kept)?;
     let program = build(root, suite, target)?;
-    let kept = kept.join(format!("survey-{}.txt", suite.cfg()));
-    let age = age(&program)?;
+    let kept = kept.join(suite.file());
+    let schedules = schedules.of_a_survey();
+    let mut age = age(&program)?;
+    if suite == Suite::Shuttle {
+        let _ = write!(age, " {} schedules", schedules.each);
+    }
     if let Some(known) = std::fs::read_to_string(&kept).ok().and_then(|text| parse(suite, &program, &text, &age)) {
         return Ok(known);
     }
-    let found = look(suite, &program, jobs)?;
+    let found = look(suite, &program, jobs, schedules)?;
     std::fs::write(&kept, written(&found, &age))?;
     Ok(found)
 }
@@ -87,7 +143,7 @@ fn age(program: &Path) -> Result<String> {
     Ok(format!("{} {:?}", about.len(), about.modified()?))
 }
 
-fn look(suite: Suite, program: &Path, jobs: usize) -> Result<Vec<Test>> {
+fn look(suite: Suite, program: &Path, jobs: usize, schedules: Schedules) -> Result<Vec<Test>> {
     let listed = Command::new(program).args(["--list", "--format", "terse"]).output()?;
     let listed = String::from_utf8(listed.stdout)?;
     let names: Vec<&str> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
@@ -97,7 +153,7 @@ fn look(suite: Suite, program: &Path, jobs: usize) -> Result<Vec<Test>> {
         for _ in 0..jobs {
             scope.spawn(|| {
                 while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let test = look_at(suite, program, name);
+                    let test = look_at(suite, program, name, schedules);
                     tests.lock().expect("nobody panics here").push(test);
                 }
             });
@@ -106,15 +162,10 @@ fn look(suite: Suite, program: &Path, jobs: usize) -> Result<Vec<Test>> {
     tests.into_inner().expect("nobody panics here").into_iter().collect()
 }
 
-fn look_at(suite: Suite, program: &Path, name: &str) -> Result<Test> {
+fn look_at(suite: Suite, program: &Path, name: &str, schedules: Schedules) -> Result<Test> {
     let sites = std::env::temp_dir().join(format!("swarmbus-sites-{}-{name}", std::process::id()));
     let begun = Instant::now();
-    let ran = Command::new(program)
-        .args(["--exact", name, "--test-threads", "1"])
-        .env("SWARMBUS_SITES", &sites)
-        .env_remove("SWARMBUS_MUTANT")
-        .stdin(Stdio::null())
-        .output()?;
+    let ran = alone(program, name, schedules).env("SWARMBUS_SITES", &sites).output()?;
     let takes = begun.elapsed();
     let passed = std::fs::read_to_string(&sites).unwrap_or_default();
     let _ = std::fs::remove_file(&sites);

@@ -1,12 +1,12 @@
 //! One mutant before the tests that pass its place.
 
 use super::catalogue::Mutant;
-use super::survey::Test;
+use super::survey::{Schedules, Suite, Test, alone};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::fmt;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How a mutant fared.
@@ -24,7 +24,7 @@ pub struct Outcome {
 #[derive(Debug)]
 pub enum Verdict {
     /// This test failed.
-    Killed(String),
+    Killed(Suite, String),
     /// All passed.
     Survived,
     /// None failed, and this one was given up after a multiple of its usual time.
@@ -36,7 +36,7 @@ pub enum Verdict {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.verdict {
-            Verdict::Killed(by) => write!(f, "killed by {by}")?,
+            Verdict::Killed(suite, by) => write!(f, "killed by {by} ({})", suite.name())?,
             Verdict::Survived => write!(f, "SURVIVED")?,
             Verdict::Undecided(by) => write!(f, "undecided: {by} did not end")?,
             Verdict::NotReached => write!(f, "not reached")?,
@@ -46,16 +46,16 @@ impl fmt::Display for Outcome {
 }
 
 /// Runs the tests, the quickest first, until one fails.
-pub fn trial(mutant: &Mutant, tests: &[Test], longest: Duration) -> Outcome {
+pub fn trial(mutant: &Mutant, tests: &[Test], longest: Duration, schedules: Schedules) -> Outcome {
     let (begun, mut runs) = (Instant::now(), 0);
     let mut endless = None;
     let mut verdict = None;
     for test in mutant.tests.iter().map(|test| &tests[*test]).filter(|test| test.takes <= longest) {
         runs += 1;
-        match attempt(mutant, test) {
+        match attempt(mutant, test, schedules) {
             Some(status) if status.success() => {}
             Some(_) => {
-                verdict = Some(Verdict::Killed(test.name.clone()));
+                verdict = Some(Verdict::Killed(test.suite, test.name.clone()));
                 break;
             }
             None => endless = Some(test.name.clone()),
@@ -70,12 +70,9 @@ pub fn trial(mutant: &Mutant, tests: &[Test], longest: Duration) -> Outcome {
 }
 
 /// `None`: it did not end in a multiple of its usual time.
-fn attempt(mutant: &Mutant, test: &Test) -> Option<ExitStatus> {
-    let mut child = Command::new(&test.program)
-        .args(["--exact", &test.name, "--test-threads", "1"])
+fn attempt(mutant: &Mutant, test: &Test, schedules: Schedules) -> Option<ExitStatus> {
+    let mut child = alone(&test.program, &test.name, schedules)
         .env("SWARMBUS_MUTANT", &mutant.name)
-        .env_remove("SWARMBUS_SITES")
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0)
