@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the model: the right one, which must hold in every schedule, and one with each of its mistakes, which must not.
-# docs/model/check.sh [FOLDER]: the folder is for what spin and the compiler make; a temporary one if not given.
+# docs/model/check.sh [FOLDER [FILE]]: the folder is for what spin and the compiler make; a temporary one if not given, or empty. What each run found goes to
+# the file, for 'swarmbus-stress report'.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -11,7 +12,8 @@ for tool in spin cc; do
     fi
 done
 
-if [[ $# -gt 0 ]]; then
+file=${2:+$(realpath -m "$2")}
+if [[ -n ${1:-} ]]; then
     work=$1
     mkdir -p "$work"
 else
@@ -41,6 +43,15 @@ figures() {
     sed -nE 's/^ *([0-9]+) states, stored.*/\1 states/p; s/^pan: elapsed time ([0-9.]+) seconds/\1 s/p' pan.log | paste -sd ' '
 }
 
+rows=()
+
+# note WHAT VERDICT: the last run, for the file.
+note() {
+    local states seconds
+    read -r states _ seconds _ <<<"$(figures)"
+    rows+=("{\"what\": \"$1\", \"verdict\": \"$2\", \"states\": $states, \"seconds\": ${seconds:-0}}")
+}
+
 # holds WHAT COMPILER-FLAGS PAN-FLAGS MODEL-FLAGS…
 holds() {
     local what=$1 compiler=$2 pan=$3
@@ -49,6 +60,7 @@ holds() {
     # shellcheck disable=SC2086
     if examine $pan; then
         printf 'holds     %-66s %s\n' "$what" "$(figures)"
+        note "$what" holds
     else
         printf 'FAILS     %s\n' "$what" >&2
         spin -t -p -g "$@" "$here/message.pml" 2>/dev/null | tail -60 >&2
@@ -74,9 +86,17 @@ while read -r number name; do
     fi
     if [[ -n $found ]]; then
         printf 'noticed   %-66s %s\n' "mutant $number, $name: $found" "$(figures)"
+        note "mutant $number, \`$name\`" "$found"
     else
         printf 'UNNOTICED mutant %s, %s\n' "$number" "$name" >&2
         unnoticed=1
     fi
 done <<<"$mutants"
+if [[ -n $file ]]; then
+    mkdir -p "$(dirname "$file")"
+    (
+        IFS=,
+        printf '[%s]\n' "${rows[*]}"
+    ) >"$file"
+fi
 exit "$unnoticed"

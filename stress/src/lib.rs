@@ -14,6 +14,7 @@ pub mod contention;
 pub mod corrupt;
 pub mod crash;
 pub mod fault;
+pub mod figures;
 pub mod flow;
 pub mod handover;
 pub mod killer;

@@ -6,12 +6,13 @@ use std::time::Duration;
 use swarmbus_stress::corrupt::flips;
 use swarmbus_stress::corrupt::fuzz::guard;
 use swarmbus_stress::crash::Point;
+use swarmbus_stress::figures::Flipped;
 use swarmbus_stress::mistake::Mistake;
 use swarmbus_stress::scale::Measurement;
 use swarmbus_stress::victim::{Operation, Orders};
 use swarmbus_stress::{
-    Result, boards, contention, flow, handover, kills, mutants, peer, scale, soak, space, storm, topics, victim, wakes,
-    workload,
+    Result, boards, contention, figures, flow, handover, kills, mutants, peer, scale, soak, space, storm, topics,
+    victim, wakes, workload,
 };
 
 #[derive(Parser)]
@@ -50,6 +51,8 @@ enum Verb {
     },
     /// Make one mistake after the other in the core; some model or sweep must notice.
     Mutants(mutants::Wish),
+    /// What the last runs of the proof found, as Markdown.
+    Report(figures::Wish),
     /// Kill or pause operations at their machine instructions.
     #[cfg(target_arch = "x86_64")]
     Sweep(swarmbus_stress::stepping::Orders),
@@ -241,6 +244,9 @@ enum Verb {
         /// Write those of the seeds that are needed to reach what they reach to a file instead.
         #[arg(long, requires = "seeds")]
         merge: Option<std::path::PathBuf>,
+        /// Where the figures go.
+        #[arg(long, value_name = "FILE")]
+        json: Option<std::path::PathBuf>,
         /// Run the programs of a file instead.
         #[arg(long)]
         replay: Option<std::path::PathBuf>,
@@ -254,6 +260,9 @@ enum Verb {
         processes: usize,
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Where the figures go.
+        #[arg(long, value_name = "FILE")]
+        json: Option<std::path::PathBuf>,
     },
     /// Use a bus over which somebody scribbles until told to end.
     #[command(hide = true)]
@@ -312,6 +321,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::StormWork(orders) => storm::work(orders),
         Verb::StormFresh { bus } => storm::fresh(&bus),
         Verb::Mutants(wish) => mutants::run(&wish),
+        Verb::Report(wish) => figures::report(&wish),
         #[cfg(target_arch = "x86_64")]
         Verb::Sweep(orders) => swarmbus_stress::stepping::obey(orders),
         Verb::Victim { bus, operation, at, times, first, mistake } => {
@@ -340,16 +350,18 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Fuzz { merge: Some(to), seeds: Some(from), seconds, .. } => {
             guard::merge(&from, &to, Duration::from_secs(seconds))
         }
-        Verb::Fuzz { seconds, seed, seeds, found, failures, .. } => {
-            guard::fuzz(&guard::Orders { time: Duration::from_secs(seconds), seed, seeds, found, failures })
+        Verb::Fuzz { seconds, seed, seeds, found, failures, json, .. } => {
+            guard::fuzz(&guard::Orders { time: Duration::from_secs(seconds), seed, seeds, found, failures, json })
         }
-        Verb::Flips { words, processes, seed } => {
+        Verb::Flips { words, processes, seed, json } => {
             let swept = flips::sweep(&std::env::current_exe()?, flips::Sweep { words, processes, seed })?;
             println!(
                 "seed {seed}: {} fields, {} words written over, {} operations",
                 swept.fields, swept.writes, swept.operations
             );
-            Ok(())
+            let flips::Swept { fields, writes, operations } = swept;
+            let figures = Flipped { seed, processes: processes as u64, fields: fields as u64, writes, operations };
+            json.map_or(Ok(()), |path| storm::save(&figures, &path))
         }
         Verb::Scribbled { bus, seed } => flips::work(&bus, seed),
         Verb::Scale { measurement } => scale::measure(&std::env::current_exe()?, &measurement),

@@ -19,7 +19,7 @@ fn short(kind: Kind, mistake: Option<Mistake>, operations: &[Operation]) -> Vec<
     println!("seed {seed}");
     let swept = sweep(Path::new(env!("CARGO_BIN_EXE_swarmbus-stress")), operations, &plan);
     assert!(swept.untried.is_empty(), "{:?}", swept.untried);
-    println!("{}", as_json(&swept.rows));
+    println!("{}", as_json(&swept.rows).unwrap());
     swept.rows
 }
 

@@ -55,8 +55,8 @@ pub fn obey(orders: Orders) -> Result<()> {
     let plan = Plan { kind, seed, instructions, states, mistake, says_progress: true };
     let Swept { rows, untried } = sweep(&std::env::current_exe()?, &operations, &plan);
     match output {
-        Output::Table => print!("{}", as_table(&rows)),
-        Output::Json => print!("{}", as_json(&rows)),
+        Output::Table => print!("{}", as_table(&rows, kind)),
+        Output::Json => print!("{}", as_json(&rows)?),
     }
     let faults = rows.iter().map(Row::faults).sum::<u64>();
     if faults > 0 || !untried.is_empty() {

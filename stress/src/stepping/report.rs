@@ -1,8 +1,9 @@
 //! What a sweep found, for tools and for people.
 
+use super::Kind;
 use super::course::Course;
+use crate::figures::{self, Swept};
 use crate::victim::Operation;
-use std::fmt::Write;
 use std::time::Duration;
 
 /// What a sweep found of one operation.
@@ -51,56 +52,38 @@ impl Row {
         self.lost + self.duplicated + self.stuck + self.leaked
     }
 
-    /// The middle and the longest of the times, µs.
-    fn times_us(&self) -> (u128, u128) {
-        let mut times: Vec<_> = self.healed_after.iter().map(Duration::as_micros).collect();
-        times.sort_unstable();
-        (times.get(times.len() / 2).copied().unwrap_or(0), times.last().copied().unwrap_or(0))
+    /// As it is written down.
+    fn written(&self) -> Swept {
+        let mut times_us: Vec<_> = self.healed_after.iter().map(|time| time.as_micros() as u64).collect();
+        times_us.sort_unstable();
+        Swept {
+            op: self.operation.clone(),
+            instructions: self.instructions,
+            states: self.states,
+            kills: self.ends,
+            lost: self.lost,
+            duplicated: self.duplicated,
+            stuck: self.stuck,
+            leaked: self.leaked,
+            heal_us_p50: times_us.get(times_us.len() / 2).copied().unwrap_or(0),
+            heal_us_max: times_us.last().copied().unwrap_or(0),
+            after_the_end: self.missed,
+        }
     }
 }
 
-/// For tools.
-pub fn as_json(rows: &[Row]) -> String {
-    let rows: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            let (p50, max) = row.times_us();
-            let Row { operation, instructions, states, ends, missed, lost, duplicated, stuck, leaked, .. } = row;
-            format!(
-                "{{\"op\": \"{operation}\", \"instructions\": {instructions}, \"states\": {states}, \"kills\": {ends}, \
-                 \"lost\": {lost}, \"duplicated\": {duplicated}, \"stuck\": {stuck}, \"leaked\": {leaked}, \
-                 \"heal_us_p50\": {p50}, \"heal_us_max\": {max}, \"after_the_end\": {missed}}}"
-            )
-        })
-        .collect();
-    format!("[\n  {}\n]\n", rows.join(",\n  "))
+/// For tools: a line for each operation.
+///
+/// # Errors
+/// None that these figures could have.
+pub fn as_json(rows: &[Row]) -> serde_json::Result<String> {
+    let lines = rows.iter().map(|row| serde_json::to_string(&row.written())).collect::<serde_json::Result<Vec<_>>>()?;
+    Ok(format!("[\n  {}\n]\n", lines.join(",\n  ")))
 }
 
 /// For people, as Markdown.
-pub fn as_table(rows: &[Row]) -> String {
-    let mut table = String::from(
-        "| operation | instructions | states | victims | lost | duplicated | stuck | leaked | p50, µs | max, µs |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
-    );
-    for row in rows {
-        let (p50, max) = row.times_us();
-        let Row { operation, instructions, states, ends, lost, duplicated, stuck, leaked, .. } = row;
-        let _ = writeln!(
-            table,
-            "| `{operation}` | {instructions} | {states} | {ends} | {lost} | {duplicated} | {stuck} | {leaked} | {p50} | {max} |"
-        );
-    }
-    let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>();
-    let _ = writeln!(
-        table,
-        "\n{} operations, {} states, {} victims: {} lost, {} duplicated, {} stuck, {} leaked.",
-        rows.len(),
-        sum(|row| row.states),
-        sum(|row| row.ends),
-        sum(|row| row.lost),
-        sum(|row| row.duplicated),
-        sum(|row| row.stuck),
-        sum(|row| row.leaked),
-    );
-    table
+pub fn as_table(rows: &[Row], kind: Kind) -> String {
+    let rows: Vec<Swept> = rows.iter().map(Row::written).collect();
+    let befell = if kind == Kind::Kill { "killed" } else { "paused" };
+    format!("{}\n{}\n", figures::as_table(&rows), figures::sums(&rows, befell))
 }

@@ -4,7 +4,7 @@ use super::Aftermath;
 use crate::killer::Process;
 use crate::ledger::Event;
 use crate::{Result, storm::Shape};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const TOLD: usize = 5;
 
 /// What one storm did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {
     /// Who was in it.
     pub contender: String,
@@ -144,7 +144,7 @@ impl Run {
 }
 
 /// What all storms did.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Report {
     /// Processes that lived at the same time, and were killed.
     pub at_once: usize,

@@ -5,6 +5,8 @@ use super::engine::Engine;
 use super::runner::Runner;
 use crate::Result;
 use crate::corrupt::program::{STEP_BYTES, STEPS_MAX, Step, from_text, to_text};
+use crate::figures::Fuzzed;
+use crate::storm::save;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -38,6 +40,8 @@ pub struct Orders {
     pub found: PathBuf,
     /// Give up after so many crashes and hangs.
     pub failures: u32,
+    /// Where the figures go.
+    pub json: Option<PathBuf>,
 }
 
 /// What the two share.
@@ -59,6 +63,18 @@ impl Shared {
             unsafe { mmap_anonymous(None, bytes, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED) }?;
         // SAFETY: zeroed, long and aligned enough, made of atomics, never unmapped.
         Ok(unsafe { at.cast().as_ref() })
+    }
+
+    fn figures(&self, seed: u64, begun: Instant, failures: u32) -> Fuzzed {
+        Fuzzed {
+            seed,
+            seconds: begun.elapsed().as_secs_f64(),
+            programs: self.runs.load(Relaxed) as u64,
+            edges: self.edges.load(Relaxed) as u64,
+            kept: self.corpus.load(Relaxed) as u64,
+            slowest_ms: self.slowest_us.load(Relaxed) as u64 / 1000,
+            failures: failures.into(),
+        }
     }
 
     fn say(&self, program: &[Step]) {
@@ -103,6 +119,9 @@ pub fn fuzz(orders: &Orders) -> Result<()> {
         }
     }
     life_report(shared, begun);
+    if let Some(path) = &orders.json {
+        save(&shared.figures(orders.seed, begun, failures), path)?;
+    }
     match failures {
         0 => Ok(()),
         failures => {
