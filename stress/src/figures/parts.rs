@@ -183,7 +183,7 @@ pub(super) fn loom(text: &str) -> Result<String> {
     let models = cut_off.len();
     cut_off.retain(|_, (_, cut)| *cut > 0);
     let mut text = format!(
-        "At least {bound} preemptions: {models} models in {} explorations (one for each death), {} orders, no failure. **{} models are through**",
+        "At least {bound} preemptions, {} explorations (one for each death), {} orders in all, no failure. **Through: {} of {models} models**",
         grouped(explored.len() as u64),
         grouped(explored.iter().map(|one| one.runs).sum()),
         models - cut_off.len(),

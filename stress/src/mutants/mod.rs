@@ -42,7 +42,7 @@ pub struct Wish {
     #[arg(long, default_value_t = 60)]
     longest: u64,
     /// How many schedules each test of shuttle draws.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 2000)]
     schedules: u32,
     /// Runs at once.
     #[arg(long, default_value_t = 2)]
