@@ -9,6 +9,7 @@
 //!   back as long as there is a file `wait`.
 //! * `talk PEER FILE` exchanges messages with a peer that does the same, and appends a line to FILE for each.
 //! * `listen` takes what comes to its own mailbox until that is closed.
+//! * `answer` tells the queue `coordinator` that it is there, and again whenever something came to its own mailbox.
 //! * `hang [TASK]` takes one message from its mailbox, says that it is in progress if there is a task, and then nothing any more.
 //! * `grip QUEUE` takes one message from a queue and keeps it.
 
@@ -30,12 +31,13 @@ fn main() {
         ["ledger", queue, count] => ledger(queue, count.parse().expect("a number")),
         ["talk", peer, file] => talk(peer, file),
         ["listen"] => listen(),
+        ["answer"] => answer(),
         ["hang"] => hang(None),
         ["hang", task] => hang(Some(task)),
         ["grip", queue] => grip(queue),
         _ => panic!(
             "usage: agent work QUEUE [MS] | file NAME MS | hash QUEUE NAME | ask QUEUE COUNT | ledger QUEUE COUNT | talk PEER FILE | listen \
-             | hang [TASK] | grip QUEUE"
+             | answer | hang [TASK] | grip QUEUE"
         ),
     };
     match result {
@@ -174,6 +176,15 @@ fn grip(queue: &str) -> Result<(), Error> {
     let _kept = me.receive(queue, None)?;
     loop {
         std::thread::park();
+    }
+}
+
+fn answer() -> Result<(), Error> {
+    let me = swarmbus_core::connect()?;
+    me.send("coordinator", b"ready", &SendOptions::default())?;
+    loop {
+        me.recv(None)?.release()?;
+        me.send("coordinator", b"done", &SendOptions::default())?;
     }
 }
 
