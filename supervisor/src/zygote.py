@@ -5,6 +5,10 @@ log. The answer is a line for each: its slot and its process, or why there is no
 
 Agents are forked by a child that ends at once, so that they fall to the supervisor, the nearest subreaper, which can then wait for them. The
 answer is given after that.
+
+What makes a fork dear is the pages that are written after it, by the agent and by the process that goes on to fork: each is copied once for every
+agent. Objects that Python so much as looks at are written to. So whatever agents would do in the same way is done before: the program is compiled,
+its module is there, variables that all have are set; and what happens for each agent is as little as can be.
 """
 
 import gc
@@ -14,6 +18,7 @@ import os
 import runpy
 import socket
 import sys
+import types
 
 
 def receive(control, rest):
@@ -30,31 +35,44 @@ def receive(control, rest):
 def become(agent):
     """Turns the forked process into the agent: its group, output and variables."""
     os.setpgid(0, 0)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
     log = os.open(agent["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    os.close(null)
     os.close(log)
-    for name, value in agent["env"]:
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    set_variables(agent["env"])
     # Python's own generator is seeded anew after a fork; NumPy's is not.
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
 
 
+def set_variables(pairs):
+    """Sets variables, or takes them away."""
+    for name, value in pairs:
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def prepare(agents):
+    """Sets the variables that all have, and leaves each its own."""
+    pairs = [{(name, value) for name, value in agent["env"]} for agent in agents]
+    common = set.intersection(*pairs) if pairs else set()
+    set_variables(common)
+    for agent, own in zip(agents, pairs, strict=True):
+        agent["env"] = list(own - common)
+    gc.freeze()
+
+
 def fork_all(agents, answers):
     """Forks the agents and reports them. Returns in each of them, with the agent; never in the process that forks."""
+    prepare(agents)
     for agent in agents:
         try:
             pid = os.fork()
         except OSError as error:
-            report = {"slot": agent["slot"], "error": str(error)}
+            report = json.dumps({"slot": agent["slot"], "error": str(error)}).encode() + b"\n"
         else:
             if pid == 0:
                 os.close(answers)
@@ -64,18 +82,35 @@ def fork_all(agents, answers):
                 os.setpgid(pid, pid)
             except OSError:
                 pass
-            report = {"slot": agent["slot"], "pid": pid}
-        os.write(answers, json.dumps(report).encode() + b"\n")
+            report = b'{"slot":%d,"pid":%d}\n' % (agent["slot"], pid)
+        os.write(answers, report)
     os._exit(0)
 
 
-def serve(control):
-    """Answers requests until the supervisor has gone. Returns in each agent, with what it is to run."""
-    rest = b""
+def compiled(name, known):
+    """A program and the state of its file that it was compiled from; `known` if the file is as it was. None: it cannot be compiled, and why is to
+    stand in the logs of its agents."""
+    try:
+        meta = os.stat(name)
+        state = (meta.st_ino, meta.st_mtime_ns, meta.st_size)
+        if known is not None and known[1] == state:
+            return known
+        with open(name, "rb") as file:
+            return compile(file.read(), name, "exec"), state
+    except Exception:
+        return None
+
+
+def serve(control, name):
+    """Answers requests until the supervisor has gone. Returns in each agent: what it is to be; if `name` is that of a script,
+    its code; and what else was asked for, which the agent is to hold on to, since letting it go would be to write to it."""
+    rest, program = b"", None
     while True:
         agents, rest = receive(control, rest)
         if agents is None:
             os._exit(0)
+        if name is not None:
+            program = compiled(name, program)
         reader, answers = os.pipe()
         between = os.fork()
         if between == 0:
@@ -83,7 +118,7 @@ def serve(control):
             control.close()
             agent = fork_all(agents, answers)
             become(agent)
-            return agent
+            return agent, program, agents
         os.close(answers)
         with os.fdopen(reader, "rb") as pipe:
             reports = pipe.read()
@@ -102,21 +137,25 @@ def main(target, preload):
     gc.collect()
     gc.freeze()
     control = socket.socket(fileno=os.dup(0))
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    # An agent's `__main__`; that of the zygote is held on to, since letting it go would be to write to all that it has.
+    _ours, theirs = sys.modules["__main__"], types.ModuleType("__main__")
+    theirs.__file__, theirs.__builtins__ = name, __builtins__
     threads = len(os.listdir("/proc/self/task"))
     control.sendall(json.dumps({"ready": True, "threads": threads}).encode() + b"\n")
     sys.stdout.flush()
-    agent = serve(control)
+    agent, program, _others = serve(control, None if kind == "module" else name)
+    sys.modules["__main__"] = theirs
     sys.argv = [name, *agent["args"]]
     if kind == "module":
         runpy.run_module(name, run_name="__main__", alter_sys=True)
         return
-    with open(name, "rb") as file:
-        code = compile(file.read(), name, "exec")
-    namespace = sys.modules["__main__"].__dict__
-    for key in [key for key in namespace if not key.startswith("__")]:
-        del namespace[key]
-    namespace["__file__"] = name
-    exec(code, namespace)
+    if program is None:
+        with open(name, "rb") as file:
+            program = compile(file.read(), name, "exec"), None
+    exec(program[0], theirs.__dict__)
 
 
 main((sys.argv[1], sys.argv[2]), sys.argv[3:])
