@@ -182,18 +182,22 @@ impl Notes {
         Ok(Notes { dir: dir.to_owned(), journal, lines: entries.len(), entries, run: None })
     }
 
-    /// Notes a change of an agent.
-    pub fn agent(&mut self, entry: Entry) -> io::Result<()> {
-        let line = serde_json::to_string(&entry)? + "\n";
-        self.entries.insert(entry.agent.clone(), entry);
+    /// Notes changes of agents, in one piece.
+    pub fn agents(&mut self, entries: Vec<Entry>) -> io::Result<()> {
+        let mut lines = String::new();
+        for entry in entries {
+            lines.push_str(&serde_json::to_string(&entry)?);
+            lines.push('\n');
+            self.lines += 1;
+            self.entries.insert(entry.agent.clone(), entry);
+        }
         if self.lines > 4 * self.entries.len() + 1000 {
             self.entries.retain(|_, entry| entry.state != State::Gone);
             self.journal = write_journal(&self.dir, &self.entries)?;
             self.lines = self.entries.len();
             return Ok(());
         }
-        self.lines += 1;
-        self.journal.write_all(line.as_bytes())
+        self.journal.write_all(lines.as_bytes())
     }
 
     /// Notes the run, if it has changed.

@@ -4,7 +4,8 @@ use super::adopting::Found;
 use super::health::Guard;
 use super::metrics::Exporter;
 use super::noting::first;
-use super::{REAP_EVERY, Run, UpError, settings, system};
+use super::reaping::REAP_EVERY;
+use super::{Run, UpError, settings, system};
 use crate::config::Topology;
 use crate::control::Control;
 use crate::drain::Drain;
@@ -212,6 +213,7 @@ impl Parts<'_> {
             fleet,
             chance: Chance::new(seed),
             next_reap: begun.instant().elapsed() + REAP_EVERY,
+            next_pass: Duration::ZERO,
             stops: BTreeMap::new(),
             closed: BTreeSet::new(),
             parts: Vec::new(),

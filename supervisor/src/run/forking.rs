@@ -91,6 +91,8 @@ impl Run<'_> {
                 Report::Ready { .. } => {}
             }
         }
+        // All at once: they had been there for a while before they were reported, and nobody had noted them.
+        self.note_agents();
         self.tell_starts();
         if !alive && let Some(zygote) = self.zygotes.remove(&pool) {
             self.watch.forget(zygote.stream());

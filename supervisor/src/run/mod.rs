@@ -10,6 +10,7 @@ mod metrics;
 mod noting;
 mod parting;
 mod readiness;
+mod reaping;
 mod reload;
 mod scaling;
 mod settings;
@@ -40,6 +41,7 @@ use crate::tally::Tally;
 use crate::watch::{self, Watch};
 use crate::zygote::Zygote;
 use parting::Part;
+use reaping::REAP_AGAIN;
 use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -126,12 +128,6 @@ fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> UpError {
 /// Processes started in one turn of the loop; then signals and deaths get their turn.
 const STARTS_PER_TURN: usize = 16;
 
-/// How often members that are not our children are looked after: tools, scripts' children, guests.
-const REAP_EVERY: Duration = Duration::from_secs(1);
-
-/// How soon a reap that had to leave something is tried again.
-const REAP_AGAIN: Duration = Duration::from_millis(50);
-
 /// The process in a slot.
 struct Child {
     pidfd: OwnedFd,
@@ -165,6 +161,8 @@ struct Run<'a> {
     children: Vec<Option<Child>>,
     chance: Chance,
     next_reap: Duration,
+    /// When everybody is looked after, our children as well, whose deaths we are told of.
+    next_pass: Duration,
     /// By slot: agents that are being stopped while the others go on.
     stops: BTreeMap<usize, Stop>,
     /// Slots whose mailboxes were closed for that, and are to be opened again.
@@ -332,40 +330,6 @@ impl Run<'_> {
         if !self.children[at].as_ref().is_some_and(|child| child.adopted && has_ended(&child.pidfd)) {
             signal_group(pid, signal);
         }
-    }
-
-    fn reap(&mut self, reap: impl FnOnce(&Member) -> swarmbus_core::Result<Reaped>) -> Reaped {
-        match reap(&self.member) {
-            Ok(reaped) => {
-                self.redelivered += u64::from(reaped.redelivered);
-                if let Some(tally) = &mut self.tally {
-                    tally.handed_back += u64::from(reaped.redelivered);
-                }
-                if reaped.deferred > 0 {
-                    self.next_reap = self.next_reap.min(self.now() + REAP_AGAIN);
-                }
-                reaped
-            }
-            Err(Error::Closed { .. }) => {
-                self.end(Ending::BusGone, Mode::Gently);
-                Reaped::default()
-            }
-            Err(error) => {
-                self.warn(format!("reaping: {error}"));
-                Reaped::default()
-            }
-        }
-    }
-
-    fn reap_all(&mut self) {
-        self.look_after_strays();
-        self.keep_exporting();
-        for complaint in self.rotator.complaints() {
-            self.warn(complaint);
-        }
-        self.end_left_behind();
-        self.next_reap = self.now() + REAP_EVERY;
-        self.reap(Member::reap);
     }
 
     fn signalled(&mut self, signal: i32) {

@@ -45,12 +45,9 @@ impl Run<'_> {
     }
 
     pub(super) fn note_agents(&mut self) {
-        for at in self.fleet.take_changed() {
-            let entry = self.entry(at);
-            let agent = entry.agent.clone();
-            if let Err(error) = self.rundir.notes.agent(entry) {
-                self.warn(format!("cannot note {agent} in the run directory: {error}"));
-            }
+        let entries: Vec<Entry> = self.fleet.take_changed().into_iter().map(|at| self.entry(at)).collect();
+        if let Err(error) = self.rundir.notes.agents(entries) {
+            self.warn(format!("cannot note what has become of agents in the run directory: {error}"));
         }
     }
 

@@ -8,7 +8,7 @@ use crate::ready::{LOOK_EVERY, Probe, Ready};
 use crate::restart::Strategy;
 use crate::strays;
 use crate::zygote::Zygote;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 impl Run<'_> {
@@ -130,7 +130,7 @@ impl Run<'_> {
             return Vec::new();
         }
         let zygotes = self.zygotes.values().map(Zygote::pid);
-        let ours: BTreeSet<u32> =
+        let ours: HashSet<u32> =
             self.fleet.running().map(|(_, pid)| pid).chain(self.others.iter().copied()).chain(zygotes).collect();
         let probing = |pid: u32| {
             self.probes.values().any(|probe| matches!(probe, Probe::Exec(Some(child), _) if child.id() == pid))
@@ -153,9 +153,13 @@ impl Run<'_> {
 
     /// Collects those that have ended, and kills those whose agent is not there.
     pub(super) fn look_after_strays(&self) {
-        self.end_unreported(&self.strays());
+        let strays = self.strays();
+        if strays.is_empty() {
+            return;
+        }
+        self.end_unreported(&strays);
         let alive: BTreeSet<&str> = self.fleet.running().map(|(at, _)| self.fleet.slot(at).name.as_str()).collect();
-        for pid in self.strays() {
+        for pid in strays {
             let agent = if strays::collect(pid) { None } else { strays::agent_of(pid, &self.topology.bus.name) };
             if agent.is_some_and(|agent| !alive.contains(agent.as_str())) {
                 strays::kill(pid);

@@ -50,7 +50,10 @@ impl Run<'_> {
             Err(fault) => Err(fault),
         };
         match spawned {
-            Ok(child) => self.began(at, child),
+            Ok(child) => {
+                self.began(at, child);
+                self.note_agents();
+            }
             Err(error) => self.settle(at, None, Exit::NotStarted, Some(error), Reaped::default(), Vec::new()),
         }
     }
@@ -60,7 +63,7 @@ impl Run<'_> {
         self.logs.join(format!("{}.log", self.fleet.slot(at).name))
     }
 
-    /// A process is there: it is noted, watched and counted.
+    /// A process is there: it is watched and counted. Whoever calls sees to it that it is noted before anything else is done.
     pub(super) fn began(&mut self, at: usize, child: Spawned) {
         let name = self.fleet.slot(at).name.clone();
         // What it may have written by now is of this life; so little of it that nobody misses it in a report.
@@ -74,7 +77,6 @@ impl Run<'_> {
         }
         self.fleet.started(at, child.pid, self.now());
         self.children[at] = Some(Child { pidfd: child.pidfd, log_from, adopted: false });
-        self.note_agents();
     }
 
     pub(super) fn identity(&self, at: usize) -> Identity {
