@@ -179,6 +179,6 @@ fn row(agent: &AgentHealth) -> Vec<String> {
         agent.condition.as_str().to_owned(),
         facts.waiting.to_string(),
         quiet,
-        agent.why.clone(),
+        agent.why(),
     ]
 }

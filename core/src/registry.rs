@@ -529,5 +529,9 @@ pub fn disown(segment: &Segment, owner: Name, queue: Name, is_so: impl Fn() -> b
 
 /// The owner of a mailbox.
 pub fn owner_of(segment: &Segment, queue: Name) -> Option<Name> {
-    owner::owner(&segment.queue_control(queue.index())?.owner).filter(|_| segment.queue(queue).is_some())
+    let owner = owner::owner(&segment.queue_control(queue.index())?.owner)?;
+    // After the owner was read: it is that of this queue, and not of a later one of the same index.
+    let record = RecordWord(segment.roster().get(queue.index() as usize)?.queue.load(S6.acquire()));
+    let is_there = record.state() == RecordState::Live && record.counter() & 1023 == u64::from(queue.incarnation());
+    is_there.then_some(owner)
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Swarm, signal};
+use common::{Swarm, code, signal};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use swarmbus_core::{AgentState, Bus, CreateOptions, Observer, SendOptions, Status};
@@ -377,4 +377,23 @@ fn what_a_check_of_two_thousand_costs() {
     times.sort_by_key(|time| time[1]);
     let [looked, judged] = times[times.len() / 2].map(|time| time.as_secs_f64() * 1e3);
     println!("a check of {AGENTS} agents: {judged:.3} ms, of which {looked:.3} ms for the look (median of 200)");
+}
+
+#[test]
+#[ignore = "2000 processes for half a minute; run with --release --nocapture for the figures"]
+fn what_two_thousand_idle_agents_cost_their_supervisor() {
+    const FOR: Duration = Duration::from_secs(30);
+    let mut swarm = Swarm::up("[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"<agent>\", \"listen\"]\nsize = 2000\n");
+    swarm.wait_until_attached();
+    let used_s = || {
+        let ticks = |place| stat(swarm.pid(), place).parse::<f64>().unwrap();
+        (ticks(11) + ticks(12)) / rustix::param::clock_ticks_per_second() as f64
+    };
+    let before_s = used_s();
+    std::thread::sleep(FOR);
+    let percent = (used_s() - before_s) * 100.0 / FOR.as_secs_f64();
+    println!("the supervisor of 2000 idle agents: {percent:.2} % of a processor, over {} s", FOR.as_secs());
+    assert!(swarm.verb("drain").status.success(), "{}", swarm.err());
+    assert_eq!(code(swarm.wait()), 0);
+    swarm.assert_nothing_left();
 }

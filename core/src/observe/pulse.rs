@@ -4,13 +4,15 @@ use super::Observer;
 use crate::board::{Board, CONTENT_MAX};
 use crate::layout::{ChunkHeader, REPLY};
 use crate::memory::Memory;
+use crate::owner;
 use crate::platform::clock;
 use crate::queue::Queue;
 use crate::registry;
 use crate::ring::{RUN, Ring};
 use crate::status::{AgentState, Status};
-use crate::sync::S9;
+use crate::sync::{S7, S9};
 use crate::word::{ChunkState, ChunkWord, ClaimState, ClaimWord, Name};
+use std::collections::BTreeSet;
 use std::mem::offset_of;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -99,7 +101,8 @@ pub struct QueuePulse {
     pub waiting: u64,
     /// Messages taken so far, redeliveries included.
     pub taken: u64,
-    /// When the oldest one that waits was sent at the latest, ns of `CLOCK_MONOTONIC`. Only some messages are stamped, so this is a bound.
+    /// When the oldest one that waits was sent at the latest, ns of `CLOCK_MONOTONIC`. Only some messages are stamped, so this is a bound; and it is not
+    /// looked for in a mailbox that has an owner.
     pub sent_before_ns: Option<u64>,
 }
 
@@ -124,10 +127,15 @@ impl Observer {
         Pulse {
             at_ns: clock::monotonic_ns(),
             members: self.claims().filter_map(|(index, claim)| self.member_pulse(index, claim)).collect(),
-            queues: self.0.queues().filter_map(|queue| self.queue_pulse(queue)).collect(),
+            queues: self.0.queues().filter_map(|queue| self.queue_pulse(&queue)).collect(),
             spans,
             spans_active: (0..spans).filter(|span| self.0.span_class(*span).is_some()).count() as u32,
         }
+    }
+
+    /// The processes of the members, each once: a look at the roster alone, some µs for thousands.
+    pub fn processes(&self) -> BTreeSet<u32> {
+        self.claims().map(|(_, claim)| claim.pid()).collect()
     }
 
     /// Whether a member's process is dead or has become another program: asks the kernel, some µs.
@@ -167,21 +175,27 @@ impl Observer {
         })
     }
 
-    fn queue_pulse(&self, queue: Queue<'_>) -> Option<QueuePulse> {
+    fn queue_pulse(&self, queue: &Queue<'_>) -> Option<QueuePulse> {
         let (mut fullest, mut waiting, mut taken) = (0, 0, 0u64);
         let mut sent_before_ns: Option<u64> = None;
-        for (number, ring) in queue.active() {
+        let lanes = queue.lanes.load(S7.acquire());
+        let (name, owner) = (queue.name, owner::owner(queue.owner));
+        for (number, ring) in queue.rings.iter().enumerate().filter(|(number, _)| lanes & 1 << number != 0) {
             let (tail, head) = ring.positions();
             taken = taken.wrapping_add(head);
             let depth = (tail.wrapping_sub(head) as i64).clamp(0, ring.slots() as i64) as u64;
             // The hints may lag: a slot says whether something really waits.
-            if depth == 0 || self.oldest(queue.name, ring, depth).next().is_none() {
+            if depth == 0 || self.oldest(name, ring, depth).next().is_none() {
                 continue;
             }
             fullest = fullest.max(depth);
             if number != REPLY {
                 waiting += depth;
-                let stamps = self.oldest(queue.name, ring, depth).take(STAMPS_LOOKED_FOR);
+                // Of who has an owner, that tells more: its silence. So thousands of stamps are not asked for.
+                if owner.is_some() {
+                    continue;
+                }
+                let stamps = self.oldest(name, ring, depth).take(STAMPS_LOOKED_FOR);
                 let stamp = stamps.filter_map(|chunk| self.sent_ns(chunk)).next();
                 sent_before_ns = [sent_before_ns, stamp].into_iter().flatten().min();
             }
@@ -200,7 +214,7 @@ impl Observer {
     }
 
     /// The chunks that wait at the front of a ring, oldest first.
-    fn oldest<'a>(&'a self, queue: Name, ring: Ring<'a>, depth: u64) -> impl Iterator<Item = u32> + 'a {
+    fn oldest<'a>(&'a self, queue: Name, ring: &'a Ring<'a>, depth: u64) -> impl Iterator<Item = u32> + 'a {
         let head = ring.head();
         (0..depth + RUN as u64).filter_map(move |ahead| {
             let chunk = ring.peek(head.wrapping_add(ahead))?;

@@ -11,12 +11,7 @@ use swarmbus_core::AgentState;
 
 /// Judges a bus.
 pub fn judge(facts: Facts, plan: &Plan) -> Health {
-    let mut agents: Vec<AgentHealth> = facts.agents.into_iter().map(|agent| judge_agent(agent, plan)).collect();
-    // Of two in the same condition the one that has been quiet longer comes first.
-    agents.sort_by(|a, b| {
-        let by_quiet = || b.facts.quiet_s.total_cmp(&a.facts.quiet_s);
-        a.condition.cmp(&b.condition).then_with(by_quiet).then_with(|| natural(&a.facts.name, &b.facts.name))
-    });
+    let agents = in_order(facts.agents.into_iter().map(|agent| judge_agent(agent, plan)).collect());
     let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
     agents.iter().for_each(|agent| *counts.entry(agent.condition.as_str()).or_default() += 1);
     let mut alerts = alerts_of_agents(&agents, plan);
@@ -36,6 +31,21 @@ pub fn judge(facts: Facts, plan: &Plan) -> Health {
     }
 }
 
+/// The worst first; of two in the same condition the one that has been quiet longer. Thousands are sorted twice a second, most of them in two or three
+/// conditions and there in order already: so by condition first, and each of these by what is dear to compare; and their places, which are small.
+fn in_order(agents: Vec<AgentHealth>) -> Vec<AgentHealth> {
+    let mut places: Vec<usize> = (0..agents.len()).collect();
+    places.sort_by_key(|at| agents[*at].condition);
+    for alike in places.chunk_by_mut(|a, b| agents[*a].condition == agents[*b].condition) {
+        alike.sort_by(|a, b| {
+            let (a, b) = (&agents[*a].facts, &agents[*b].facts);
+            b.quiet_s.total_cmp(&a.quiet_s).then_with(|| natural(&a.name, &b.name))
+        });
+    }
+    let mut agents: Vec<Option<AgentHealth>> = agents.into_iter().map(Some).collect();
+    places.into_iter().filter_map(|at| agents[at].take()).collect()
+}
+
 /// Names with numbers in the order of their numbers.
 fn natural(a: &str, b: &str) -> std::cmp::Ordering {
     let parts = |name: &str| {
@@ -47,8 +57,8 @@ fn natural(a: &str, b: &str) -> std::cmp::Ordering {
 }
 
 fn judge_agent(facts: AgentFacts, plan: &Plan) -> AgentHealth {
-    let (condition, why) = condition(&facts, plan);
-    AgentHealth { facts, condition, why }
+    let condition = condition(&facts, plan);
+    AgentHealth { facts, condition }
 }
 
 /// The thresholds for an agent: those of its pool, or the usual ones.
@@ -56,32 +66,57 @@ pub fn stall_of<'a>(plan: &'a Plan, pool: Option<&str>) -> &'a Stall {
     pool.and_then(|pool| plan.pools.get(pool)).unwrap_or(&plan.stall)
 }
 
-/// How an agent is, and why.
-pub fn condition(facts: &AgentFacts, plan: &Plan) -> (Condition, String) {
+/// How an agent is.
+pub fn condition(facts: &AgentFacts, plan: &Plan) -> Condition {
     match facts.life {
-        Life::Dead => return (Condition::Dead, "its process is gone, and nobody has reaped it yet".into()),
-        Life::GivenUp => return (Condition::Dead, "given up after too many failures".into()),
-        Life::Starting => return (Condition::Starting, "not yet on the bus".into()),
+        Life::Dead | Life::GivenUp => return Condition::Dead,
+        Life::Starting => return Condition::Starting,
         Life::Alive => {}
     }
-    let works = matches!(facts.says, Some((AgentState::InProgress, _)));
-    if let (Some(queue), true) = (&facts.pressed_by, is_stalled(facts, stall_of(plan, facts.pool.as_deref()))) {
-        let from = if *queue == facts.name { "its mailbox" } else { queue.as_str() };
-        let although = if works { " although it says it is at work" } else { "" };
-        return (Condition::Stalled, format!("took nothing from {from} for {}{although}", span(facts.quiet_s)));
+    if facts.pressed_by.is_some() && is_stalled(facts, stall_of(plan, facts.pool.as_deref())) {
+        return Condition::Stalled;
     }
     if overflows(facts.fullest, facts.limit, plan) {
-        return (Condition::Overflowing, format!("{} of {} messages in a lane", facts.fullest, facts.limit));
+        return Condition::Overflowing;
     }
     match facts.says {
-        Some((AgentState::InProgress, for_s)) => (Condition::Working, format!("in progress for {}", span(for_s))),
-        Some((AgentState::WaitingForDependencies, for_s)) => {
-            (Condition::Waiting, format!("waits for others for {}", span(for_s)))
-        }
-        Some((AgentState::Blocked, for_s)) => (Condition::Waiting, format!("says it is blocked, for {}", span(for_s))),
-        _ if facts.sleeps && facts.pressed_by.is_none() => (Condition::Waiting, String::new()),
-        _ => (Condition::Healthy, String::new()),
+        Some((AgentState::InProgress, _)) => Condition::Working,
+        Some((AgentState::WaitingForDependencies | AgentState::Blocked, _)) => Condition::Waiting,
+        _ if facts.sleeps && facts.pressed_by.is_none() => Condition::Waiting,
+        _ => Condition::Healthy,
     }
+}
+
+impl AgentHealth {
+    /// Why it is so, for people; empty if there is nothing to say. Put into words only for who is shown it.
+    pub fn why(&self) -> String {
+        let facts = &self.facts;
+        match (self.condition, facts.says) {
+            (Condition::Dead, _) if facts.life == Life::GivenUp => "given up after too many failures".into(),
+            (Condition::Dead, _) => "its process is gone, and nobody has reaped it yet".into(),
+            (Condition::Starting, _) => "not yet on the bus".into(),
+            (Condition::Stalled, says) => {
+                let works = matches!(says, Some((AgentState::InProgress, _)));
+                let queue = facts.pressed_by.as_deref().unwrap_or_default();
+                let from = if queue == facts.name { "its mailbox" } else { queue };
+                let although = if works { " although it says it is at work" } else { "" };
+                format!("took nothing from {from} for {}{although}", span(facts.quiet_s))
+            }
+            (Condition::Overflowing, _) => in_a_lane(facts.fullest, facts.limit),
+            (Condition::Working, Some((_, for_s))) => format!("in progress for {}", span(for_s)),
+            (Condition::Waiting, Some((AgentState::WaitingForDependencies, for_s))) => {
+                format!("waits for others for {}", span(for_s))
+            }
+            (Condition::Waiting, Some((AgentState::Blocked, for_s))) => {
+                format!("says it is blocked, for {}", span(for_s))
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+fn in_a_lane(messages: u64, limit: u64) -> String {
+    format!("{messages} of {limit} messages in a lane")
 }
 
 /// Whether an agent under pressure has been quiet for too long. One that says it is at work has all the time it needs while it gives signs of life; one that
@@ -114,10 +149,10 @@ fn alerts_of_agents(agents: &[AgentHealth], plan: &Plan) -> Vec<Alert> {
             _ if full => ("overflow", Severity::Critical),
             _ => ("overflow", Severity::Warning),
         };
-        alerts.push(Alert { severity, kind, subject: name.clone(), text: agent.why.clone() });
+        alerts.push(Alert { severity, kind, subject: name.clone(), text: agent.why() });
         if agent.condition == Condition::Stalled && overflows(agent.facts.fullest, agent.facts.limit, plan) {
             let severity = if full { Severity::Critical } else { Severity::Warning };
-            let text = format!("{} of {} messages in a lane", agent.facts.fullest, agent.facts.limit);
+            let text = in_a_lane(agent.facts.fullest, agent.facts.limit);
             alerts.push(Alert { severity, kind: "overflow", subject: name.clone(), text });
         }
     }
@@ -131,7 +166,7 @@ fn alerts_of_queue(queue: &QueueFacts, plan: &Plan) -> Vec<Alert> {
     };
     if overflows(queue.fullest, queue.limit, plan) {
         let severity = if queue.fullest >= queue.limit { Severity::Critical } else { Severity::Warning };
-        say(severity, "overflow", format!("{} of {} messages in a lane", queue.fullest, queue.limit));
+        say(severity, "overflow", in_a_lane(queue.fullest, queue.limit));
     }
     if queue.waiting > 0 && queue.age_s >= plan.age.as_secs_f64() {
         let readers = match (queue.is_mailbox, queue.takers) {

@@ -1,7 +1,7 @@
 //! From look to look: since when each agent has taken nothing although something waited, and which work queues it takes from.
 
 use super::{AgentFacts, Facts, Gauge, Life, QueueFacts};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use swarmbus_core::{MemberPulse, Pulse, QueueId, QueuePulse};
 
 /// Work queues that are remembered of an agent.
@@ -200,27 +200,31 @@ fn queue_of<'p>(pulse: &'p Pulse, places: &[u32], id: QueueId) -> Option<&'p Que
 
 /// Agents of the supervisor that have no mailbox yet, or none any more.
 fn add_those_not_on_the_bus(agents: &mut Vec<AgentFacts>, known: &[Known<'_>]) {
-    let on_bus: std::collections::HashSet<String> = agents.iter().map(|agent| agent.name.clone()).collect();
-    for known in known.iter().filter(|known| !on_bus.contains(known.name)) {
-        let life = match known.state {
-            "starting" | "backoff" | "running" => Life::Starting,
-            "failed" => Life::GivenUp,
-            _ => continue,
-        };
-        agents.push(AgentFacts {
-            name: known.name.to_owned(),
-            pool: known.pool.map(str::to_owned),
-            pid: known.pid,
-            life,
-            sleeps: false,
-            waiting: 0,
-            fullest: 0,
-            limit: 0,
-            pressed_by: None,
-            quiet_s: 0.0,
-            says: None,
-            has_task: false,
-            beat_age_s: None,
-        });
-    }
+    let on_bus: HashSet<&str> = agents.iter().map(|agent| agent.name.as_str()).collect();
+    let is_missing = |known: &&Known<'_>| !on_bus.contains(known.name);
+    let missing: Vec<AgentFacts> = known.iter().filter(is_missing).filter_map(not_on_the_bus).collect();
+    agents.extend(missing);
+}
+
+fn not_on_the_bus(known: &Known<'_>) -> Option<AgentFacts> {
+    let life = match known.state {
+        "starting" | "backoff" | "running" => Life::Starting,
+        "failed" => Life::GivenUp,
+        _ => return None,
+    };
+    Some(AgentFacts {
+        name: known.name.to_owned(),
+        pool: known.pool.map(str::to_owned),
+        pid: known.pid,
+        life,
+        sleeps: false,
+        waiting: 0,
+        fullest: 0,
+        limit: 0,
+        pressed_by: None,
+        quiet_s: 0.0,
+        says: None,
+        has_task: false,
+        beat_age_s: None,
+    })
 }

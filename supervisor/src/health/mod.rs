@@ -9,7 +9,7 @@ pub mod judge;
 pub mod look;
 pub mod looks;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use swarmbus_core::AgentState;
@@ -247,15 +247,25 @@ impl Condition {
 }
 
 /// An agent, judged.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AgentHealth {
     /// What was seen.
-    #[serde(flatten)]
     pub facts: AgentFacts,
     /// How it is.
     pub condition: Condition,
-    /// Why, for people; empty if there is nothing to say.
-    pub why: String,
+}
+
+impl Serialize for AgentHealth {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Told<'a> {
+            #[serde(flatten)]
+            facts: &'a AgentFacts,
+            condition: Condition,
+            why: String,
+        }
+        Told { facts: &self.facts, condition: self.condition, why: self.why() }.serialize(serializer)
+    }
 }
 
 /// Something that is wrong.
