@@ -1,6 +1,8 @@
 //! `config check`, `config show`, `config schema` and `up --dry-run`: they tell, and start nothing.
 
 mod common;
+#[path = "../../supervisor/tests/mistakes/mod.rs"]
+mod mistakes;
 
 use common::run::Run;
 
@@ -82,4 +84,20 @@ fn the_schema_is_the_one_that_is_shipped() {
     let folder = Folder::with(TEXT);
     let printed = String::from_utf8(folder.run(&["config", "schema"]).stdout).unwrap();
     assert!(printed == include_str!("../../docs/swarm.schema.json"));
+}
+
+#[test]
+fn each_mistake_is_told_on_one_screen_and_starts_nothing() {
+    for mistake in mistakes::BAD {
+        let text = mistake.text().replace("\"demo\"", "\"<bus>\"").replace("\"exit 0\"", "\"touch ran\"");
+        let folder = Folder::with(&text);
+        let output = folder.run(&["up", "swarm.toml"]);
+        let (to, told) = (mistake.to, String::from_utf8(output.stderr).unwrap());
+        println!("{told}");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(78), 0), "{to}: {told}");
+        assert!(told.contains(&format!("swarm.toml:{}:", mistake.line)), "{to}: {told}");
+        assert!(mistake.words.iter().all(|word| told.contains(word)), "{to}: {:?} in {told}", mistake.words);
+        assert!(told.lines().count() <= 12 && told.lines().all(|line| line.chars().count() <= 100), "{to}: {told}");
+        assert!(!folder.0.path().join("swarmbus").exists(), "{to}: a run directory was made");
+    }
 }

@@ -33,6 +33,7 @@ impl Problem {
             hint = suggest(wrong, known);
         }
         let message = message.replacen("unknown field", "unknown key", 1).replacen("missing field", "missing key", 1);
+        let message = message.replacen("unknown variant", "unknown value", 1);
         let message = match message.find(", expected") {
             Some(at) if message.starts_with("unknown ") => message[..at].to_owned(),
             _ => message,
@@ -41,9 +42,18 @@ impl Problem {
     }
 }
 
-/// A table of TOML is a `map` to serde.
+/// What serde says, in the words of TOML and of this documentation.
 fn plain(message: &str) -> String {
-    message.replace("invalid type: map", "invalid type: table").replace("expected a map", "expected a table")
+    let words = [
+        ("invalid type: map", "invalid type: table"),
+        ("invalid type: sequence", "invalid type: list"),
+        ("invalid type: string", "invalid type: text"),
+        ("invalid type: floating point", "invalid type: fraction"),
+        ("expected a map", "expected a table"),
+        ("expected a string", "expected a text in quotes"),
+        ("expected a sequence", "expected a list in brackets"),
+    ];
+    words.iter().fold(message.to_owned(), |message, (theirs, ours)| message.replacen(theirs, ours, 1))
 }
 
 /// The words in back-ticks of a serde message, in order: the wrong one first, then what was expected.
@@ -68,7 +78,7 @@ fn hint_for(message: &str) -> String {
         "missing field `command`" => "say what to run: command = [\"python3\", \"worker.py\"]".into(),
         "missing field `size`" => "say how many agents: size = 10".into(),
         "duplicate key" => "keep one of the two".into(),
-        "invalid type: sequence, expected a table" => "one table for each, by name: [pool.NAME], not [[pool]]".into(),
+        "invalid type: list, expected a table" => "one table for each, by name: [pool.NAME], not [[pool]]".into(),
         _ => String::new(),
     }
 }
@@ -80,6 +90,9 @@ pub struct ConfigError {
     text: String,
     problems: Vec<Problem>,
 }
+
+/// What would be right stands beside the wrong word if that fits into a line of a terminal; else below.
+const COLUMNS: usize = 80;
 
 /// More than this does not fit on one screen beside its excerpts.
 const SHOWN_MAX: usize = 4;
@@ -109,12 +122,15 @@ impl ConfigError {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let path = self.path.display().to_string();
         let shown = self.problems.iter().take(SHOWN_MAX).map(|problem| {
-            let mut note = AnnotationKind::Primary.span(self.underlined(problem));
-            if !problem.hint.is_empty() {
-                note = note.label(problem.hint.as_str());
-            }
+            let underlined = self.underlined(problem);
+            let (line, column) = self.place(problem);
+            let marked = self.text[underlined.clone()].chars().count();
+            let note = AnnotationKind::Primary.span(underlined);
+            let fits = line.to_string().len() + 3 + column + marked + problem.hint.chars().count() <= COLUMNS;
+            let note = if fits && !problem.hint.is_empty() { note.label(problem.hint.as_str()) } else { note };
             let source = Snippet::source(self.text.as_str()).path(path.as_str()).annotation(note);
-            Level::ERROR.primary_title(problem.message.as_str()).element(source)
+            let shown = Level::ERROR.primary_title(problem.message.as_str()).element(source);
+            if fits { shown } else { shown.element(Level::HELP.message(problem.hint.as_str())) }
         });
         let mut text = renderer.render(&shown.collect::<Vec<_>>()).to_string();
         if self.problems.len() > SHOWN_MAX {

@@ -402,11 +402,11 @@ impl<'de> Deserialize<'de> for Span {
         impl Visitor<'_> for Reader {
             type Value = Span;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration with its unit, such as \"10s\" or \"250ms\"")
+                f.write_str("a duration such as \"10s\" or \"250ms\"")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
-                humantime::parse_duration(text.trim()).map(Span).map_err(|error| {
-                    E::custom(format!("\"{text}\" is no duration ({error}), expected \"10s\" or \"250ms\""))
+                humantime::parse_duration(text.trim()).map(Span).map_err(|_| {
+                    E::custom(format!("\"{text}\" is no duration, expected one such as \"10s\" or \"250ms\""))
                 })
             }
         }
