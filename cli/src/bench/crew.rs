@@ -1,5 +1,6 @@
 //! The agents of a measurement: started on a bus of their own, ended with it, also when something fails.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -30,6 +31,25 @@ with swarmbus.connect() as me:
         pass
 ";
 
+/// Agents that a process forks which has imported what they need. They end with it, and it ends with the first of them.
+const FORKER: &str = "\
+import ctypes, os, sys
+program, count = compile(sys.argv[1], 'agent', 'exec'), int(sys.argv[2])
+import swarmbus
+prctl = ctypes.CDLL(None).prctl
+for number in range(count):
+    try:
+        child = os.fork()
+    except OSError as error:
+        sys.exit(f'cannot fork agent {number} of {count}: {error.strerror}; swarmbus doctor tells the limits')
+    if child == 0:
+        prctl(1, 9)
+        os.environ['SWARMBUS_AGENT'] = f'agent-{number}'
+        exec(program)
+        os._exit(0)
+os.wait()
+";
+
 /// Bytes of messages that wait at most.
 const WAITING: u64 = 64 << 20;
 /// How long nobody may say anything.
@@ -41,8 +61,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub enum Program<'a> {
     /// This one.
     Native { duty: Duty, size: u64, spin: bool },
-    /// A script in this interpreter.
-    Python(&'a Path),
+    /// A script in this interpreter; `fork`: in processes that one interpreter forks.
+    Python { interpreter: &'a Path, fork: bool },
 }
 
 /// A bus with a coordinator, which is this process, and its agents.
@@ -70,8 +90,9 @@ impl Crew {
         let coordinator = bus.attach(COORDINATOR).inspect_err(|_| drop(bus.destroy()))?;
         let started = Instant::now();
         let mut crew = Crew { bus, coordinator, agents: Vec::new(), interrupt, looked: started };
-        for number in 0..count {
-            let agent = crew.start(number, program)?;
+        let starts = if matches!(program, Program::Python { fork: true, .. }) { 1 } else { count };
+        for number in 0..starts {
+            let agent = crew.start(number, count, program)?;
             crew.agents.push(agent);
         }
         for _ in 0..count {
@@ -80,7 +101,7 @@ impl Crew {
         Ok((crew, started.elapsed()))
     }
 
-    fn start(&self, number: u32, program: &Program<'_>) -> Result<Child, Failure> {
+    fn start(&self, number: u32, count: u32, program: &Program<'_>) -> Result<Child, Failure> {
         let mut command = match program {
             Program::Native { duty, size, spin } => {
                 let mut command = Command::new("/proc/self/exe");
@@ -89,16 +110,24 @@ impl Crew {
                 command.args(spin.then_some("--spin"));
                 command
             }
-            Program::Python(interpreter) => {
+            Program::Python { interpreter, fork } => {
                 let mut command = Command::new(interpreter);
-                command.args(["-c", PYTHON]);
+                command.arg("-c");
+                if *fork {
+                    command.args([FORKER, PYTHON, &count.to_string()]);
+                } else {
+                    command.arg(PYTHON);
+                }
                 command
             }
         };
         command.env("SWARMBUS", self.bus.name()).env("SWARMBUS_AGENT", name(number)).stdin(Stdio::null());
         // SAFETY: between fork and exec there is one system call.
         unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) };
-        command.spawn().map_err(|error| Failure::system(format!("cannot start agent {number}: {error}")))
+        command.spawn().map_err(|error| {
+            let limits = if error.kind() == ErrorKind::WouldBlock { "; swarmbus doctor tells the limits" } else { "" };
+            Failure::system(format!("cannot start agent {number} of {count}: {error}{limits}"))
+        })
     }
 
     /// Waits for a message of an agent, while all of them live. `spin`: without sleeping.

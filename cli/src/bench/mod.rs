@@ -16,6 +16,8 @@ use clap::{Subcommand, ValueEnum};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::units;
+use agent::Duty;
+use crew::Program;
 
 /// Measure what a bus does on this machine.
 ///
@@ -67,6 +69,9 @@ enum Work {
         /// The Python that has the package swarmbus, for --kind python
         #[arg(long, value_name = "PROGRAM", default_value = "python3")]
         python: PathBuf,
+        /// Start one Python that forks the agents, instead of one for each, for --kind python
+        #[arg(long)]
+        fork: bool,
     },
     #[command(hide = true)]
     Agent(agent::Args),
@@ -122,7 +127,13 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
         Work::FanIn { crowd, flow } => work::stream(crowd.agents, flow, output),
         Work::PingPong(flow) => work::rounds("ping-pong", 1, flow, output),
         Work::FanOut { crowd, flow } => work::rounds("fan-out", crowd.agents, flow, output),
-        Work::Swarm { crowd, kind, python } => work::swarm(crowd.agents, kind, &python, output),
+        Work::Swarm { crowd, kind, python, fork } => {
+            let program = match kind {
+                Kind::Native => Program::Native { duty: Duty::Answer, size: 64, spin: false },
+                Kind::Python => Program::Python { interpreter: &python, fork },
+            };
+            work::swarm(crowd.agents, &program, output)
+        }
         Work::Agent(args) => agent::run(&args),
     }
 }

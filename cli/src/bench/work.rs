@@ -1,15 +1,14 @@
 //! The measurements.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use swarmbus_core::SendOptions;
 
+use super::Flow;
 use super::agent::{self, Duty};
 use super::crew::{Crew, Program, name};
-use super::{Flow, Kind};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::units;
@@ -142,12 +141,8 @@ struct Swarmed {
 }
 
 /// Starts a swarm and coordinates it once: from the first task sent to the last answer held.
-pub fn swarm(agents: u32, kind: Kind, python: &Path, output: &Output) -> Result<ExitCode, Failure> {
-    let program = match kind {
-        Kind::Native => Program::Native { duty: Duty::Answer, size: 64, spin: false },
-        Kind::Python => Program::Python(python),
-    };
-    let (mut crew, spawned) = Crew::gather(agents, 64, &program)?;
+pub fn swarm(agents: u32, program: &Program<'_>, output: &Output) -> Result<ExitCode, Failure> {
+    let (mut crew, spawned) = Crew::gather(agents, 64, program)?;
     let names: Vec<String> = (0..agents).map(name).collect();
     let begun = Instant::now();
     for name in &names {
