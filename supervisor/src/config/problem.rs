@@ -50,6 +50,7 @@ fn plain(message: &str) -> String {
         ("invalid type: string", "invalid type: text"),
         ("invalid type: floating point", "invalid type: fraction"),
         ("expected a map", "expected a table"),
+        ("string values must be quoted, expected literal string", "a text is written in quotes"),
         ("expected a string", "expected a text in quotes"),
         ("expected a sequence", "expected a list in brackets"),
     ];

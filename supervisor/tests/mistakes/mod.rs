@@ -129,7 +129,7 @@ pub const BAD: &[Mistake] = &[
         8,
         &["did you mean `one-for-all`?"],
     ),
-    mistake("name = \"demo\"", "name = demo", 2, &["swarm.toml:2"]),
+    mistake("name = \"demo\"", "name = demo", 2, &["in quotes"]),
     mistake("queues = [\"files\"]", "queues = \"files\"", 3, &["text \"files\"", "a list"]),
     mistake(
         "size = 100",
@@ -149,5 +149,5 @@ pub const BAD: &[Mistake] = &[
     mistake("[pool.worker]", "[metrics]\nlisten = \"everywhere\"\n[pool.worker]", 7, &["everywhere", "127.0.0.1:9464"]),
     mistake("[pool.worker]", "[health]\noverflow = \"120%\"\n[pool.worker]", 7, &["120"]),
     mistake("[pool.worker]", "[log]\nsize = \"4 apples\"\n[pool.worker]", 7, &["4 apples"]),
-    mistake("[pool.worker]", "[coordinator]\ncommand = [\"sh\"]\n[pool.worker]", 6, &["swarm.toml:6"]),
+    mistake("[pool.worker]", "[coordinator]\ncommand = [\"sh\"]\n[pool.worker]", 6, &["duplicate key", "keep one"]),
 ];
