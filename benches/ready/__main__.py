@@ -4,11 +4,12 @@
     python benches/ready --ways up,bare --rounds 9 -o json
     python benches/ready --ways native --agents 2000 --drain   # and back: drained until nothing is left
 
-The interpreter that runs this is that of the agents: it must have the package swarmbus. The ways take turns, so that
-what else the machine does meets all of them. A time begins when the first process is started, an interpreter or
-`swarmbus up`, and ends with the last answer. `up` makes the bus in that time; the others find it made. Processor time is
-that of all processes of a way until they are ready (not of this one, which only asks): they are killed then, and the
-kernel says what they took. With `--drain` they end as `up` ends them, and it is that of their whole lives.
+The interpreter that runs this is that of the agents: it must have the package swarmbus. The ways take turns, so
+that what else the machine does meets all of them. A time begins when the first process is started, an interpreter
+or `swarmbus up`, and ends with the last answer. `up` makes the bus in that time; the others find it made. Processor
+time is that of all processes of a way until they are ready (not of this one, which only asks): they are killed
+then, and the kernel says what they took. With `--drain` they end as `up` ends them, and it is that of their whole
+lives.
 """
 
 import argparse
@@ -32,7 +33,7 @@ import swarmbus
 
 HERE = pathlib.Path(__file__).parent
 WAYS = {
-    "up": "swarmbus up, preload = [\"swarmbus\"]",
+    "up": 'swarmbus up, preload = ["swarmbus"]',
     "bare": "a process that has imported swarmbus and forks",
     "forkserver": "multiprocessing, forkserver",
     "python": "an interpreter for each",
@@ -52,11 +53,11 @@ def topology(bus: str, way: str, options: argparse.Namespace) -> str:
     native = way == "native"
     command = [options.native] if native else [sys.executable, str(HERE / "agent.py")]
     lines = [
-        f"[bus]\nname = {json.dumps(bus)}\nqueues = [\"coordinator\"]",
+        f'[bus]\nname = {json.dumps(bus)}\nqueues = ["coordinator"]',
         f"limit = {max(1000, options.agents)}",
         f"[pool.w]\nsize = {options.agents}",
         f"command = {json.dumps([*command, 'answer'] if native else command)}",
-        "" if native else "preload = [\"swarmbus\"]",
+        "" if native else 'preload = ["swarmbus"]',
     ]
     return "\n".join(lines) + "\n"
 
