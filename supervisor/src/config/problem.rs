@@ -127,8 +127,9 @@ impl ConfigError {
             let (line, column) = self.place(problem);
             let marked = self.text[underlined.clone()].chars().count();
             let note = AnnotationKind::Primary.span(underlined);
-            let fits = line.to_string().len() + 3 + column + marked + problem.hint.chars().count() <= COLUMNS;
-            let note = if fits && !problem.hint.is_empty() { note.label(problem.hint.as_str()) } else { note };
+            let hint = problem.hint.chars().count();
+            let fits = hint == 0 || line.to_string().len() + 3 + column + marked + hint <= COLUMNS;
+            let note = if fits && hint > 0 { note.label(problem.hint.as_str()) } else { note };
             let source = Snippet::source(self.text.as_str()).path(path.as_str()).annotation(note);
             let shown = Level::ERROR.primary_title(problem.message.as_str()).element(source);
             if fits { shown } else { shown.element(Level::HELP.message(problem.hint.as_str())) }
