@@ -2,21 +2,22 @@
 # Messages a second, one way, from one bash process to another: bench.sh [ROUNDS]
 #
 #   builtin         swarmbus send and swarmbus recv as builtins, a message each
-#   builtin, by 64  the same with recv -n 64
+#   builtin, arrays send --each with 64 words that mapfile has read from a file, recv -n 64
+#   builtin, lines  send --lines with that file, recv -n 64
+#   command, lines  the command: one process sends the file by lines, one prints what comes for the shell to read
 #   process         the command: a process for each send and each recv
 #   files           no Swarmbus: a file for each message in /dev/shm, renamed by mv; the reader looks every millisecond at most
 #
 # Rounds of all are interleaved and medians shown, with the slowest and the fastest round. A message is some 20 bytes. From the first send
-# until the receiver has the last one; the bus and the shells are there before. Two processes work: on two cores nothing else may run.
+# until the receiver has the last one in a variable; the bus and the shells are there before. Two processes work: on two cores nothing else may run.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/../../target}/release
 command=${SWARMBUS_BIN:-$target/swarmbus}
 library=${SWARMBUS_BUILTIN:-$target/libswarmbus_bash.so}
-ways=(builtin builtin-64 process files)
-declare -A counts=([builtin]=200000 [builtin-64]=200000 [process]=300 [files]=300)
-declare -A titles=([builtin]="builtin" [builtin-64]="builtin, by 64" [process]="process" [files]="files")
+ways=(builtin builtin-arrays builtin-lines command-lines process files)
+declare -A counts=([builtin]=200000 [builtin-arrays]=200000 [builtin-lines]=200000 [command-lines]=200000 [process]=300 [files]=300)
 
 # receive_WAY COUNT: takes so many messages.
 receive_builtin() {
@@ -24,14 +25,21 @@ receive_builtin() {
     for ((n = 0; n < $1; n++)); do swarmbus recv -v got; done
     [[ $got == "message number $(($1 - 1))" ]]
 }
-receive_builtin-64() {
-    local n=0
+receive_builtin-arrays() {
+    local n=0 last
     local -a got
     while ((n < $1)); do
         swarmbus recv -n 64 -v got
+        for last in "${got[@]}"; do :; done
         ((n += ${#got[@]}))
     done
-    [[ ${got[-1]} == "message number $(($1 - 1))" ]]
+    [[ $last == "message number $(($1 - 1))" ]]
+}
+receive_builtin-lines() { receive_builtin-arrays "$1"; }
+receive_command-lines() {
+    local got last
+    while read -r got; do last=$got; done < <("$command" recv "$bus/bob" -n "$1")
+    [[ $last == "message number $(($1 - 1))" ]]
 }
 receive_process() {
     local n got
@@ -61,7 +69,12 @@ send_builtin() {
     local n
     for ((n = 0; n < $1; n++)); do swarmbus send bob "message number $n"; done
 }
-send_builtin-64() { send_builtin "$1"; }
+send_builtin-arrays() {
+    local -a messages
+    while mapfile -t -n 64 messages && ((${#messages[@]})); do swarmbus send --each bob "${messages[@]}"; done <"$spool/messages"
+}
+send_builtin-lines() { swarmbus send --lines bob <"$spool/messages"; }
+send_command-lines() { "$command" send "$bus/bob" --lines <"$spool/messages"; }
 send_process() {
     local n
     for ((n = 0; n < $1; n++)); do "$command" send "$bus/bob" "message number $n"; done
@@ -123,6 +136,7 @@ rounds=${1:-5}
 export bus=bash-bench-$$ spool=/dev/shm/bash-bench-$$.spool
 trap '"$command" destroy "$bus" --if-exists; rm -rf "$spool"' EXIT
 mkdir -p "$spool/new" "$spool/ready"
+seq -f "message number %.0f" 0 "$((counts[builtin] - 1))" >"$spool/messages"
 "$command" create "$bus" --agents 64 --heap 64MiB
 "$command" declare "$bus/bob" --limit 1000
 declare -A rates=()
@@ -140,6 +154,6 @@ printf '%-16s %12s %26s %s\n' "" "messages/s" "slowest .. fastest" "builtin is f
 for way in "${ways[@]}"; do
     median=$(of "$way" $((rounds / 2)))
     spread="$(of "$way" 0) .. $(of "$way" $((rounds - 1)))"
-    printf '%-16s %12d %26s %s\n' "${titles[$way]}" "$median" "$spread" \
+    printf '%-16s %12d %26s %s\n' "${way/-/, }" "$median" "$spread" \
         "$(awk -v a="$builtin" -v b="$median" 'BEGIN { printf((a >= b * 10 ? "%.0f" : "%.2f"), a / b) }')"
 done

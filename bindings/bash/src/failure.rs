@@ -59,6 +59,14 @@ impl Failure {
     pub fn signal(signal: i32) -> Failure {
         Failure { code: 128 + signal, message: String::new() }
     }
+
+    /// The same after so many messages went well, if it is told at all.
+    pub fn after(self, sent: u64) -> Failure {
+        match (sent, self.message.as_str()) {
+            (0, _) | (_, "") => self,
+            (_, message) => Failure { message: format!("{message} ({sent} sent before)"), ..self },
+        }
+    }
 }
 
 impl From<Error> for Failure {

@@ -1,5 +1,6 @@
 //! A handle of this shell's on a bus: an agent with its mailbox, or a member without; and what it has in its hands.
 
+use std::mem;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Once;
@@ -173,23 +174,25 @@ impl Handle {
     pub fn end(&mut self, ids: impl Fn(MessageId) -> bool, fate: Fate) -> Result<usize> {
         let mut failed = Ok(());
         let mut ended = 0;
-        let mut at = 0;
-        while at < self.held.len() {
-            if !ids(self.held[at].id) {
-                at += 1;
-                continue;
+        let mut held = mem::take(&mut self.held);
+        // In order, so that what is given back keeps it.
+        held.retain(|held| {
+            if !ids(held.id) {
+                return true;
             }
-            // In order, so that what is given back keeps it.
-            let raw = self.held.remove(at).raw;
             // SAFETY: it was let go of when it was kept, and is kept no longer.
-            let message = unsafe { Message::from_raw(self.member(), raw) };
+            let message = unsafe { Message::from_raw(self.member(), held.raw) };
             let result = message.and_then(|message| match fate {
                 Fate::Release => message.release(),
                 Fate::GiveBack => message.nack(),
             });
             ended += 1;
-            failed = failed.and(result);
-        }
+            if failed.is_ok() {
+                failed = result;
+            }
+            false
+        });
+        self.held = held;
         failed.map(|()| ended)
     }
 
@@ -199,9 +202,24 @@ impl Handle {
         id: Option<MessageId>,
         what: impl FnOnce(&Message<'_>) -> std::result::Result<T, Failure>,
     ) -> std::result::Result<T, Failure> {
-        let held = self.find(id)?;
+        self.lend(self.held[self.find(id)?].raw, what)
+    }
+
+    /// Does something with every message that is held, in order, until it fails; they are kept on.
+    pub fn with_each(
+        &self,
+        mut what: impl FnMut(&Message<'_>) -> std::result::Result<(), Failure>,
+    ) -> std::result::Result<(), Failure> {
+        self.held.iter().try_for_each(|held| self.lend(held.raw, &mut what))
+    }
+
+    fn lend<T>(
+        &self,
+        raw: RawMessage,
+        what: impl FnOnce(&Message<'_>) -> std::result::Result<T, Failure>,
+    ) -> std::result::Result<T, Failure> {
         // SAFETY: it was let go of when it was kept, and is a raw message again afterwards.
-        let message = unsafe { Message::from_raw(self.member(), self.held[held].raw) }?;
+        let message = unsafe { Message::from_raw(self.member(), raw) }?;
         let value = what(&message);
         message.into_raw();
         value

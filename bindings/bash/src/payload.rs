@@ -23,6 +23,11 @@ pub fn given<'a>(given: &Given<'a>, word: Option<&'a [u8]>) -> Result<Cow<'a, [u
         (None, Some(path)) if path != b"-" => Cow::Owned(read_file(path)?),
         (None, _) => Cow::Owned(read_all(&mut descriptor(0), "standard input")?),
     };
+    decoded(given, bytes)
+}
+
+/// What the script gave, or what it means as base64.
+fn decoded<'a>(given: &Given<'_>, bytes: Cow<'a, [u8]>) -> Result<Cow<'a, [u8]>, Failure> {
     if !given.has(Opt::Base64) {
         return Ok(bytes);
     }
@@ -31,11 +36,57 @@ pub fn given<'a>(given: &Given<'a>, word: Option<&'a [u8]>) -> Result<Cow<'a, [u
     Ok(Cow::Owned(decoded))
 }
 
+/// Gives out the lines of a file or of standard input, without their newlines, as they come.
+pub fn lines(given: &Given<'_>, mut each: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+    let mut each = |line: &[u8]| each(&decoded(given, Cow::Borrowed(line))?);
+    match given.value(Opt::File) {
+        Some(path) if path != b"-" => {
+            let (mut file, what) = opened(path)?;
+            read_lines(&mut file, &what, &mut each)
+        }
+        _ => read_lines(&mut descriptor(0), "standard input", &mut each),
+    }
+}
+
+fn read_lines(file: &mut File, what: &str, each: &mut impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+    // The beginning of a line whose end is not there yet.
+    let mut begun = Vec::new();
+    let mut block = [0; 1 << 16];
+    loop {
+        let length = match file.read(&mut block) {
+            Ok(0) if begun.is_empty() => return Ok(()),
+            Ok(0) => return each(&begun),
+            Ok(length) => length,
+            Err(error) => {
+                go_on(error, &format!("cannot read {what}"))?;
+                continue;
+            }
+        };
+        for part in block[..length].split_inclusive(|byte| *byte == b'\n') {
+            match part.strip_suffix(b"\n") {
+                None => begun.extend_from_slice(part),
+                Some(line) if begun.is_empty() => each(line)?,
+                Some(end) => {
+                    begun.extend_from_slice(end);
+                    each(&begun)?;
+                    begun.clear();
+                }
+            }
+        }
+    }
+}
+
 fn read_file(path: &[u8]) -> Result<Vec<u8>, Failure> {
+    let (mut file, what) = opened(path)?;
+    read_all(&mut file, &what)
+}
+
+/// A file to read, and what to call it.
+fn opened(path: &[u8]) -> Result<(File, Cow<'_, str>), Failure> {
     let what = String::from_utf8_lossy(path);
     let opened = open(path, libc::O_RDONLY)?;
-    let mut file = opened.map_err(|error| Failure::no_input(format!("cannot read {what}: {error}")))?;
-    read_all(&mut file, &what)
+    let file = opened.map_err(|error| Failure::no_input(format!("cannot read {what}: {error}")))?;
+    Ok((file, what))
 }
 
 /// Opens a file. A signal may end that: the other end of a fifo may never come.

@@ -50,14 +50,16 @@ impl Staged {
         self.steps.push(step);
     }
 
-    /// Makes a variable an array of these.
-    pub fn array<'v>(&mut self, name: &str, values: impl Iterator<Item = &'v [u8]>) {
+    /// Makes a variable an array without elements.
+    pub fn array(&mut self, name: &str) {
         let name = self.keep(name.as_bytes());
         self.steps.push(Step::Array { name });
-        for (index, value) in values.enumerate() {
-            let value = self.keep(value);
-            self.steps.push(Step::Element { index: index as i64, value });
-        }
+    }
+
+    /// Sets an element of the array that was made last. The value has no zero byte.
+    pub fn element(&mut self, index: i64, value: &[u8]) {
+        let value = self.keep(value);
+        self.steps.push(Step::Element { index, value });
     }
 
     /// Makes a variable an associative array of these.

@@ -83,6 +83,54 @@ test_many_at_once_come_as_an_array() {
     expect "${numbers[*]}" "${all[*]}" "what came"
 }
 
+test_each_word_and_each_line_is_a_message_of_its_own() {
+    load
+    swarmbus open "$bus/bob"
+    swarmbus send --each bob "one" "" $'two\nlines' --lines
+    local -a got
+    swarmbus recv -n 64 -t 0 -v got
+    expect $'<one><><two\nlines><--lines>' "$(printf '<%s>' "${got[@]}")" "the words"
+    # Longer than what is read at once, so that lines lie across; an empty one, and one without an end.
+    local -a lines
+    mapfile -t lines < <(seq 20000 20999; echo; printf 'last, %0100000d' 7)
+    local ids
+    swarmbus send --lines -v ids bob < <(printf '%s\n' "${lines[@]:0:900}")
+    expect 900 "$(wc -w <<<"$ids")" "ids"
+    local -a all=()
+    while swarmbus recv -t 0 -n 64 -v got 2>/dev/null; do all+=("${got[@]}"); done
+    printf '%s\n' "${lines[@]:900:100}" "" >"$scratch/rest"
+    printf '%s' "${lines[1001]}" >>"$scratch/rest"
+    swarmbus send --lines -f "$scratch/rest" bob
+    while swarmbus recv -t 0 -n 64 -v got 2>/dev/null; do all+=("${got[@]}"); done
+    expect "$(printf '<%s>' "${lines[@]}")" "$(printf '<%s>' "${all[@]}")" "the lines"
+    swarmbus send --lines bob </dev/null
+    expect_code 75 swarmbus recv -t 0 -n 1 -v got
+}
+
+test_what_is_sent_one_by_one_is_shared_and_what_fails_says_how_far_it_came() {
+    load
+    swarmbus declare --limit 10 "$bus/jobs"
+    swarmbus open "$bus/bob"
+    expect_code 75 swarmbus send --each -t 0 jobs {1..12}
+    grep -q "(10 sent before)" "$scratch/said" || fail "it says not how many were sent: $(<"$scratch/said")"
+    local -a mine
+    local theirs
+    # Unlike a batch, which one taker gets whole.
+    swarmbus recv -q jobs -n 4 -t 0 -v mine
+    theirs=$(swarmbus open "$bus/carol" && swarmbus recv -q "$bus/jobs" -n 10 -t 0 -v got && echo "${got[@]}")
+    expect "1 2 3 4 5 6 7 8 9 10" "${mine[*]} $theirs" "what two takers got"
+    seq 12 >"$scratch/twelve"
+    swarmbus release
+    swarmbus queue purge jobs
+    expect_code 75 swarmbus send --lines -t 0 -f "$scratch/twelve" jobs
+    grep -q "(10 sent before)" "$scratch/said" || fail "it says not how many were sent: $(<"$scratch/said")"
+    expect_code 64 swarmbus send --lines jobs word
+    expect_code 64 swarmbus send --lines --each jobs
+    expect_code 64 swarmbus send --each -k key jobs word
+    expect_code 66 swarmbus send --lines -f "$scratch/none" jobs
+    expect_code 74 swarmbus send --lines -f "$scratch" jobs
+}
+
 test_what_waits_is_taken_by_priority() {
     load
     swarmbus open "$bus/bob"

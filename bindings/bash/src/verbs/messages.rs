@@ -151,14 +151,13 @@ fn recv_many(
 
 fn stage_all(state: &mut State, at: usize, var: Target<'_>, sink: &Sink<'_>) -> Result<(), Failure> {
     let (handle, staged) = state.handle_and_staged(at);
-    let mut values = Vec::new();
-    for id in handle.ids() {
-        handle.with_message(Some(id), |message| {
-            values.push(sink.value(message, var)?.into_owned());
-            Ok(())
-        })?;
-    }
-    staged.array(var.name, values.iter().map(Vec::as_slice));
+    staged.array(var.name);
+    let mut index = 0;
+    handle.with_each(|message| {
+        staged.element(index, &sink.value(message, var)?);
+        index += 1;
+        Ok(())
+    })?;
     state.deliver(at);
     Ok(())
 }

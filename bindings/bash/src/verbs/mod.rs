@@ -27,18 +27,24 @@ use Opt::*;
 pub const VERBS: &[Verb] = &[
     Verb {
         name: "send",
-        options: &[Var, Timeout, Lane, Key, Bus, File, Content, Base64, Batch, Correlation, From, Ttl],
+        options: &[Var, Timeout, Lane, Key, Bus, File, Content, Base64, Batch, Each, Lines, Correlation, From, Ttl],
         run: sending::send,
         help: "send [-t TIME] [-p LANE] [-k KEY] [-c TYPE] [--ttl TIME]
             [--correlation N] [--from NAME] [--base64] [-v VAR]
             TO [DATA | -f FILE]
+swarmbus send --each|--batch [options] TO DATA...
+swarmbus send --lines [options] [-f FILE] TO
 Sends DATA, the content of FILE (- is standard input), or else standard input.
   -t TIME    longest wait for room in a full queue; without it, no limit
   -p LANE    urgent, high, normal or low
   -k KEY     of all messages with one KEY the queue takes the first
   --ttl TIME after this time the message is a dead letter
-  -v VAR     gets the id of the message; 0 if KEY was there before
-  --batch    sends all words after TO as one batch: all of them or none",
+  -v VAR     gets the id of the message, or the ids of all, a space between
+             them; 0 if KEY was there before
+  --each     sends each word after TO as a message of its own
+  --lines    sends each line of FILE or standard input as a message of its own
+  --batch    sends all words after TO as one batch: all of them or none, one
+             after the other, to one taker",
     },
     Verb {
         name: "recv",

@@ -1,16 +1,22 @@
 //! `send`.
 
+use std::fmt::Write;
+
 use swarmbus_core::{ContentType, Error, Lane, SendOptions, key_of};
 
 use super::{Given, Opt, State};
 use crate::failure::Failure;
 use crate::payload::{self, Sink};
+use crate::shell;
 use crate::state::interrupted;
 
 pub fn send(state: &mut State, given: &Given<'_>) -> Result<(), Failure> {
     let sink = Sink::without_file(given, false)?;
-    if given.has(Opt::Batch) {
-        return send_batch(state, given, &sink);
+    match (given.has(Opt::Batch), given.has(Opt::Each), given.has(Opt::Lines)) {
+        (false, false, false) => {}
+        (true, false, false) => return send_batch(state, given, &sink),
+        (false, true, false) | (false, false, true) => return send_each(state, given, &sink),
+        _ => return Err(given.wrong("give one of --each, --lines and --batch")),
     }
     let (to, word) = to_and_data(given)?;
     // The address is looked at before standard input is read.
@@ -21,6 +27,45 @@ pub fn send(state: &mut State, given: &Given<'_>) -> Result<(), Failure> {
     let sent = handle.member().send_until(name, &data, &options, &mut interrupted);
     let id = sent.map_err(|error| no_room(error, to, given))?;
     tell(state, &sink, &id.0.to_string());
+    Ok(())
+}
+
+/// Sends every word, or every line, as a message of its own. Those before one that fails are sent.
+fn send_each(state: &mut State, given: &Given<'_>, sink: &Sink<'_>) -> Result<(), Failure> {
+    let (to, words) = match (given.words.as_slice(), given.has(Opt::Lines)) {
+        ([to], true) => (to, None),
+        ([_, ..], true) => return Err(given.wrong("--lines takes its data from standard input or -f FILE")),
+        ([to, words @ ..], false) => (to, Some(words)),
+        ([], lines) => return Err(given.count(if lines { "TO" } else { "TO and DATA..." })),
+    };
+    if given.has(Opt::Key) {
+        return Err(given.wrong("of messages with one KEY the queue takes one: leave out -k, or send one message"));
+    }
+    let to = given.plain(to)?;
+    let (at, name) = state.speaker(to, given)?;
+    let options = options(given)?;
+    let member = state.handles[at].member();
+    let (mut sent, mut ids) = (0_u64, String::new());
+    let mut each = |data: &[u8]| {
+        // As long as there is room nothing waits, and a wait is what a signal ends.
+        if let Some(signal) = shell::signal() {
+            return Err(Failure::signal(signal));
+        }
+        let id =
+            member.send_until(name, data, &options, &mut interrupted).map_err(|error| no_room(error, to, given))?;
+        sent += 1;
+        if sink.var.is_some() {
+            // A String never refuses.
+            let _ = write!(ids, "{}{}", if sent > 1 { " " } else { "" }, id.0);
+        }
+        Ok(())
+    };
+    let all = match words {
+        Some(words) => words.iter().try_for_each(|word| each(&payload::given(given, Some(word))?)),
+        None => payload::lines(given, each),
+    };
+    all.map_err(|failure| failure.after(sent))?;
+    tell(state, sink, &ids);
     Ok(())
 }
 
