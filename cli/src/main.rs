@@ -5,6 +5,7 @@ mod call;
 mod cheat;
 mod check;
 mod command;
+mod completions;
 mod config;
 mod create;
 mod dead_letter;
@@ -172,8 +173,9 @@ enum Verb {
     Down(down::Args),
     Bench(bench::Args),
     Cheat(cheat::Args),
-    Completions(pages::Completions),
+    Completions(completions::Completions),
     Man(pages::Man),
+    Words(completions::Words),
 }
 
 /// The verbs by what they are for. One that is in no group is listed at the end.
@@ -275,7 +277,8 @@ fn run(verb: Verb, output: &Output) -> Result<ExitCode, Failure> {
         Verb::Down(args) => down::run(args, output),
         Verb::Bench(args) => bench::run(args, output),
         Verb::Cheat(args) => cheat::run(args, output),
-        Verb::Completions(args) => pages::completions(args, output),
+        Verb::Completions(args) => completions::run(args, output),
         Verb::Man(args) => pages::man(args, output),
+        Verb::Words(args) => completions::words(args, output),
     }
 }

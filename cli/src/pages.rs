@@ -1,38 +1,10 @@
-//! `swarmbus completions` and `swarmbus man`: files for shells and manuals, made from the same description as the help.
+//! `swarmbus man`: manual pages, made from the same description as the help.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap_complete::Shell;
-
 use crate::exit::Failure;
 use crate::output::Output;
-
-/// Print the completions of a shell: bash, zsh or fish.
-#[derive(clap::Args)]
-#[command(after_help = "\
-Examples:
-  swarmbus completions bash > ~/.local/share/bash-completion/completions/swarmbus
-  swarmbus completions zsh > ~/.zfunc/_swarmbus
-  swarmbus completions fish > ~/.config/fish/completions/swarmbus.fish
-  source <(swarmbus completions bash)")]
-pub struct Completions {
-    /// bash, zsh or fish
-    #[arg(value_parser = ["bash", "zsh", "fish"], hide_possible_values = true)]
-    shell: String,
-}
-
-pub fn completions(args: Completions, output: &Output) -> Result<ExitCode, Failure> {
-    let shell = match args.shell.as_str() {
-        "zsh" => Shell::Zsh,
-        "fish" => Shell::Fish,
-        _ => Shell::Bash,
-    };
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut crate::command(), "swarmbus", &mut script);
-    output.bytes(script.trim_ascii_end())?;
-    Ok(ExitCode::SUCCESS)
-}
 
 /// Write the manual pages, section 1, into a folder.
 #[derive(clap::Args)]

@@ -1,28 +1,8 @@
-//! Completions, manual pages and the cheat sheet.
+//! Manual pages and the cheat sheet.
 
 mod common;
 
-use std::process::Command;
-
 use common::{fails, ok, run};
-
-#[test]
-fn completions_are_programs_that_name_every_verb() {
-    for shell in ["bash", "zsh", "fish"] {
-        let script = String::from_utf8(ok(&["completions", shell])).expect("text");
-        for verb in ["send", "dead-letter", "completions", "--timeout"] {
-            assert!(script.contains(verb.trim_start_matches('-')), "{shell}: {verb}");
-        }
-    }
-    let script = ok(&["completions", "bash"]);
-    let words = "COMP_WORDS=(swarmbus dead-) COMP_CWORD=1; _swarmbus swarmbus dead- swarmbus; echo \"${COMPREPLY[*]}\"";
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("completions");
-    std::fs::write(&path, [&script, words.as_bytes()].join(&b'\n')).expect("it is written");
-    let done = Command::new("bash").arg(path).output().expect("bash runs");
-    assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), "dead-letter", "{done:?}");
-    fails(&["completions", "csh"], 64);
-}
 
 #[test]
 fn there_is_a_manual_page_for_every_verb() {
