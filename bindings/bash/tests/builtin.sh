@@ -278,7 +278,7 @@ test_subscribers_get_what_is_published() {
 test_a_lock_excludes_and_ends_with_its_shell() {
     load
     swarmbus open "$bus/alice"
-    start 'swarmbus lock -b "$1" "src/**"; echo held; sleep 600; :' >"$scratch/held" &
+    start 'swarmbus lock -b "$1" "src/**"; echo held; exec 8<> <(:); read -r -u 8 _' >"$scratch/held" &
     local holder=$! token later
     wait_until grep -q held "$scratch/held"
     expect_code 75 swarmbus lock -t 0 src/main.c

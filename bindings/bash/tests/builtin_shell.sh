@@ -19,7 +19,7 @@ test_a_killed_receiver_costs_no_message() {
     swarmbus open "$bus/lead"
     swarmbus declare jobs
     swarmbus send jobs "the job"
-    start 'swarmbus recv -v job -q "$1/jobs"; echo "$job"; sleep 600; :' >"$scratch/victim" &
+    start 'swarmbus recv -v job -q "$1/jobs"; echo "$job"; exec 8<> <(:); read -r -u 8 _' >"$scratch/victim" &
     local victim=$! job
     local -A about
     wait_until grep -q "the job" "$scratch/victim"
@@ -102,7 +102,10 @@ test_a_signal_without_a_trap_ends_the_shell() {
 }
 
 test_an_exit_trap_runs_after_a_signal() {
-    start 'trap "echo bye" EXIT; swarmbus open "$1/bob"; swarmbus recv -v x' >"$scratch/out" &
+    # Bash 5.1 loses the trap when the failed wait itself ends the script.
+    local more=""
+    ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] > 501)) || more=" || :"
+    start 'trap "echo bye" EXIT; swarmbus open "$1/bob"; swarmbus recv -v x'"$more" >"$scratch/out" &
     local receiver=$! code=0
     wait_until owned bob
     wait_until asleep "$receiver"
