@@ -216,7 +216,9 @@ pub unsafe fn fill<T: Sized32>(out: *mut T, value: T, what: &'static str) -> Res
 }
 
 fn checked_size<T>(size: u32) -> Result<usize> {
-    if (size_of::<u32>()..=SIZE_MAX).contains(&(size as usize)) {
+    // What no struct can be long ends within a field, and half a pointer points anywhere.
+    let may_be = (size as usize).is_multiple_of(align_of::<T>());
+    if may_be && (size_of::<u32>()..=SIZE_MAX).contains(&(size as usize)) {
         return Ok(size as usize);
     }
     let what = format!("struct_size is {size}: set it to the size of the struct ({} bytes here)", size_of::<T>());
@@ -418,6 +420,23 @@ mod tests {
             // SAFETY: the size is refused before anything else is read.
             let text = refused(unsafe { read(&options) });
             assert!(text.contains("struct_size"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_size_that_ends_within_a_field_is_refused() {
+        let mut options = swarmbus_declare_opts {
+            dead_letters: ptr::null(),
+            struct_size: 0,
+            limit: 1,
+            max_deliveries: 1,
+            makes_room: 0,
+        };
+        for struct_size in 0..=size_of::<swarmbus_declare_opts>() as u32 {
+            options.struct_size = struct_size;
+            let is_whole = struct_size > 0 && struct_size.is_multiple_of(align_of::<swarmbus_declare_opts>() as u32);
+            // SAFETY: a whole struct is there.
+            assert_eq!(unsafe { read(&options) }.is_ok(), is_whole, "{struct_size}");
         }
     }
 

@@ -88,6 +88,7 @@ static inline pid_t test_spawn(int (*child)(swarmbus_bus *bus)) {
 static inline void test_join(pid_t child) {
     int status = 0;
     CHECK(waitpid(child, &status, 0) == child);
+    if (WIFSIGNALED(status)) fprintf(stderr, "child %d was ended by signal %d\n", (int)child, WTERMSIG(status));
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
