@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <time.h>
 
-enum { PROCESSES = 3, KEPT = 5, QUEUES = 8, GROWTH_KIB = 1024 };
+enum { PROCESSES = 3, KEPT = 5, QUEUES = 8, GROWTH_KIB = 2048 };
 
 static const char *const NAMES[] = {"alice", "bob",  "carol", "work",    "small", "dead", "news",   "laps",
                                     "drops", "@cook", "nobody", "a/b",   "",      "x y",  "\xff\xfe", NULL};
