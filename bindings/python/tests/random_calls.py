@@ -259,8 +259,10 @@ def in_child(held: list[Any], chance: random.Random) -> None:
 
 
 def play(bus: swarmbus.Bus, side: Side, held: list[Any], chance: random.Random, until: float) -> None:
+    global armed
     while time.monotonic() < until:
         try:
+            armed = True
             if len(held) < 4:
                 held.append(bus.attach(chance.choice(["alice", "bob"])))
             if chance.random() < 0.2:
