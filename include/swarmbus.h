@@ -229,6 +229,11 @@
 #define SWARMBUS_CONTENT_RKYV 2
 
 /**
+ * Room for a `traceparent` and its NUL.
+ */
+#define SWARMBUS_TRACEPARENT_SIZE 56
+
+/**
  * Timeout: wait for ever. Other negative values are errors.
  */
 #define SWARMBUS_FOREVER -1
@@ -583,6 +588,11 @@ typedef struct {
      * 0.
      */
     uint32_t reserved_too;
+    /**
+     * The trace that the message belongs to, as a W3C `traceparent` of SWARMBUS_TRACEPARENT_SIZE - 1 characters, which
+     * swarmbus_message_traceparent() tells the receiver. NULL: none.
+     */
+    const char *traceparent;
 } swarmbus_send_opts;
 
 /**
@@ -761,6 +771,10 @@ typedef struct {
      * Handed to `interrupted`.
      */
     void *context;
+    /**
+     * The trace that the message belongs to: as in the options of swarmbus_send(). NULL: none.
+     */
+    const char *traceparent;
 } swarmbus_publish_opts;
 
 /**
@@ -2463,6 +2477,24 @@ int32_t swarmbus_message_tapped(const swarmbus_agent *agent,
                                 size_t capacity);
 
 /**
+ * Writes the trace that a message belongs to, as a W3C `traceparent` with its NUL, into `buffer`; SWARMBUS_TRACEPARENT_SIZE
+ * bytes always suffice. Empty if its sender named none. An answer belongs to the trace of its question.
+ *
+ * # Errors
+ * SWARMBUS_INVALID_ARGUMENT (the buffer is too small), and those of swarmbus_message_id().
+ *
+ * # Threads
+ * The agent's thread.
+ *
+ * # Safety
+ * `message` may be read; `buffer` has room for `capacity` bytes.
+ */
+int32_t swarmbus_message_traceparent(const swarmbus_agent *agent,
+                                     const swarmbus_message *message,
+                                     char *buffer,
+                                     size_t capacity);
+
+/**
  * Gets whether a message is a part of an answer and more parts follow: 1 or 0.
  *
  * # Errors
@@ -3012,6 +3044,24 @@ int32_t swarmbus_sample_sender(const swarmbus_subscription *subscription,
                                const swarmbus_sample *sample,
                                char *buffer,
                                size_t capacity);
+
+/**
+ * Writes the trace that a sample belongs to, as a W3C `traceparent` with its NUL, into `buffer`; SWARMBUS_TRACEPARENT_SIZE
+ * bytes always suffice. Empty if its publisher named none.
+ *
+ * # Errors
+ * SWARMBUS_INVALID_ARGUMENT (the buffer is too small), and those of swarmbus_sample_release().
+ *
+ * # Threads
+ * The agent's thread.
+ *
+ * # Safety
+ * `sample` may be read; `buffer` has room for `capacity` bytes.
+ */
+int32_t swarmbus_sample_traceparent(const swarmbus_subscription *subscription,
+                                    const swarmbus_sample *sample,
+                                    char *buffer,
+                                    size_t capacity);
 
 /**
  * Gets where a subscription stands: the position of its next message in the order of the topic, counted from 0, and how many

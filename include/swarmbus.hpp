@@ -247,6 +247,8 @@ struct SendOptions {
     std::chrono::nanoseconds time_to_live{0};
     std::optional<std::uint64_t> key{};
     Hook hook{};
+    /* A W3C traceparent; empty: the message belongs to no trace. */
+    std::string traceparent{};
 
     swarmbus_send_opts raw() const noexcept {
         auto opts = detail::sized<swarmbus_send_opts>();
@@ -258,6 +260,7 @@ struct SendOptions {
         opts.key = key.value_or(0);
         opts.interrupted = hook.interrupted;
         opts.context = hook.context;
+        opts.traceparent = traceparent.empty() ? nullptr : traceparent.c_str();
         return opts;
     }
 };
@@ -268,6 +271,8 @@ struct PublishOptions {
     Content content = Content::bytes;
     std::uint64_t correlation = 0;
     Hook hook{};
+    /* As in SendOptions. */
+    std::string traceparent{};
 
     swarmbus_publish_opts raw() const noexcept {
         auto opts = detail::sized<swarmbus_publish_opts>();
@@ -275,6 +280,7 @@ struct PublishOptions {
         opts.correlation = correlation;
         opts.interrupted = hook.interrupted;
         opts.context = hook.context;
+        opts.traceparent = traceparent.empty() ? nullptr : traceparent.c_str();
         return opts;
     }
 };
@@ -367,6 +373,8 @@ public:
     std::string sender() const { return named(swarmbus_message_sender); }
     std::string queue() const { return named(swarmbus_message_queue); }
     std::string tapped() const { return named(swarmbus_message_tapped); }
+    /* Empty: its sender named no trace. */
+    std::string traceparent() const { return named(swarmbus_message_traceparent); }
 
 private:
     template <class Number>
@@ -425,6 +433,10 @@ public:
     std::string sender() const {
         return detail::name_of(
             [&](char *buffer, std::size_t size) { return swarmbus_sample_sender(owner_, &raw_, buffer, size); });
+    }
+    std::string traceparent() const {
+        return detail::name_of(
+            [&](char *buffer, std::size_t size) { return swarmbus_sample_traceparent(owner_, &raw_, buffer, size); });
     }
     void release() { ended(swarmbus_sample_release(owner_, &raw_)); }
 };

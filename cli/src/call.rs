@@ -13,6 +13,7 @@ use crate::output::{Format, Output, compact, variable};
 use crate::send::lane;
 use crate::sender::{Payload, check_content, content};
 use crate::take::{interrupted, passing_agent};
+use crate::trace::Trace;
 use crate::units;
 
 /// Ask a question and print the answer.
@@ -30,7 +31,8 @@ Examples:
 
 Output: the answer and a newline, as 'swarmbus recv' prints it. JSON fields: id,
 sender, lane, correlation (the id of the question), content, more_follows (true
-but for the last part), schema (of an archive), and data (text) or data_base64.
+but for the last part), traceparent (of a trace), schema (of an archive), and
+data (text) or data_base64.
 
 Exit codes: 65 too large or no JSON, 68 unknown bus or name, 69 closed, 74 the
 output failed, 75 full, no answer in time, or an answer that is not whole")]
@@ -59,6 +61,9 @@ pub struct Args {
     #[arg(default_value_t = ContentType::Bytes, value_parser = content(), hide_possible_values = true)]
     content: ContentType,
 
+    #[command(flatten)]
+    trace: Trace,
+
     /// Print answers as they are, without a newline after each
     #[arg(long)]
     raw: bool,
@@ -71,8 +76,8 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     let agent = asker(&bus, args.from.as_deref())?;
     let question = args.payload.read(&interrupt, &agent)?;
     check_content(args.content, &question)?;
-    let options =
-        SendOptions { lane: args.lane, timeout: args.timeout, content: args.content, ..SendOptions::default() };
+    let (lane, timeout, content, trace) = (args.lane, args.timeout, args.content, args.trace.context());
+    let options = SendOptions { lane, timeout, content, trace, ..SendOptions::default() };
     let mut stopped = || interrupt.pending().is_some();
     let failed = |error: Error| match error {
         Error::Timeout => {

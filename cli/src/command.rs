@@ -17,6 +17,7 @@ use swarmbus_supervisor::process::pidfd;
 
 use crate::exit::{self, Failure};
 use crate::interrupt::Interrupt;
+use crate::trace::VARIABLE;
 
 /// What shells exit with if a command is not there, or is none.
 const NOT_FOUND: u8 = 127;
@@ -140,6 +141,11 @@ pub fn command_for(words: &[OsString], message: &Message<'_>, bus: &str) -> Resu
         .env("SWARMBUS_DELIVERIES", message.deliveries().to_string())
         .env("SWARMBUS_CORRELATION", message.correlation().to_string())
         .stdin(Stdio::from(as_file(message.data())?));
+    // What the command sends belongs to the trace of the message, or to none: not to ours.
+    match message.trace() {
+        Some(trace) => command.env(VARIABLE, trace.to_string()),
+        None => command.env_remove(VARIABLE),
+    };
     Ok(command)
 }
 

@@ -47,6 +47,7 @@ mod tail;
 mod take;
 mod top;
 mod topic;
+mod trace;
 mod units;
 mod up;
 mod watch;

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use std::borrow::Cow;
-use swarmbus_core::{ContentType, Message, Peeked, Sample, schema_of};
+use swarmbus_core::{ContentType, Message, Peeked, Sample, TraceContext, schema_of};
 
 /// A message as JSON: the payload is `data` if it is UTF-8 (and no archive), else `data_base64`.
 #[derive(Default, Serialize)]
@@ -31,6 +31,9 @@ pub struct Record<'a> {
     /// Of a dead letter: the queue to which it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<String>,
+    /// The trace that it belongs to, if its sender named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<TraceContext>,
     /// Of an archive: the id of its schema, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     schema: Option<String>,
@@ -61,6 +64,7 @@ impl<'a> From<&'a Message<'_>> for Record<'a> {
             deliveries: Some(message.deliveries()),
             correlation: message.correlation(),
             content: message.content().to_string(),
+            traceparent: message.trace(),
             ..Self::default()
         };
         record.with_payload(message.content(), message.data())
@@ -76,6 +80,7 @@ impl<'a> From<&'a Peeked> for Record<'a> {
             deliveries: Some(message.deliveries),
             correlation: message.correlation,
             content: message.content.to_string(),
+            traceparent: message.trace,
             origin: message.origin.clone(),
             ..Self::default()
         };
@@ -90,6 +95,7 @@ impl<'a> From<&'a Sample<'_>> for Record<'a> {
             sender: sample.sender(),
             correlation: sample.correlation(),
             content: sample.content().to_string(),
+            traceparent: sample.trace(),
             position: Some(sample.position()),
             missed: Some(sample.missed()),
             ..Self::default()

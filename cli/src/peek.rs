@@ -24,8 +24,8 @@ Examples:
   swarmbus peek demo/bob
   swarmbus peek demo/bob -n 0 -o jsonl | jq .data
 
-JSON fields: id, sender, lane, deliveries, correlation, content, schema (of an
-archive), and data (text) or data_base64.
+JSON fields: id, sender, lane, deliveries, correlation, content, traceparent (of
+a trace), schema (of an archive), and data (text) or data_base64.
 
 Exit codes: 68 unknown bus or name")]
 pub struct Args {

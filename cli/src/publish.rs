@@ -9,6 +9,7 @@ use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::{Output, variable};
 use crate::sender::{Payload, Sender, Target, content};
+use crate::trace::Trace;
 use crate::units;
 
 /// Publish in a topic: everybody who subscribes gets it.
@@ -55,11 +56,15 @@ pub struct Args {
     #[arg(short, long, value_name = "TYPE")]
     #[arg(default_value_t = ContentType::Bytes, value_parser = content(), hide_possible_values = true)]
     content: ContentType,
+
+    #[command(flatten)]
+    trace: Trace,
 }
 
 pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
     let (bus, to) = output.address(&args.topic)?;
-    let options = PublishOptions { timeout: args.timeout, correlation: args.correlation, content: args.content };
+    let (timeout, correlation, content) = (args.timeout, args.correlation, args.content);
+    let options = PublishOptions { timeout, correlation, content, trace: args.trace.context() };
     let interrupt = Interrupt::install()?;
     let member = Bus::open(&bus)?.join()?;
     if let Some(from) = args.from.or_else(|| variable("SWARMBUS_AGENT")) {

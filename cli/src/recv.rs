@@ -40,10 +40,12 @@ Examples:
 Output: the payload and a newline; on a terminal JSON is laid out and of an rkyv
 archive its schema and length are shown. With -o json or jsonl one JSON object
 per line: id, sender, queue, lane, deliveries (1 at first), correlation,
-content, schema (of an archive), and data (text) or data_base64.
+content, traceparent (of a trace), schema (of an archive), and data (text) or
+data_base64.
 
 CMD finds in its environment SWARMBUS, SWARMBUS_QUEUE, SWARMBUS_SENDER,
-SWARMBUS_MESSAGE_ID, SWARMBUS_LANE, SWARMBUS_DELIVERIES, SWARMBUS_CORRELATION.
+SWARMBUS_MESSAGE_ID, SWARMBUS_LANE, SWARMBUS_DELIVERIES, SWARMBUS_CORRELATION,
+and TRACEPARENT if the message belongs to a trace.
 
 Exit codes: 68 unknown bus, 69 closed, 74 the output failed, 75 timed out or
 owned by another process, 126 or 127 no such CMD, 130 SIGINT, 143 SIGTERM")]

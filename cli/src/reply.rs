@@ -29,7 +29,8 @@ Examples:
   swarmbus reply demo/bob 'pong' -n 1
 
 CMD finds in its environment SWARMBUS, SWARMBUS_QUEUE, SWARMBUS_SENDER,
-SWARMBUS_MESSAGE_ID, SWARMBUS_LANE, SWARMBUS_DELIVERIES, SWARMBUS_CORRELATION.
+SWARMBUS_MESSAGE_ID, SWARMBUS_LANE, SWARMBUS_DELIVERIES, SWARMBUS_CORRELATION,
+and TRACEPARENT if the message belongs to a trace.
 A message whose sender has no mailbox is handled, and nobody is answered.
 
 Exit codes: 64 no command, 65 the answer is too large or no JSON, 68 unknown

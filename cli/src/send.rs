@@ -10,6 +10,7 @@ use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::{Output, variable};
 use crate::sender::{Payload, Sender, Target, content};
+use crate::trace::Trace;
 use crate::units;
 
 /// Send a message, or one per line of standard input.
@@ -75,6 +76,9 @@ pub struct Args {
     #[arg(short, long, value_name = "TYPE")]
     #[arg(default_value_t = ContentType::Bytes, value_parser = content(), hide_possible_values = true)]
     content: ContentType,
+
+    #[command(flatten)]
+    trace: Trace,
 }
 
 /// The parser of `--lane`.
@@ -91,6 +95,7 @@ pub fn run(args: Args, output: &Output) -> Result<ExitCode, Failure> {
         content: args.content,
         time_to_live: args.ttl,
         key: args.key.map(|key| key_of(key.as_bytes())),
+        trace: args.trace.context(),
     };
     let interrupt = Interrupt::install()?;
     let member = Bus::open(&bus)?.join()?;

@@ -26,8 +26,8 @@ Examples:
 
 Output: the payload and a newline, as 'swarmbus recv' prints it. JSON fields:
 id, sender, correlation, content, position (from 0), missed (messages of a lossy
-topic that were pushed out before this one), schema (of an archive), and data
-(text) or data_base64.
+topic that were pushed out before this one), traceparent (of a trace), schema
+(of an archive), and data (text) or data_base64.
 
 Exit codes: 64 no topic but a queue, 68 unknown bus or topic, 69 closed, 74 the
 output failed, 75 timed out, 130 SIGINT, 143 SIGTERM")]

@@ -90,7 +90,8 @@ pub use member::{
 #[cfg(not(loom))]
 pub use message::{
     Archiver, BatchError, Checker, Checking, ContentType, ForwardError, Heading, Lane, Loan, Message, MessageId,
-    NESTING_MAX, PublishError, RawLoan, RawMessage, Refusal, Schema, Unarchiver, Writing, schema_id, schema_of,
+    NESTING_MAX, PublishError, RawLoan, RawMessage, Refusal, Schema, TraceContext, Unarchiver, Writing, schema_id,
+    schema_of,
 };
 #[cfg(not(loom))]
 pub use name::name_matches;

@@ -46,7 +46,9 @@ unsafe fn batch(
     let options = unsafe { read(opts) }?;
     // SAFETY: as above: what `opts` holds is the caller's hook.
     let mut interrupted = unsafe { hook(options.interrupted, options.context) };
-    let sent = send(member, to, &options.to_core(timeout_ns)?, &mut interrupted)?;
+    // SAFETY: as above.
+    let options = unsafe { options.to_core(timeout_ns) }?;
+    let sent = send(member, to, &options, &mut interrupted)?;
     if !ids.is_null() {
         for (at, id) in sent.iter().enumerate() {
             // SAFETY: as above.

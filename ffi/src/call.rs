@@ -64,7 +64,9 @@ unsafe fn ask(
     let options = unsafe { read(opts) }?;
     // SAFETY: as above: what `opts` holds is the caller's hook.
     let mut interrupted = unsafe { hook(options.interrupted, options.context) };
-    send(asker, to, question, &options.to_core(timeout_ns)?, &mut interrupted)
+    // SAFETY: as above.
+    let options = unsafe { options.to_core(timeout_ns) }?;
+    send(asker, to, question, &options, &mut interrupted)
 }
 
 /// Sends a question to the mailbox or queue `to` and waits for its answer, which is a message of this agent's: release it.

@@ -24,21 +24,21 @@ unsafe fn tell<N: Copy>(
     unsafe { text::put(out, value, what) }
 }
 
-/// Writes a name that a message has; the empty one if it has none.
+/// Writes a text that a message has; the empty one if it has none.
 ///
 /// # Safety
 /// `message` is NULL or may be read; `buffer` is as `text::write` wants it.
-unsafe fn tell_name(
+unsafe fn tell_text(
     agent: *const swarmbus_agent,
     message: *const swarmbus_message,
     buffer: *mut c_char,
     capacity: usize,
-    name: impl FnOnce(&Message<'_>) -> Option<String>,
+    text: impl FnOnce(&Message<'_>) -> Option<String>,
 ) -> Result<()> {
     // SAFETY: the caller's promise.
-    let name = unsafe { look(agent, message, name) }?;
+    let found = unsafe { look(agent, message, text) }?;
     // SAFETY: as above.
-    unsafe { text::write(name.as_deref().unwrap_or(""), buffer, capacity) }
+    unsafe { text::write(found.as_deref().unwrap_or(""), buffer, capacity) }
 }
 
 /// Gets a message's id, the same that its sender got.
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn swarmbus_message_sender(
     capacity: usize,
 ) -> i32 {
     // SAFETY: this function's contract.
-    border(|| unsafe { tell_name(agent, message, buffer, capacity, |message| message.sender()) })
+    border(|| unsafe { tell_text(agent, message, buffer, capacity, |message| message.sender()) })
 }
 
 /// Writes the name of the mailbox or queue from which a message was received with its NUL into `buffer`;
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn swarmbus_message_queue(
     capacity: usize,
 ) -> i32 {
     // SAFETY: this function's contract.
-    border(|| unsafe { tell_name(agent, message, buffer, capacity, |message| Some(message.queue())) })
+    border(|| unsafe { tell_text(agent, message, buffer, capacity, |message| Some(message.queue())) })
 }
 
 /// Writes the name of the queue to which a message was sent of which this is the copy that a tap made; empty if it is no
@@ -125,7 +125,31 @@ pub unsafe extern "C" fn swarmbus_message_tapped(
     capacity: usize,
 ) -> i32 {
     // SAFETY: this function's contract.
-    border(|| unsafe { tell_name(agent, message, buffer, capacity, |message| message.tapped()) })
+    border(|| unsafe { tell_text(agent, message, buffer, capacity, |message| message.tapped()) })
+}
+
+/// Writes the trace that a message belongs to, as a W3C `traceparent` with its NUL, into `buffer`; SWARMBUS_TRACEPARENT_SIZE
+/// bytes always suffice. Empty if its sender named none. An answer belongs to the trace of its question.
+///
+/// # Errors
+/// SWARMBUS_INVALID_ARGUMENT (the buffer is too small), and those of swarmbus_message_id().
+///
+/// # Threads
+/// The agent's thread.
+///
+/// # Safety
+/// `message` may be read; `buffer` has room for `capacity` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn swarmbus_message_traceparent(
+    agent: *const swarmbus_agent,
+    message: *const swarmbus_message,
+    buffer: *mut c_char,
+    capacity: usize,
+) -> i32 {
+    // SAFETY: this function's contract.
+    border(|| unsafe {
+        tell_text(agent, message, buffer, capacity, |message| message.trace().map(|trace| trace.to_string()))
+    })
 }
 
 /// Gets whether a message is a part of an answer and more parts follow: 1 or 0.

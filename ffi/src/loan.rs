@@ -187,7 +187,8 @@ pub unsafe extern "C" fn swarmbus_publish(
         let options = unsafe { read(opts) }?;
         // SAFETY: this function's contract: what `opts` holds is the caller's hook.
         let mut interrupted = unsafe { hook(options.interrupted, options.context) };
-        let options = options.to_core(timeout_ns)?;
+        // SAFETY: this function's contract.
+        let options = unsafe { options.to_core(timeout_ns) }?;
         // SAFETY: this function's contract.
         let found = unsafe { find(agent, &party, loan) }?;
         let sent = found.publish_until(to, length, &options, &mut interrupted);

@@ -6,11 +6,11 @@
 //! does not know is zero.
 use crate::error::{Failure, Result};
 use crate::text;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::{MaybeUninit, size_of};
 use std::ptr;
 use std::time::Duration;
-use swarmbus_core::{ContentType, CreateOptions, Lane, QueueOptions, SendOptions};
+use swarmbus_core::{ContentType, CreateOptions, Lane, QueueOptions, SendOptions, TraceContext};
 
 /// Lane: the default one.
 pub const SWARMBUS_LANE_NORMAL: i32 = 0;
@@ -29,6 +29,10 @@ pub const SWARMBUS_CONTENT_BYTES: i32 = 0;
 pub const SWARMBUS_CONTENT_JSON: i32 = 1;
 /// Content type: an rkyv archive, and after it the id of its schema, eight bytes.
 pub const SWARMBUS_CONTENT_RKYV: i32 = 2;
+
+/// Room for a `traceparent` and its NUL.
+pub const SWARMBUS_TRACEPARENT_SIZE: usize = 56;
+const _: () = assert!(SWARMBUS_TRACEPARENT_SIZE == TraceContext::TEXT_BYTES + 1);
 
 /// Timeout: wait for ever. Other negative values are errors.
 pub const SWARMBUS_FOREVER: i64 = -1;
@@ -128,6 +132,9 @@ pub struct swarmbus_send_opts {
     pub has_key: u32,
     /// 0.
     pub reserved_too: u32,
+    /// The trace that the message belongs to, as a W3C `traceparent` of SWARMBUS_TRACEPARENT_SIZE - 1 characters, which
+    /// swarmbus_message_traceparent() tells the receiver. NULL: none.
+    pub traceparent: *const c_char,
 }
 
 /// Options of every other call that may wait: swarmbus_receive() and its kin, swarmbus_forward(), swarmbus_lock_take(),
@@ -158,7 +165,7 @@ unsafe impl Sized32 for swarmbus_bus_open_opts {}
 unsafe impl Sized32 for swarmbus_declare_opts {}
 // SAFETY: integers, all of them.
 unsafe impl Sized32 for swarmbus_attach_opts {}
-// SAFETY: integers, a pointer and an optional function pointer, which is not called before its caller vouches for it.
+// SAFETY: integers, pointers and an optional function pointer, none of which is used before its caller vouches for it.
 unsafe impl Sized32 for swarmbus_send_opts {}
 // SAFETY: as above.
 unsafe impl Sized32 for swarmbus_receive_opts {}
@@ -282,6 +289,19 @@ pub fn content(number: i32) -> Result<ContentType> {
     })
 }
 
+/// The trace that a caller names.
+///
+/// # Safety
+/// `traceparent` is NULL or a NUL-terminated string.
+pub unsafe fn trace(traceparent: *const c_char) -> Result<Option<TraceContext>> {
+    if traceparent.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: not NULL, and the caller promises the rest. What is not UTF-8 is no trace either.
+    let text = unsafe { CStr::from_ptr(traceparent) }.to_string_lossy();
+    Ok(Some(text.parse()?))
+}
+
 fn or_default<T: PartialEq + Default>(given: T, default: T) -> T {
     if given == T::default() { default } else { given }
 }
@@ -322,7 +342,10 @@ impl swarmbus_declare_opts {
 
 impl swarmbus_send_opts {
     /// As the core takes them.
-    pub fn to_core(self, timeout_ns: i64) -> Result<SendOptions> {
+    ///
+    /// # Safety
+    /// `traceparent` is NULL or a NUL-terminated string.
+    pub unsafe fn to_core(self, timeout_ns: i64) -> Result<SendOptions> {
         if self.reserved != 0 || self.reserved_too != 0 {
             return Err(Failure::argument("reserved is not 0: leave it zero"));
         }
@@ -333,6 +356,8 @@ impl swarmbus_send_opts {
             content: content(self.content)?,
             time_to_live: (self.time_to_live_ns != 0).then(|| Duration::from_nanos(self.time_to_live_ns)),
             key: (self.has_key != 0).then_some(self.key),
+            // SAFETY: the caller's promise.
+            trace: unsafe { trace(self.traceparent) }?,
         })
     }
 }
@@ -376,7 +401,9 @@ mod tests {
         let core = unsafe { read::<swarmbus_bus_create_opts>(ptr::null()) }.unwrap().to_core();
         assert_eq!((core.agents, core.heap, core.limit, core.mode, core.group), (4096, 1 << 30, 1000, 0o600, None));
         // SAFETY: NULL.
-        let core = unsafe { read::<swarmbus_send_opts>(ptr::null()) }.unwrap().to_core(-1).unwrap();
+        let options = unsafe { read::<swarmbus_send_opts>(ptr::null()) }.unwrap();
+        // SAFETY: the traceparent is NULL.
+        let core = unsafe { options.to_core(-1) }.unwrap();
         assert_eq!((core.lane, core.timeout, core.correlation), (Lane::Normal, None, 0));
     }
 

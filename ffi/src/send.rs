@@ -71,7 +71,8 @@ pub unsafe extern "C" fn swarmbus_send(
         let options = unsafe { read(opts) }?;
         // SAFETY: this function's contract: what `opts` holds is the caller's hook.
         let mut interrupted = unsafe { hook(options.interrupted, options.context) };
-        let options = options.to_core(timeout_ns)?;
+        // SAFETY: this function's contract.
+        let options = unsafe { options.to_core(timeout_ns) }?;
         let sent = member.send_until(to, payload, &options, &mut interrupted)?;
         // SAFETY: this function's contract.
         unsafe { text::tell(id, sent.0) };

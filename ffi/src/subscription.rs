@@ -270,6 +270,26 @@ unsafe fn turn(subscription: *const swarmbus_subscription, sample: *const swarmb
     Ok(words[1])
 }
 
+/// Writes a text that a sample has; the empty one if it has none.
+///
+/// # Safety
+/// `sample` is NULL or may be read; `buffer` is as `text::write` wants it.
+unsafe fn tell_text(
+    subscription: *const swarmbus_subscription,
+    sample: *const swarmbus_sample,
+    buffer: *mut c_char,
+    capacity: usize,
+    text: impl Fn(&Sample<'_>) -> Option<String>,
+) -> Result<()> {
+    let part = open(subscription)?;
+    let reader = reader(&part, subscription)?;
+    // SAFETY: the caller's promise.
+    reader.check(unsafe { turn(subscription, sample) }?)?;
+    let found = reader.sample.borrow().as_ref().and_then(text);
+    // SAFETY: as above.
+    unsafe { text::write(found.as_deref().unwrap_or(""), buffer, capacity) }
+}
+
 /// Is done with a sample before the next one is asked for, so that no publisher waits for this subscriber; `sample->data`
 /// becomes NULL.
 ///
@@ -319,15 +339,31 @@ pub unsafe extern "C" fn swarmbus_sample_sender(
     buffer: *mut c_char,
     capacity: usize,
 ) -> i32 {
-    border(|| {
-        let part = open(subscription)?;
-        let reader = reader(&part, subscription)?;
-        // SAFETY: this function's contract.
-        reader.check(unsafe { turn(subscription, sample) }?)?;
-        let sender = reader.sample.borrow().as_ref().and_then(Sample::sender);
-        // SAFETY: this function's contract.
-        unsafe { text::write(sender.as_deref().unwrap_or(""), buffer, capacity) }
-    })
+    // SAFETY: this function's contract.
+    border(|| unsafe { tell_text(subscription, sample, buffer, capacity, |sample| sample.sender()) })
+}
+
+/// Writes the trace that a sample belongs to, as a W3C `traceparent` with its NUL, into `buffer`; SWARMBUS_TRACEPARENT_SIZE
+/// bytes always suffice. Empty if its publisher named none.
+///
+/// # Errors
+/// SWARMBUS_INVALID_ARGUMENT (the buffer is too small), and those of swarmbus_sample_release().
+///
+/// # Threads
+/// The agent's thread.
+///
+/// # Safety
+/// `sample` may be read; `buffer` has room for `capacity` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn swarmbus_sample_traceparent(
+    subscription: *const swarmbus_subscription,
+    sample: *const swarmbus_sample,
+    buffer: *mut c_char,
+    capacity: usize,
+) -> i32 {
+    let trace = |sample: &Sample<'_>| sample.trace().map(|trace| trace.to_string());
+    // SAFETY: this function's contract.
+    border(|| unsafe { tell_text(subscription, sample, buffer, capacity, trace) })
 }
 
 /// Gets where a subscription stands: the position of its next message in the order of the topic, counted from 0, and how many

@@ -4,7 +4,7 @@ use crate::bus::swarmbus_bus;
 use crate::error::{Failure, Result, border};
 use crate::handle;
 use crate::loan::{self, swarmbus_loan};
-use crate::options::{Sized32, content, hook, read, swarmbus_interrupted, timeout};
+use crate::options::{Sized32, content, hook, read, swarmbus_interrupted, timeout, trace};
 use crate::party;
 use crate::send::payload;
 use crate::text;
@@ -48,6 +48,8 @@ pub struct swarmbus_publish_opts {
     pub interrupted: swarmbus_interrupted,
     /// Handed to `interrupted`.
     pub context: *mut c_void,
+    /// The trace that the message belongs to: as in the options of swarmbus_send(). NULL: none.
+    pub traceparent: *const c_char,
 }
 
 /// What became of a message that was published in a topic.
@@ -64,7 +66,7 @@ pub struct swarmbus_published {
 const _: () = assert!(size_of::<swarmbus_published>() == 16, "the struct is part of the ABI and does not grow");
 // SAFETY: integers, all of them.
 unsafe impl Sized32 for swarmbus_topic_opts {}
-// SAFETY: integers, a pointer and an optional function pointer, which is not called before its caller vouches for it.
+// SAFETY: integers, pointers and an optional function pointer, none of which is used before its caller vouches for it.
 unsafe impl Sized32 for swarmbus_publish_opts {}
 
 /// The C number of a policy.
@@ -116,7 +118,7 @@ pub unsafe extern "C" fn swarmbus_declare_topic(
 /// The core's options and the caller's hook.
 ///
 /// # Safety
-/// `opts` is as `options::read` wants it, and the hook in it may be called while the result lives.
+/// `opts` is as `options::read` wants it, the hook in it may be called while the result lives, and the `traceparent` is NULL or a NUL-terminated string.
 unsafe fn options(
     opts: *const swarmbus_publish_opts,
     timeout_ns: i64,
@@ -126,7 +128,9 @@ unsafe fn options(
     let (timeout, content) = (timeout(timeout_ns)?, content(given.content)?);
     // SAFETY: as above.
     let interrupted = unsafe { hook(given.interrupted, given.context) };
-    Ok((PublishOptions { timeout, correlation: given.correlation, content }, interrupted))
+    // SAFETY: as above.
+    let trace = unsafe { trace(given.traceparent) }?;
+    Ok((PublishOptions { timeout, correlation: given.correlation, content, trace }, interrupted))
 }
 
 /// Writes what became of a message, if the caller wants to know.

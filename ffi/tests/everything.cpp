@@ -20,6 +20,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
+/* A trace. */
+const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
 /* The bus of a run, gone also when a check fails. */
 std::string test_bus;
 
@@ -43,12 +46,13 @@ void messages(sb::Bus &bus) {
     high.lane = sb::Lane::high;
     high.correlation = 7;
     high.content = sb::Content::json;
+    high.traceparent = trace;
     auto id = me.send("bob", "[1]", high);
     {
         auto message = bob.receive(10s);
         CHECK(message && message.text() == "[1]" && message.id() == id && message.correlation() == 7);
         CHECK(message.lane() == sb::Lane::high && message.content() == sb::Content::json && message.sender() == "me");
-        CHECK(message.queue() == "bob" && message.deliveries() == 1);
+        CHECK(message.queue() == "bob" && message.deliveries() == 1 && message.traceparent() == trace);
         // Not released: it goes back.
     }
     auto again = bob.receive(10s);
@@ -61,7 +65,9 @@ void messages(sb::Bus &bus) {
 
     std::vector<int> numbers{1, 2, 3};
     me.send("bob", numbers);
-    CHECK(bob.receive(10s).size() == sizeof(int) * 3);
+    auto plain = bob.receive(10s);
+    CHECK(plain.size() == sizeof(int) * 3 && plain.traceparent().empty());
+    plain.release();
     bob.purge("bob");
 
     auto loan = me.loan(100);
@@ -173,14 +179,17 @@ void topics(sb::Bus &bus) {
     auto me = bus.attach("speaker");
     me.publish("news", "old");
     auto news = me.subscribe("news", SWARMBUS_RETAINED);
-    me.publish("news", "new");
+    sb::PublishOptions traced;
+    traced.traceparent = trace;
+    me.publish("news", "new", traced);
     auto loan = me.loan(3);
     std::memcpy(loan.data(), "raw", 3);
     CHECK(loan.publish_in("news", 3).position == 2);
     auto sample = news.receive(10s);
     CHECK(sample.text() == "old" && sample.position() == 0 && sample.sender() == "speaker" && sample.missed() == 0);
+    CHECK(sample.traceparent().empty());
     sample = news.receive(10s);
-    CHECK(sample.text() == "new");
+    CHECK(sample.text() == "new" && sample.traceparent() == trace);
     sample.release();
     CHECK(news.position() == 2 && news.receive(10s).text() == "raw" && !news.receive(sb::now) && news.missed() == 0);
     me.trim("news");

@@ -83,6 +83,35 @@ int main(int argc, char **argv) {
     CHECK(schema == 0);
     OK(swarmbus_release(bob, &message));
 
+    /* A trace goes with its message, into its answer, and with no other. */
+    static const char trace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    char told[SWARMBUS_TRACEPARENT_SIZE];
+    opts.traceparent = trace;
+    OK(swarmbus_send(alice, "bob", archive, sizeof archive, 0, NULL, &opts));
+    swarmbus_loan loan;
+    OK(swarmbus_loan_get(alice, 64, &loan));
+    memset(loan.data, 'x', 64);
+    OK(swarmbus_publish(alice, &loan, "bob", 64, 0, NULL, &opts));
+    CHECK(loan.data == NULL);
+    for (int round = 0; round < 2; round++) {
+        OK(swarmbus_receive(bob, 0, &message, NULL));
+        OK(swarmbus_message_traceparent(bob, &message, told, sizeof told));
+        CHECK(strcmp(told, trace) == 0 && message.length == (round == 0 ? sizeof archive : 64));
+        CHECK_CODE(swarmbus_message_traceparent(bob, &message, told, sizeof told - 1), SWARMBUS_INVALID_ARGUMENT);
+        OK(swarmbus_release(bob, &message));
+    }
+    opts.traceparent = "00-0af7651916cd43dd8448eb211c80319c-01";
+    CHECK_CODE(swarmbus_send(alice, "bob", "x", 1, 0, NULL, &opts), SWARMBUS_INVALID_ARGUMENT);
+    LAST_ERROR_HAS("the parent id is not 16 of");
+    opts.traceparent = "\xff";
+    CHECK_CODE(swarmbus_send(alice, "bob", "x", 1, 0, NULL, &opts), SWARMBUS_INVALID_ARGUMENT);
+    opts.traceparent = NULL;
+    OK(swarmbus_send(alice, "bob", "x", 1, 0, NULL, &opts));
+    OK(swarmbus_receive(bob, 0, &message, NULL));
+    OK(swarmbus_message_traceparent(bob, &message, told, sizeof told));
+    CHECK(strcmp(told, "") == 0);
+    OK(swarmbus_release(bob, &message));
+
     /* Addresses may name the bus. */
     char address[200];
     snprintf(address, sizeof address, "%s/bob", argv[1]);

@@ -3,12 +3,14 @@
 
 enum { COUNT = 500, CAPACITY = 16 };
 
+static const char TRACE[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
 static int reader(swarmbus_bus *bus) {
     swarmbus_agent *me = NULL;
     swarmbus_subscription *news = NULL;
     swarmbus_sample sample;
     swarmbus_subscribe_opts all = {sizeof all, SWARMBUS_RETAINED};
-    char sender[SWARMBUS_NAME_SIZE];
+    char sender[SWARMBUS_NAME_SIZE], trace[SWARMBUS_TRACEPARENT_SIZE];
     uint64_t position = 0, missed = 1;
     OK(swarmbus_attach(bus, "reader", &me, NULL));
     OK(swarmbus_subscribe(me, "news", &news, &all));
@@ -21,6 +23,8 @@ static int reader(swarmbus_bus *bus) {
         CHECK(number == next && sample.correlation == next * 2);
         OK(swarmbus_sample_sender(news, &sample, sender, sizeof sender));
         CHECK(strcmp(sender, "me") == 0);
+        OK(swarmbus_sample_traceparent(news, &sample, trace, sizeof trace));
+        CHECK(strcmp(trace, number % 3 == 0 ? TRACE : "") == 0);
     }
     OK(swarmbus_subscription_position(news, &position, &missed));
     CHECK(position == COUNT - 1 && missed == 0);
@@ -40,6 +44,7 @@ static void say(swarmbus_agent *me, uint64_t number, int64_t timeout) {
     memset(&opts, 0, sizeof opts);
     opts.struct_size = sizeof opts;
     opts.correlation = number * 2;
+    opts.traceparent = number % 3 == 0 ? TRACE : NULL;
     if (number % 2 == 0) {
         OK(swarmbus_topic_send(me, "news", &number, sizeof number, timeout, &published, &opts));
     } else {

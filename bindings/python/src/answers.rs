@@ -21,8 +21,9 @@ impl Agent {
     /// Send a question and wait for its answer, which is a Message to be released like any other.
     ///
     /// `timeout` covers both. Raises what ``send`` raises, Timeout when nobody answered in time (a late answer is
-    /// dropped), and BrokenAnswer when the answer comes in parts: ask with ``call_stream`` then.
-    #[pyo3(signature = (to, data, *, lane="normal", timeout=None, content=None, time_to_live=None))]
+    /// dropped), and BrokenAnswer when the answer comes in parts: ask with ``call_stream`` then. An answer belongs to the
+    /// trace of its question, which `traceparent` names.
+    #[pyo3(signature = (to, data, *, lane="normal", timeout=None, content=None, time_to_live=None, traceparent=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of the Python face")]
     fn call(
         &self,
@@ -33,10 +34,11 @@ impl Agent {
         timeout: Option<f64>,
         content: Option<&str>,
         time_to_live: Option<f64>,
+        traceparent: Option<&str>,
     ) -> PyResult<Message> {
         let agent = self.handle.agent(py)?;
         let (payload, content) = Payload::with_content(data, content)?;
-        let options = How { lane, timeout, content, time_to_live, ..How::default() }.options(py)?;
+        let options = How { lane, timeout, content, time_to_live, traceparent, ..How::default() }.options(py)?;
         let to = self.address(py, to)?;
         let bytes = payload.bytes();
         let answer = self.handle.wait(&agent, |agent, interrupted| agent.call_until(&to, bytes, &options, interrupted));
@@ -46,7 +48,7 @@ impl Agent {
     /// Send a question whose answer may come in parts; returns an ``Answers``, which is an iterator over them.
     ///
     /// `timeout` covers the sending, and then each part in a loop. Any number of questions may be open at a time.
-    #[pyo3(signature = (to, data, *, lane="normal", timeout=None, content=None, time_to_live=None))]
+    #[pyo3(signature = (to, data, *, lane="normal", timeout=None, content=None, time_to_live=None, traceparent=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of the Python face")]
     fn call_stream(
         &self,
@@ -57,10 +59,11 @@ impl Agent {
         timeout: Option<f64>,
         content: Option<&str>,
         time_to_live: Option<f64>,
+        traceparent: Option<&str>,
     ) -> PyResult<Answers> {
         let agent = self.handle.agent(py)?;
         let (payload, content) = Payload::with_content(data, content)?;
-        let options = How { lane, timeout, content, time_to_live, ..How::default() }.options(py)?;
+        let options = How { lane, timeout, content, time_to_live, traceparent, ..How::default() }.options(py)?;
         let to = self.address(py, to)?;
         let bytes = payload.bytes();
         let asked =

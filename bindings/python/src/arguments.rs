@@ -7,7 +7,7 @@ use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString};
-use swarmbus_core::{Address, Bus, ContentType, Lane, SendOptions, key_of};
+use swarmbus_core::{Address, Bus, ContentType, Lane, SendOptions, TraceContext, key_of};
 
 use crate::error::{Raise, invalid_argument};
 
@@ -25,12 +25,14 @@ pub struct How<'a> {
     pub time_to_live: Option<f64>,
     /// `key=`
     pub key: Option<&'a Bound<'a, PyAny>>,
+    /// `traceparent=`
+    pub traceparent: Option<&'a str>,
 }
 
 impl Default for How<'_> {
     fn default() -> Self {
         let content = ContentType::Bytes;
-        How { lane: "normal", timeout: None, correlation: 0, content, time_to_live: None, key: None }
+        How { lane: "normal", timeout: None, correlation: 0, content, time_to_live: None, key: None, traceparent: None }
     }
 }
 
@@ -45,8 +47,14 @@ impl How<'_> {
             content: self.content,
             time_to_live: self.time_to_live.map(|seconds| self::seconds(py, "time_to_live", seconds)).transpose()?,
             key: self.key.map(key).transpose()?,
+            trace: trace(py, self.traceparent)?,
         })
     }
+}
+
+/// The trace that `traceparent=` names.
+pub fn trace(py: Python<'_>, traceparent: Option<&str>) -> PyResult<Option<TraceContext>> {
+    traceparent.map(str::parse).transpose().raise(py)
 }
 
 /// A deduplication key: a number, or the name of the message, as text or bytes.

@@ -203,6 +203,7 @@ pub fn peeked<'py>(py: Python<'py>, peeked: &Peeked) -> PyResult<Bound<'py, PyAn
         deliveries: peeked.deliveries,
         correlation: peeked.correlation,
         content: peeked.content.as_str(),
+        traceparent: peeked.trace.map(|trace| trace.to_string()),
         data: PyBytes::new(py, &peeked.data),
     })
 }

@@ -181,7 +181,7 @@ impl Loan {
     ///
     /// The options are those of ``Agent.send``. Raises BufferError while views of the loan are held, and what
     /// ``Agent.send`` raises; the loan then is still there to be published again.
-    #[pyo3(signature = (to, length=None, *, lane="normal", timeout=None, correlation=0, content="bytes", time_to_live=None, key=None))]
+    #[pyo3(signature = (to, length=None, *, lane="normal", timeout=None, correlation=0, content="bytes", time_to_live=None, key=None, traceparent=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of the Python face")]
     fn publish(
         &self,
@@ -194,10 +194,11 @@ impl Loan {
         content: &str,
         time_to_live: Option<f64>,
         key: Option<&Bound<'_, PyAny>>,
+        traceparent: Option<&str>,
     ) -> PyResult<u64> {
         let agent = self.handle.agent(py)?;
         let content = arguments::content(py, content)?;
-        let options = How { lane, timeout, correlation, content, time_to_live, key }.options(py)?;
+        let options = How { lane, timeout, correlation, content, time_to_live, key, traceparent }.options(py)?;
         let name = name_on(py, self.handle.bus(), to)?;
         let (to, length) = (name.as_deref().unwrap_or(to), self.checked_length(py, length)?);
         let now = at_once(&options);
@@ -212,7 +213,8 @@ impl Loan {
     /// Publish what was written in a topic: the first `length` bytes, all of them by default.
     ///
     /// Returns and raises what ``Agent.publish`` does, and BufferError while views of the loan are held.
-    #[pyo3(signature = (topic, length=None, *, timeout=None, correlation=0, content="bytes"))]
+    #[pyo3(signature = (topic, length=None, *, timeout=None, correlation=0, content="bytes", traceparent=None))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of the Python face")]
     fn publish_to(
         &self,
         py: Python<'_>,
@@ -221,13 +223,16 @@ impl Loan {
         timeout: Option<f64>,
         correlation: u64,
         content: &str,
+        traceparent: Option<&str>,
     ) -> PyResult<Option<u64>> {
         let agent = self.handle.agent(py)?;
         let (content, timeout) = (arguments::content(py, content)?, arguments::timeout(py, timeout)?);
+        let trace = arguments::trace(py, traceparent)?;
         let name = name_on(py, self.handle.bus(), topic)?;
         let (topic, length) = (name.as_deref().unwrap_or(topic), self.checked_length(py, length)?);
         let published = self.publish_by(&agent, py, timeout, |loan, timeout, interrupted| {
-            loan.publish_to_until(topic, length, &PublishOptions { timeout, correlation, content }, interrupted)
+            let options = PublishOptions { timeout, correlation, content, trace };
+            loan.publish_to_until(topic, length, &options, interrupted)
         })?;
         self.state.get(py).published.set(Some(Became::Sample));
         Ok(published.position)

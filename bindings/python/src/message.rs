@@ -9,7 +9,7 @@ use pyo3::exceptions::{PyRecursionError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
-use swarmbus_core::{ContentType, Error, Heading, Message as CoreMessage, RawMessage};
+use swarmbus_core::{ContentType, Error, Heading, Message as CoreMessage, RawMessage, TraceContext};
 
 use crate::bytes::{self, Access};
 use crate::ending::{Fate, Left, nack, release};
@@ -41,6 +41,7 @@ pub struct Message {
     heading: Heading,
     length: usize,
     schema: Option<u64>,
+    trace: Option<TraceContext>,
 }
 
 impl Message {
@@ -49,10 +50,11 @@ impl Message {
     pub fn new(handle: &Arc<Handle>, message: CoreMessage<'_>) -> Message {
         let heading = message.heading();
         let schema = if heading.content() == ContentType::Rkyv { message.schema() } else { None };
+        let trace = message.trace();
         let raw = message.into_raw();
         let state =
             State { raw: Cell::new(Some(raw)), views: Cell::new(0), pending: Cell::new(None), ended: Cell::new(None) };
-        Message { length: raw.length, handle: Arc::clone(handle), state: Gil::new(state), heading, schema }
+        Message { length: raw.length, handle: Arc::clone(handle), state: Gil::new(state), heading, schema, trace }
     }
 
     /// The handle of its agent.
@@ -230,6 +232,12 @@ impl Message {
     #[getter]
     fn tapped(&self) -> Option<String> {
         self.heading.tapped(self.handle.bus())
+    }
+
+    /// The W3C trace context to which it belongs, as its sender gave it; None if it gave none.
+    #[getter]
+    fn traceparent(&self) -> Option<String> {
+        self.trace.map(|trace| trace.to_string())
     }
 
     /// Of an answer: whether it is a part and more of them follow.

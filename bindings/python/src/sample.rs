@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView, PyTuple};
-use swarmbus_core::{ContentType, Sample as CoreSample};
+use swarmbus_core::{ContentType, Sample as CoreSample, TraceContext};
 
 use crate::bytes::{self, Access};
 use crate::ending::Left;
@@ -24,6 +24,7 @@ pub struct About {
     position: u64,
     missed: u64,
     length: usize,
+    trace: Option<TraceContext>,
 }
 
 impl About {
@@ -37,6 +38,7 @@ impl About {
             position: sample.position(),
             missed: sample.missed(),
             length: sample.len(),
+            trace: sample.trace(),
         }
     }
 }
@@ -124,6 +126,12 @@ impl Sample {
     #[getter]
     fn correlation(&self) -> u64 {
         self.about.correlation
+    }
+
+    /// The W3C trace context to which it belongs, as its publisher gave it; None if it gave none.
+    #[getter]
+    fn traceparent(&self) -> Option<String> {
+        self.about.trace.map(|trace| trace.to_string())
     }
 
     /// Its place in the order of its topic, counted from 0.

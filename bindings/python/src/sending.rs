@@ -32,9 +32,10 @@ impl Agent {
     /// object, which is sent as JSON. `content` tells the receiver what the bytes are ("bytes", "json", "rkyv"). With the queue
     /// full, `timeout=None` waits for room, a number waits that many seconds, 0 raises Full at once.
     /// After `time_to_live` seconds the message is a dead letter if nobody has taken it. `key`, a number or a name, makes
-    /// sending it again harmless: the queue accepts one message of a key, and of another the id is 0.
+    /// sending it again harmless: the queue accepts one message of a key, and of another the id is 0. `traceparent` is the W3C
+    /// trace context to which the message belongs.
     /// Raises UnknownAgent, Full, Timeout, Closed, TooLarge, OutOfMemory, HandedOver.
-    #[pyo3(signature = (to, data, *, lane="normal", timeout=None, correlation=0, content=None, time_to_live=None, key=None))]
+    #[pyo3(signature = (to, data, *, lane="normal", timeout=None, correlation=0, content=None, time_to_live=None, key=None, traceparent=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of the Python face")]
     fn send(
         &self,
@@ -47,10 +48,11 @@ impl Agent {
         content: Option<&str>,
         time_to_live: Option<f64>,
         key: Option<&Bound<'_, PyAny>>,
+        traceparent: Option<&str>,
     ) -> PyResult<u64> {
         let agent = self.handle.agent(py)?;
         let (payload, content) = Payload::with_content(data, content)?;
-        let options = How { lane, timeout, correlation, content, time_to_live, key }.options(py)?;
+        let options = How { lane, timeout, correlation, content, time_to_live, key, traceparent }.options(py)?;
         let (bytes, to) = (payload.bytes(), self.address(py, to)?);
         if bytes.len() <= COPY_UNDER_LOCK_BYTES {
             // Where there is room nothing waits, and the interpreter's lock stays.
@@ -68,7 +70,7 @@ impl Agent {
     ///
     /// A batch counts as one message towards the limit of its lane and goes to one consumer. The options are those of
     /// ``send``; a batch has one `key`, and no ids if the queue has accepted that before.
-    #[pyo3(signature = (to, messages, *, lane="normal", timeout=None, correlation=0, content=None, time_to_live=None, key=None))]
+    #[pyo3(signature = (to, messages, *, lane="normal", timeout=None, correlation=0, content=None, time_to_live=None, key=None, traceparent=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of the Python face")]
     fn send_many<'py>(
         &self,
@@ -81,10 +83,11 @@ impl Agent {
         content: Option<&str>,
         time_to_live: Option<f64>,
         key: Option<&Bound<'py, PyAny>>,
+        traceparent: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let agent = self.handle.agent(py)?;
         let (payloads, content) = payloads(messages, content)?;
-        let options = How { lane, timeout, correlation, content, time_to_live, key }.options(py)?;
+        let options = How { lane, timeout, correlation, content, time_to_live, key, traceparent }.options(py)?;
         let to = self.address(py, to)?;
         let parts: Vec<&[u8]> = payloads.iter().map(Payload::bytes).collect();
         let loans = if parts.iter().map(|part| part.len()).sum::<usize>() <= COPY_UNDER_LOCK_BYTES {

@@ -25,7 +25,8 @@ impl Agent {
     /// Returns its place in the order of the topic, counted from 0; None if a subscriber left no room and the topic drops
     /// messages then. With back-pressure `timeout` says how long to wait for slow subscribers: None for ever, 0 not at all.
     /// Raises UnknownAgent (no such topic), WrongKind, Full, Timeout, TooLarge, OutOfMemory, Closed, HandedOver.
-    #[pyo3(signature = (topic, data, *, timeout=None, correlation=0, content=None))]
+    #[pyo3(signature = (topic, data, *, timeout=None, correlation=0, content=None, traceparent=None))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of the Python face")]
     fn publish(
         &self,
         py: Python<'_>,
@@ -34,12 +35,13 @@ impl Agent {
         timeout: Option<f64>,
         correlation: u64,
         content: Option<&str>,
+        traceparent: Option<&str>,
     ) -> PyResult<Option<u64>> {
         let agent = self.handle.agent(py)?;
         let (payload, content) = Payload::with_content(data, content)?;
-        let timeout = arguments::timeout(py, timeout)?;
+        let (timeout, trace) = (arguments::timeout(py, timeout)?, arguments::trace(py, traceparent)?);
         let (bytes, topic) = (payload.bytes(), self.address(py, topic)?);
-        let options = |timeout| PublishOptions { timeout, correlation, content };
+        let options = |timeout| PublishOptions { timeout, correlation, content, trace };
         if bytes.len() <= COPY_UNDER_LOCK_BYTES {
             match agent.publish(&topic, bytes, &options(Some(Duration::ZERO))) {
                 Ok(published) => return Ok(published.position),

@@ -111,7 +111,12 @@ impl Drop for Running {
 /// The command with these arguments and an environment that names no bus.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(BIN);
-    command.args(args).env_remove("SWARMBUS").env_remove("SWARMBUS_AGENT").stdin(Stdio::null());
+    command
+        .args(args)
+        .env_remove("SWARMBUS")
+        .env_remove("SWARMBUS_AGENT")
+        .env_remove("TRACEPARENT")
+        .stdin(Stdio::null());
     command
 }
 

@@ -12,7 +12,7 @@ use super::{Agent, Member, SendOptions};
 use crate::error::{Error, Result};
 use crate::latency::Latency;
 use crate::layout::REPLY;
-use crate::message::{ContentType, Lane, Loan, Message, MessageId, Part, Schema, archive};
+use crate::message::{ContentType, Lane, Loan, Message, MessageId, Part, Schema, TraceContext, archive};
 use crate::platform::clock;
 use crate::queue::{Claimed, Queue, Route, take_from};
 use crate::registry;
@@ -58,7 +58,7 @@ impl Agent {
         options: &SendOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Message<'_>> {
-        self.call_loan(to, |member| member.loan_of(question), options, interrupted)
+        self.call_loan(to, |member| member.loan_of(question, options.trace.is_some()), options, interrupted)
     }
 
     /// [`Agent::call`] with an archive of `question`; `options.content` does not matter.
@@ -119,7 +119,7 @@ impl Agent {
         options: &SendOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Answers<'_>> {
-        self.ask(to, |member| member.loan_of(question), options, interrupted)
+        self.ask(to, |member| member.loan_of(question, options.trace.is_some()), options, interrupted)
     }
 
     fn ask<'a>(
@@ -306,14 +306,14 @@ impl Member {
         question: MessageId,
         part: Part,
         answer: Loan<'_>,
-        content: ContentType,
+        belongs: (ContentType, Option<TraceContext>),
     ) -> Result<MessageId> {
         self.send_answer(
             to,
             Route::send(REPLY),
             (question, part.flags(false)),
             answer,
-            content,
+            belongs,
             Some(Duration::ZERO),
             &mut || false,
         )
@@ -325,11 +325,11 @@ impl Member {
         to: Name,
         (question, part): (MessageId, Part),
         answer: Loan<'_>,
-        content: ContentType,
+        belongs: (ContentType, Option<TraceContext>),
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<MessageId> {
-        self.send_answer(to, Route::part(), (question, part.flags(true)), answer, content, timeout, interrupted)
+        self.send_answer(to, Route::part(), (question, part.flags(true)), answer, belongs, timeout, interrupted)
     }
 
     #[allow(clippy::too_many_arguments, reason = "all that an answer is")]
@@ -339,12 +339,18 @@ impl Member {
         route: Route,
         (question, flags): (MessageId, u16),
         answer: Loan<'_>,
-        content: ContentType,
+        (content, trace): (ContentType, Option<TraceContext>),
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<MessageId> {
+        let answer = match trace {
+            // An answer is worth more than its trace: where there is no memory for both it goes without.
+            Some(_) if !answer.fits_trace(answer.len()) => answer.larger(answer.len()).unwrap_or(answer),
+            _ => answer,
+        };
         let (length, (chunk, mut word)) = (answer.len(), answer.into_parts());
-        let options = SendOptions { lane: Lane::Reply, correlation: question.0, content, ..SendOptions::default() };
+        let options =
+            SendOptions { lane: Lane::Reply, correlation: question.0, content, trace, ..SendOptions::default() };
         let id = self.write_header(chunk, length, &options);
         self.flag(chunk, flags);
         let sent = self

@@ -4,7 +4,7 @@ use super::Member;
 use super::waiting::Source;
 use crate::error::{Error, Result};
 use crate::memory::Memory;
-use crate::message::{ContentType, Lane, MessageId};
+use crate::message::{ContentType, Lane, MessageId, TraceContext};
 use crate::platform::clock;
 use crate::registry;
 use crate::segment::Chunk;
@@ -28,6 +28,8 @@ pub struct PublishOptions {
     pub correlation: u64,
     /// What the payload is.
     pub content: ContentType,
+    /// The trace that the message belongs to: see [`SendOptions::trace`](crate::SendOptions::trace).
+    pub trace: Option<TraceContext>,
 }
 
 /// What became of a message.
@@ -62,8 +64,7 @@ impl Member {
         options: &PublishOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Published> {
-        let mut loan = self.loan(payload.len())?;
-        loan.copy_from_slice(payload);
+        let loan = self.loan_of(payload, options.trace.is_some())?;
         loan.publish_to_until(topic, payload.len(), options, interrupted).map_err(|refused| refused.error)
     }
 
@@ -121,6 +122,9 @@ impl Member {
         self.check_mine(chunk.number, *word, ChunkState::Held)?;
         let topic = self.topic(to)?;
         let id = self.write_fields(chunk, length, (Lane::Normal, options.content), options.correlation, 0);
+        if let Some(trace) = &options.trace {
+            self.write_trace(chunk, length, trace);
+        }
         let notes = &self.entry().notes;
         let once = |word: &mut ChunkWord| {
             self.check_not_deposed()?;

@@ -6,8 +6,9 @@ use super::waiting::Source;
 use super::{Known, Member};
 use crate::bus::QueueOptions;
 use crate::error::{Error, Result};
+use crate::layout::PAYLOAD_MAX;
 use crate::memory::Memory;
-use crate::message::{BatchError, ContentType, Lane, Loan, MessageId, Meta};
+use crate::message::{BatchError, ContentType, Lane, Loan, MessageId, Meta, TraceContext};
 use crate::name::check_name;
 use crate::platform::clock;
 use crate::queue::{self, BATCH_MAX, Queue, Refusal, Route};
@@ -34,6 +35,9 @@ pub struct SendOptions {
     /// as long as the key is among the last 960 that it accepted. Of the others `send` returns [`MessageId::DUPLICATE`]. A batch has one key.
     /// See [`crate::key_of`].
     pub key: Option<u64>,
+    /// The trace that the message belongs to: who gets it finds it in [`Message::trace`](crate::Message::trace). It takes 26 bytes behind the payload; a loan
+    /// whose memory has no room for them is copied into a larger one.
+    pub trace: Option<TraceContext>,
 }
 
 impl Member {
@@ -57,18 +61,41 @@ impl Member {
         options: &SendOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<MessageId> {
-        let mut loan = self.loan_of(payload)?;
+        if options.trace.is_some() {
+            return self.send_traced(to, payload, options, interrupted);
+        }
+        let mut loan = self.loan_of(payload, false)?;
         // Refused, it is dropped, and so given back.
         let id = self.publish_chunk(to, payload.len(), loan.chunk, &mut loan.word, options, interrupted)?;
         std::mem::forget(loan);
         Ok(id)
     }
 
-    /// A loan with a copy of `payload`.
+    #[cold]
+    fn send_traced(
+        &self,
+        to: &str,
+        payload: &[u8],
+        options: &SendOptions,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<MessageId> {
+        let loan = self.loan_of(payload, true)?;
+        loan.publish_until(to, payload.len(), options, interrupted).map_err(|refused| refused.error)
+    }
+
+    /// A loan with a copy of `payload`, and with room for a trace behind that, if there is to be one and there are such chunks.
     #[inline(always)]
-    pub(crate) fn loan_of(&self, payload: &[u8]) -> Result<Loan<'_>> {
-        let mut loan = self.loan(payload.len())?;
+    pub(crate) fn loan_of(&self, payload: &[u8], is_traced: bool) -> Result<Loan<'_>> {
+        let mut loan = if is_traced { self.loan_with_room(payload.len()) } else { self.loan(payload.len()) }?;
         loan.copy_from_slice(payload);
+        Ok(loan)
+    }
+
+    #[cold]
+    fn loan_with_room(&self, length: usize) -> Result<Loan<'_>> {
+        let all = (length + TraceContext::BYTES).min(length.max(PAYLOAD_MAX as usize));
+        let mut loan = self.loan(all)?;
+        loan.cut(length);
         Ok(loan)
     }
 
@@ -107,7 +134,7 @@ impl Member {
         }
         let mut loans = Vec::with_capacity(payloads.len());
         for payload in payloads {
-            loans.push(self.loan_of(payload)?);
+            loans.push(self.loan_of(payload, options.trace.is_some())?);
         }
         self.publish_batch(to, loans, options).map_err(|refused| refused.error)
     }
@@ -139,12 +166,21 @@ impl Member {
         if loans.iter().any(|loan| !loan.is_of(self)) {
             return Err(BatchError { error: Error::Released, loans });
         }
+        let originals = match options.trace.map(|_| make_room_for_traces(&mut loans)).transpose() {
+            Ok(originals) => originals.unwrap_or_default(),
+            Err(error) => return Err(BatchError { error, loans }),
+        };
         match self.publish_all(to, &mut loans, options, interrupted) {
             Ok(ids) => {
                 loans.into_iter().for_each(std::mem::forget);
                 Ok(ids)
             }
-            Err(error) => Err(BatchError { error, loans }),
+            Err(error) => {
+                for (at, original) in originals {
+                    loans[at] = original;
+                }
+                Err(BatchError { error, loans })
+            }
         }
     }
 
@@ -384,7 +420,26 @@ impl Member {
     #[inline]
     pub(super) fn write_header(&self, chunk: Chunk<'_>, length: usize, options: &SendOptions) -> MessageId {
         let expires_ns = options.time_to_live.map_or(0, from_now_ns);
-        self.write_fields(chunk, length, (options.lane, options.content), options.correlation, expires_ns)
+        let id = self.write_fields(chunk, length, (options.lane, options.content), options.correlation, expires_ns);
+        if let Some(trace) = &options.trace {
+            self.write_trace(chunk, length, trace);
+        }
+        id
+    }
+
+    /// Writes a trace behind a payload, where there is room for it, and into the header, which is written, that it is there.
+    #[cold]
+    pub(super) fn write_trace(&self, chunk: Chunk<'_>, length: usize, trace: &TraceContext) {
+        if length + TraceContext::BYTES > chunk.capacity() {
+            return;
+        }
+        // SAFETY: inside the chunk.
+        let behind = unsafe { chunk.data().add(length) };
+        // SAFETY: the chunk is ours (I7) and has as many bytes there, of which nobody has a view.
+        unsafe { behind.copy_from_nonoverlapping(trace.to_bytes().as_ptr(), TraceContext::BYTES) };
+        let meta = &chunk.header().meta;
+        // Relaxed: our own chunk (I7), published by S1.
+        meta.store(Meta(meta.load(Relaxed)).traced().0, Relaxed);
     }
 
     #[inline]
@@ -432,6 +487,16 @@ impl Member {
         self.entry().sender.store(mailbox.bits() + 1, Relaxed);
         Ok(())
     }
+}
+
+/// Exchanges the loans of a batch behind which there is no room for a trace, and says which they were.
+#[cold]
+fn make_room_for_traces<'a>(loans: &mut [Loan<'a>]) -> Result<Vec<(usize, Loan<'a>)>> {
+    let mut larger = Vec::new();
+    for (at, loan) in loans.iter().enumerate().filter(|(_, loan)| !loan.fits_trace(loan.len())) {
+        larger.push((at, loan.larger(loan.len())?));
+    }
+    Ok(larger.into_iter().map(|(at, larger)| (at, std::mem::replace(&mut loans[at], larger))).collect())
 }
 
 fn too_many(messages: usize) -> Error {

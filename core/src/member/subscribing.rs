@@ -5,7 +5,7 @@ use super::waiting::Source;
 use crate::error::{Error, Result};
 use crate::latency::Latency;
 use crate::layout::{CHUNK_HEADER, ChunkHeader, CursorEntry, class_payload};
-use crate::message::{ContentType, MessageId, Meta};
+use crate::message::{ContentType, MessageId, Meta, TraceContext};
 use crate::platform::clock;
 use crate::sync::window;
 use crate::topic::{Found, Topic, note};
@@ -209,7 +209,7 @@ impl<'m> Subscription<'m> {
         let header = chunk.header();
         // Relaxed, all of it: with the slot we have seen all that its publisher wrote (S1).
         let about = About {
-            meta: header.meta.load(Relaxed),
+            meta: Meta(header.meta.load(Relaxed)).within(chunk.capacity()).0,
             home: header.home.load(Relaxed),
             id: header.id.load(Relaxed),
             correlation: header.correlation.load(Relaxed),
@@ -226,18 +226,19 @@ impl<'m> Subscription<'m> {
         // From the file: in place it could be a hole by now (I20).
         segment.read_chunk(slot.chunk(), 0, &mut header)?;
         let field = |at: usize| u64::from_ne_bytes(header[at..][..8].try_into().unwrap_or_default());
+        let capacity = class_payload(segment.chunk_class(slot.chunk())?) as usize;
         let about = About {
-            meta: field(offset_of!(ChunkHeader, meta)),
+            meta: Meta(field(offset_of!(ChunkHeader, meta))).within(capacity).0,
             home: field(offset_of!(ChunkHeader, home)),
             id: field(offset_of!(ChunkHeader, id)),
             correlation: field(offset_of!(ChunkHeader, correlation)),
             sent_ns: field(offset_of!(ChunkHeader, sent_ns)),
         };
-        let capacity = class_payload(segment.chunk_class(slot.chunk())?) as usize;
         let length = Some(Meta(about.meta).length()).filter(|length| *length <= capacity);
         let mut buffer = self.buffer.borrow_mut();
         let copied = length.and_then(|length| {
-            buffer.resize(length, 0);
+            let behind = if Meta(about.meta).is_traced() { TraceContext::BYTES } else { 0 };
+            buffer.resize(length + behind, 0);
             segment.read_chunk(slot.chunk(), CHUNK_HEADER, &mut buffer)
         });
         if !self.topic.still_there(segment, position, slot, word) {
@@ -326,6 +327,14 @@ impl Sample<'_> {
     /// The number that the publisher gave it.
     pub fn correlation(&self) -> u64 {
         self.read.about.correlation
+    }
+
+    /// The trace that it belongs to, if its publisher said so.
+    pub fn trace(&self) -> Option<TraceContext> {
+        let meta = Some(Meta(self.read.about.meta)).filter(|meta| meta.is_traced())?;
+        // SAFETY: as in `data`: what its header promises behind the payload there is room for, by `Meta::within`.
+        let all = unsafe { std::slice::from_raw_parts(self.read.data, self.read.length + TraceContext::BYTES) };
+        TraceContext::behind(meta, all)
     }
 
     /// When it was published, ns of `CLOCK_MONOTONIC`, if it is stamped.

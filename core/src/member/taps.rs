@@ -6,7 +6,7 @@
 
 use super::{Agent, Member};
 use crate::error::{Error, Result};
-use crate::message::{Lane, Loan, Meta};
+use crate::message::{Lane, Loan, Meta, TraceContext};
 use crate::queue::{NotPublished, Queue, Route, publish};
 use crate::registry;
 use crate::segment::Chunk;
@@ -113,19 +113,23 @@ impl Member {
         let segment = self.segment();
         let header = original.header();
         // Relaxed, all of it: headers of our own chunks (I7); the copy's is published by S1.
-        let meta = Meta(header.meta.load(Relaxed));
+        let meta = Meta(header.meta.load(Relaxed)).within(original.capacity());
         let length = meta.length().min(original.capacity());
-        let (copy, word) = self.heap.borrow_mut().allocate_at_once(segment, length as u64)?;
+        // What lies behind it, too, if there is something.
+        let behind = if meta.is_traced() { TraceContext::BYTES } else { 0 };
+        let all = length + behind;
+        let (copy, word) = self.heap.borrow_mut().allocate_at_once(segment, all as u64)?;
         let to = copy.header();
         let loan = Loan::new(self, copy, word, copy.capacity());
-        if copy.capacity() < length {
+        if copy.capacity() < all {
             return None;
         }
-        // SAFETY: both chunks are this member's (I7) and hold `length` bytes, by the comparisons above.
-        unsafe { std::ptr::copy_nonoverlapping(original.data(), copy.data(), length) };
+        // SAFETY: both chunks are this member's (I7) and hold `all` bytes, by the comparisons above.
+        unsafe { std::ptr::copy_nonoverlapping(original.data(), copy.data(), all) };
         // An answer is none to the agent that taps: in the lane of answers it would be late.
         let lane = Some(meta.lane()).filter(|lane| *lane != Lane::Reply).unwrap_or_default();
-        to.meta.store(Meta::new(length, lane, meta.content()).as_copy().0, Relaxed);
+        let copied = Meta::new(length, lane, meta.content()).as_copy();
+        to.meta.store(if meta.is_traced() { copied.traced() } else { copied }.0, Relaxed);
         to.home.store(header.home.load(Relaxed) & !0xffff_ffff, Relaxed);
         to.id.store(header.id.load(Relaxed), Relaxed);
         to.correlation.store(header.correlation.load(Relaxed), Relaxed);

@@ -1,5 +1,6 @@
 //! What a message's header says: identity, lane, content, length, parts.
 
+use super::trace::TraceContext;
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -112,7 +113,7 @@ impl Lane {
 pub(crate) const RING_NAMES: [&str; crate::layout::RINGS + 1] =
     ["redelivery", "reply", "urgent", "high", "normal", "low", "parked"];
 
-/// The `meta` word of a chunk header: `flags:16 · content:8 · lane:8 · length:32`.
+/// The `meta` word of a chunk header: `flags:16 · traced:1 · content:7 · lane:8 · length:32`.
 #[derive(Clone, Copy)]
 pub(crate) struct Meta(pub u64);
 
@@ -127,7 +128,23 @@ impl Meta {
         Lane::from_number((self.0 >> 32) as u8)
     }
     pub(crate) fn content(self) -> ContentType {
-        ContentType::from_number((self.0 >> 40) as u8)
+        ContentType::from_number((self.0 >> 40) as u8 & 0x7f)
+    }
+    /// Whether a trace context lies behind the payload.
+    pub(crate) fn is_traced(self) -> bool {
+        self.0 & TRACED != 0
+    }
+    pub(crate) fn traced(self) -> Meta {
+        Meta(self.0 | TRACED)
+    }
+    /// Without the bit if a chunk of this capacity has no room for what it promises.
+    #[inline]
+    pub(crate) fn within(self, capacity: usize) -> Meta {
+        if self.is_traced() { self.traced_within(capacity) } else { self }
+    }
+    #[cold]
+    fn traced_within(self, capacity: usize) -> Meta {
+        if self.length() + TraceContext::BYTES > capacity { Meta(self.0 & !TRACED) } else { self }
     }
     /// Of an answer, which part it is and whether more follow; of any other message, how many parts answered it so far.
     pub(crate) fn flags(self) -> u16 {
@@ -148,6 +165,9 @@ impl Meta {
         self.with_flags(COPY)
     }
 }
+
+/// The bit of a message with a trace context.
+const TRACED: u64 = 1 << 47;
 
 /// The flag of a message that was made for a tap.
 const COPY: u16 = 1 << 15;

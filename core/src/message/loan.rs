@@ -2,7 +2,7 @@
 
 use super::typed::Schema;
 use super::writing::archive_within;
-use super::{ContentType, Member, MessageId};
+use super::{ContentType, Member, MessageId, TraceContext};
 use crate::error::{Error, Result};
 use crate::member::{PublishOptions, Published, SendOptions};
 use crate::segment::Chunk;
@@ -91,8 +91,36 @@ impl<'a> Loan<'a> {
     }
 
     /// At most so long.
-    pub(super) fn cut(&mut self, length: usize) {
+    pub(crate) fn cut(&mut self, length: usize) {
         self.length = self.length.min(length);
+    }
+
+    /// Whether a trace context fits behind the first `length` bytes.
+    #[inline]
+    pub(crate) fn fits_trace(&self, length: usize) -> bool {
+        length + TraceContext::BYTES <= self.chunk.capacity()
+    }
+
+    /// Another one of the same first `length` bytes behind which a trace context fits.
+    #[cold]
+    pub(crate) fn larger(&self, length: usize) -> Result<Loan<'a>> {
+        let mut larger = self.member.loan(length + TraceContext::BYTES)?;
+        larger.cut(length);
+        larger.copy_from_slice(&self[..length]);
+        Ok(larger)
+    }
+
+    /// Publishes a larger one in place of this one, which comes back if that fails.
+    #[cold]
+    fn publish_larger<T>(
+        self,
+        length: usize,
+        publish: impl FnOnce(Loan<'a>) -> std::result::Result<T, PublishError<'a>>,
+    ) -> std::result::Result<T, PublishError<'a>> {
+        match self.larger(length).and_then(|larger| publish(larger).map_err(|refused| refused.error)) {
+            Ok(sent) => Ok(sent),
+            Err(error) => Err(PublishError { error, loan: self }),
+        }
     }
 
     pub(crate) fn is_of(&self, member: &Member) -> bool {
@@ -127,6 +155,9 @@ impl<'a> Loan<'a> {
         if length > self.length {
             let error = Error::TooLarge { length: length as u64, limit: self.length as u64 };
             return Err(PublishError { error, loan: self });
+        }
+        if options.trace.is_some() && !self.fits_trace(length) {
+            return self.publish_larger(length, |larger| larger.publish_until(to, length, options, interrupted));
         }
         match self.member.publish_chunk(to, length, self.chunk, &mut self.word, options, interrupted) {
             Ok(id) => {
@@ -178,6 +209,9 @@ impl<'a> Loan<'a> {
         if length > self.length {
             let error = Error::TooLarge { length: length as u64, limit: self.length as u64 };
             return Err(PublishError { error, loan: self });
+        }
+        if options.trace.is_some() && !self.fits_trace(length) {
+            return self.publish_larger(length, |larger| larger.publish_to_until(topic, length, options, interrupted));
         }
         let chunk = (self.chunk, &mut self.word);
         match self.member.publish_in_topic(topic, length, chunk, options, interrupted) {

@@ -4,6 +4,7 @@ mod checking;
 mod header;
 mod heading;
 mod loan;
+mod trace;
 mod typed;
 mod writing;
 
@@ -12,6 +13,7 @@ pub use header::{ContentType, Lane, MessageId};
 pub(crate) use header::{Meta, Part, RING_NAMES};
 pub use heading::Heading;
 pub use loan::{BatchError, Loan, PublishError, RawLoan};
+pub use trace::TraceContext;
 pub use typed::{Archiver, Checker, Refusal, Schema, Unarchiver, schema_id, schema_of};
 pub(crate) use writing::Lengths;
 pub use writing::Writing;
@@ -176,6 +178,13 @@ impl<'a> Message<'a> {
         self.heading().tapped(self.member.bus())
     }
 
+    /// The trace that it belongs to, if its sender said so ([`SendOptions::trace`](crate::SendOptions::trace)).
+    pub fn trace(&self) -> Option<TraceContext> {
+        // SAFETY: as in `data`, of the whole chunk.
+        let chunk = unsafe { std::slice::from_raw_parts(self.chunk.data(), self.chunk.capacity()) };
+        TraceContext::behind(self.meta(), chunk)
+    }
+
     fn meta(&self) -> Meta {
         self.heading().meta()
     }
@@ -236,12 +245,12 @@ impl<'a> Message<'a> {
 
     /// Answers it: the answer reaches who asked by [`Agent::call`](crate::Agent::call), or is dropped there if nobody waits any more. After
     /// [`Message::reply_part`] it is the last part. Never waits: in a full lane it takes the place of the oldest answer, which is lost.
-    /// The message stays in flight: release it after the answer.
+    /// The message stays in flight: release it after the answer. The answer belongs to the trace of the message.
     ///
     /// # Errors
     /// `InvalidArgument` if its sender has no mailbox; `TooLarge`, `OutOfMemory`, `Closed`.
     pub fn reply(&self, answer: &[u8], content: ContentType) -> Result<MessageId> {
-        self.reply_loan(content, |member| member.loan_of(answer))
+        self.reply_loan(content, |member| member.loan_of(answer, self.meta().is_traced()))
     }
 
     /// [`Message::reply`] with an archive of `answer`.
@@ -269,7 +278,7 @@ impl<'a> Message<'a> {
         let asker = self.asker()?;
         // An answer that is answered has a part's number of its own, which is not ours.
         let part = if self.lane() == Lane::Reply { Part::FIRST } else { self.part() };
-        self.member.answer(asker, self.id(), part, answer(self.member)?, content)
+        self.member.answer(asker, self.id(), part, answer(self.member)?, (content, self.trace()))
     }
 
     /// Answers it in part; more parts follow, and [`Message::reply`] at last. The parts reach who asked by
@@ -296,7 +305,7 @@ impl<'a> Message<'a> {
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<MessageId> {
-        self.reply_part_loan(content, timeout, interrupted, |member| member.loan_of(part))
+        self.reply_part_loan(content, timeout, interrupted, |member| member.loan_of(part, self.meta().is_traced()))
     }
 
     /// [`Message::reply_part`] with an archive of `part`.
@@ -319,8 +328,8 @@ impl<'a> Message<'a> {
             return Err(Error::InvalidArgument { what: "an answer cannot be answered in parts".into() });
         }
         let number = self.part();
-        let id =
-            self.member.answer_part(asker, (self.id(), number), part(self.member)?, content, timeout, interrupted)?;
+        let (question, belongs) = ((self.id(), number), (content, self.trace()));
+        let id = self.member.answer_part(asker, question, part(self.member)?, belongs, timeout, interrupted)?;
         // Relaxed: our own header (I7). The count is void when the message is delivered again.
         self.chunk.header().meta.store(self.meta().with_flags(number.next().flags(false)).0, Relaxed);
         Ok(id)
@@ -346,7 +355,7 @@ impl<'a> Message<'a> {
         Part::of(self.meta().flags())
     }
 
-    /// Takes it out of the bus' care: it will not come back if this process dies (at most once). Its payload is a loan now.
+    /// Takes it out of the bus' care: it will not come back if this process dies (at most once). Its payload is a loan now; its trace is not in that.
     ///
     /// # Errors
     /// [`Error::Forked`] in a child of the process that took it.

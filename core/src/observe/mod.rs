@@ -23,7 +23,7 @@ use crate::layout::{
     CHUNK_HEADER, CLASSES, ChunkHeader, PAGE, PARKING, QUEUE_CLOSED, REDELIVERY, SPAN_CHUNKS, class_payload,
 };
 use crate::memory::Memory;
-use crate::message::{ContentType, Meta, RING_NAMES};
+use crate::message::{ContentType, Meta, RING_NAMES, TraceContext};
 use crate::platform::file;
 use crate::queue::{BATCH_MAX, Queue};
 use crate::registry;
@@ -209,6 +209,8 @@ pub struct Peeked {
     pub correlation: u64,
     /// What the payload is.
     pub content: ContentType,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceContext>,
     /// Of a dead letter: the queue to which it was sent.
     pub origin: Option<String>,
     /// The payload.
@@ -426,8 +428,12 @@ impl Observer {
             |offset: usize| u64::from_ne_bytes(header[offset..][..8].try_into().expect("eight bytes of the header"));
         let meta = Meta(word(offset_of!(ChunkHeader, meta)));
         let capacity = class_payload(self.0.chunk_class(chunk)?) as usize;
-        let mut data = vec![0; meta.length().min(capacity)];
+        let length = meta.length().min(capacity);
+        let behind = if meta.is_traced() { TraceContext::BYTES } else { 0 };
+        let mut data = vec![0; (length + behind).min(capacity)];
         self.0.read_chunk(chunk, CHUNK_HEADER, &mut data)?;
+        let trace = TraceContext::behind(meta, &data);
+        data.truncate(length);
         let sender = (word(offset_of!(ChunkHeader, home)) >> 32).checked_sub(1);
         // Of a copy it is the queue that was tapped.
         let origin = Some(word(offset_of!(ChunkHeader, deliveries)) >> 32).filter(|_| !meta.is_copy());
@@ -439,6 +445,7 @@ impl Observer {
             deliveries: word(offset_of!(ChunkHeader, deliveries)) as u32,
             correlation: word(offset_of!(ChunkHeader, correlation)),
             content: meta.content(),
+            trace,
             origin: origin.and_then(|queue| self.0.queue_name(Name::from_bits(queue))),
             data,
         };

@@ -81,6 +81,8 @@ static int32_t judge(int32_t code) {
 /* A handle to be overwritten is closed first, most of the time; an agent's end takes what is forgotten. */
 #define DO(call) (void)judge(call)
 
+static const char TRACE[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
 static swarmbus_send_opts send_opts(void) {
     swarmbus_send_opts opts;
     memset(&opts, 0, sizeof opts);
@@ -91,6 +93,8 @@ static swarmbus_send_opts send_opts(void) {
     if (pick(4) == 0) opts.time_to_live_ns = pick(100000);
     opts.has_key = pick(6) == 0;
     opts.key = pick(50);
+    /* A size that ends within a pointer would be no struct of any version. */
+    if (opts.struct_size == sizeof opts && pick(4) == 0) opts.traceparent = pick(9) ? TRACE : "00-nonsense";
     return opts;
 }
 
@@ -206,7 +210,10 @@ static void step(void) {
     case 26: DO(swarmbus_detach(me, message, loan)); break;
     case 27: messages[at] = *message; break;
     case 28: DO(swarmbus_message_sender(me, message, text, sizeof text)); break;
-    case 29: DO(swarmbus_message_queue(me, message, text, sizeof text)); break;
+    case 29:
+        DO(swarmbus_message_queue(me, message, text, sizeof text));
+        DO(swarmbus_message_traceparent(me, message, text, sizeof text));
+        break;
     case 30: DO(swarmbus_message_lane(me, message, &flag)); break;
     case 31: DO(swarmbus_message_schema(me, message, &number)); break;
     case 32: DO(swarmbus_reply(me, message, payload, some, NULL, NULL)); break;
@@ -223,7 +230,14 @@ static void step(void) {
         DO(swarmbus_send_batch(me, name(), bytes, pick(4), patience(), NULL, &opts));
         break;
     case 39: DO(swarmbus_publish_batch(me, &loans[pick(KEPT - 3)], pick(4), name(), patience(), NULL, &opts)); break;
-    case 40: DO(swarmbus_topic_send(me, name(), payload, some, patience(), NULL, NULL)); break;
+    case 40: {
+        swarmbus_publish_opts traced;
+        memset(&traced, 0, sizeof traced);
+        traced.struct_size = sizeof traced;
+        traced.traceparent = TRACE;
+        DO(swarmbus_topic_send(me, name(), payload, some, patience(), NULL, pick(2) ? &traced : NULL));
+        break;
+    }
     case 41: DO(swarmbus_topic_publish(me, loan, name(), some, patience(), NULL, NULL)); break;
     case 42: DO(swarmbus_topic_trim(me, name(), &number)); break;
     case 43: {
@@ -239,7 +253,10 @@ static void step(void) {
         touch(samples[at].data, samples[at].length);
         break;
     case 47: DO(swarmbus_sample_release(subscriptions[to], &samples[at])); break;
-    case 48: DO(swarmbus_sample_sender(subscriptions[to], &samples[at], text, sizeof text)); break;
+    case 48:
+        DO(swarmbus_sample_sender(subscriptions[to], &samples[at], text, sizeof text));
+        DO(swarmbus_sample_traceparent(subscriptions[to], &samples[at], text, sizeof text));
+        break;
     case 49: DO(swarmbus_subscription_position(subscriptions[to], &number, NULL)); break;
     case 50:
         swarmbus_descriptor_close(descriptors[to]);

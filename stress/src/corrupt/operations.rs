@@ -5,7 +5,7 @@ use std::time::Duration;
 use swarmbus_core::rkyv::{Archive, Deserialize, Serialize};
 use swarmbus_core::{
     Agent, AgentState, Answers, Bus, ContentType, Lane, Loan, LockGuard, LockMode, Message, PublishOptions,
-    QueueOptions, SendOptions, StartAt, Status, Subscription, TopicOptions, schema,
+    QueueOptions, SendOptions, StartAt, Status, Subscription, TopicOptions, TraceContext, schema,
 };
 
 /// A typed message.
@@ -53,7 +53,11 @@ impl How {
     fn options(self) -> SendOptions {
         let key = (self.value % 5 == 1).then_some(self.value / 5 % 3);
         let time_to_live = (self.value % 11 == 3).then(|| Duration::from_nanos(self.value % 3000));
-        SendOptions { lane: self.lane(), timeout: self.patience(), key, time_to_live, ..at_once() }
+        SendOptions { lane: self.lane(), timeout: self.patience(), key, time_to_live, trace: self.trace(), ..at_once() }
+    }
+
+    fn trace(self) -> Option<TraceContext> {
+        self.value.is_multiple_of(3).then(|| TraceContext::new([7; 16], [7; 8], 1).ok()).flatten()
     }
 
     /// Short, but now and then of another class, or longer than a span.
@@ -110,6 +114,7 @@ fn read(message: &Message<'_>, is_alone: bool) {
     assert!(sum <= 255 * message.len() as u64);
     let _ = (message.id(), message.sender(), message.queue(), message.lane(), message.content(), message.schema());
     let _ = (message.deliveries(), message.tapped(), message.correlation(), message.more_follows());
+    let _ = message.trace();
     if is_alone {
         let _ = message.view::<List>().map(|list| list.words.iter().map(|word| word.len()).sum::<usize>());
     }
@@ -201,7 +206,7 @@ pub const OPERATIONS: &[(&str, Operation)] = &[
     }),
     ("end call", |stage, _| drop(stage.answers.pop())),
     ("publish", |stage, how| {
-        let options = PublishOptions { timeout: how.patience(), ..PublishOptions::default() };
+        let options = PublishOptions { timeout: how.patience(), trace: how.trace(), ..PublishOptions::default() };
         drop(stage.agent(how).publish(how.topic(), &how.payload(), &options));
     }),
     ("subscribe", |stage, how| {
@@ -216,7 +221,8 @@ pub const OPERATIONS: &[(&str, Operation)] = &[
             && let Ok(sample) = subscription.recv(how.patience())
         {
             assert!(sample.data().iter().map(|byte| u64::from(*byte)).sum::<u64>() < 1 << 40);
-            let _ = (sample.id(), sample.sender(), sample.content(), sample.correlation(), sample.missed());
+            let _ =
+                (sample.id(), sample.sender(), sample.content(), sample.correlation(), sample.missed(), sample.trace());
         }
     }),
     ("unsubscribe", |stage, _| drop(stage.subscriptions.pop())),

@@ -115,6 +115,7 @@ pub fn about(message: &Message<'_>) -> Vec<(&'static str, String)> {
         ("content", message.content().to_string()),
         ("length", message.len().to_string()),
         ("tapped", message.tapped().unwrap_or_default()),
+        ("traceparent", message.trace().map(|trace| trace.to_string()).unwrap_or_default()),
     ]
 }
 

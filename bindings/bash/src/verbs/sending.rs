@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use swarmbus_core::{ContentType, Error, Lane, SendOptions, key_of};
+use swarmbus_core::{ContentType, Error, Lane, SendOptions, TraceContext, key_of};
 
 use super::{Given, Opt, State};
 use crate::failure::Failure;
@@ -112,7 +112,13 @@ pub fn options(given: &Given<'_>) -> Result<SendOptions, Failure> {
         content: content(given)?,
         time_to_live: given.time(Opt::Ttl)?,
         key: given.value(Opt::Key).map(key_of),
+        trace: trace(),
     })
+}
+
+/// The trace in which the shell is. A variable that holds none is no reason not to send.
+pub fn trace() -> Option<TraceContext> {
+    shell::variable(c"TRACEPARENT")?.parse().ok()
 }
 
 fn lane(name: &str) -> Option<Lane> {

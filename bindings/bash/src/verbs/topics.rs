@@ -2,7 +2,7 @@
 
 use swarmbus_core::{PublishOptions, Sample, StartAt};
 
-use super::sending::{content, no_room, tell, to_and_data};
+use super::sending::{content, no_room, tell, to_and_data, trace};
 use super::{Given, Opt, State};
 use crate::failure::Failure;
 use crate::payload::{self, Sink};
@@ -17,6 +17,7 @@ pub fn publish(state: &mut State, given: &Given<'_>) -> Result<(), Failure> {
         timeout: given.time(Opt::Timeout)?,
         correlation: given.number(Opt::Correlation)?.unwrap_or(0),
         content: content(given)?,
+        trace: trace(),
     };
     let published = state.handles[at].member().publish_until(name, &data, &options, &mut interrupted);
     let published = published.map_err(|error| no_room(error, topic, given))?;
@@ -59,7 +60,7 @@ pub fn subscribe(state: &mut State, given: &Given<'_>) -> Result<(), Failure> {
     }
 }
 
-fn about(sample: &Sample<'_>) -> [(&'static str, String); 7] {
+fn about(sample: &Sample<'_>) -> [(&'static str, String); 8] {
     [
         ("id", sample.id().0.to_string()),
         ("sender", sample.sender().unwrap_or_default()),
@@ -68,6 +69,7 @@ fn about(sample: &Sample<'_>) -> [(&'static str, String); 7] {
         ("correlation", sample.correlation().to_string()),
         ("content", sample.content().to_string()),
         ("length", sample.len().to_string()),
+        ("traceparent", sample.trace().map(|trace| trace.to_string()).unwrap_or_default()),
     ]
 }
 

@@ -209,4 +209,5 @@ class Peeked:
     deliveries: int
     correlation: int
     content: str
+    traceparent: str | None
     data: bytes

@@ -118,6 +118,7 @@ class Agent:
         content: Content | None = None,
         time_to_live: float | None = None,
         key: _Key = None,
+        traceparent: str | None = None,
     ) -> int: ...
     async def asend(
         self,
@@ -130,6 +131,7 @@ class Agent:
         content: Content | None = None,
         time_to_live: float | None = None,
         key: _Key = None,
+        traceparent: str | None = None,
     ) -> int: ...
     def send_many(
         self,
@@ -142,6 +144,7 @@ class Agent:
         content: Content | None = None,
         time_to_live: float | None = None,
         key: _Key = None,
+        traceparent: str | None = None,
     ) -> Sequence[int]: ...
     def loan(self, length: int) -> Loan: ...
     def recv(self, timeout: float | None = None, queue: _Queue = None) -> Message: ...
@@ -164,6 +167,7 @@ class Agent:
         timeout: float | None = None,
         content: Content | None = None,
         time_to_live: float | None = None,
+        traceparent: str | None = None,
     ) -> Message: ...
     async def acall(
         self,
@@ -174,6 +178,7 @@ class Agent:
         timeout: float | None = None,
         content: Content | None = None,
         time_to_live: float | None = None,
+        traceparent: str | None = None,
     ) -> Message: ...
     def call_stream(
         self,
@@ -184,6 +189,7 @@ class Agent:
         timeout: float | None = None,
         content: Content | None = None,
         time_to_live: float | None = None,
+        traceparent: str | None = None,
     ) -> Answers: ...
     def publish(
         self,
@@ -193,6 +199,7 @@ class Agent:
         timeout: float | None = None,
         correlation: int = 0,
         content: Content | None = None,
+        traceparent: str | None = None,
     ) -> int | None: ...
     def subscribe(self, topic: str, *, start: Literal["now", "retained"] | int | None = None) -> Subscription: ...
     def trim(self, topic: str) -> int: ...
@@ -270,6 +277,8 @@ class Message(Buffer):
     @property
     def tapped(self) -> str | None: ...
     @property
+    def traceparent(self) -> str | None: ...
+    @property
     def more_follows(self) -> bool: ...
     @property
     def schema(self) -> int | None: ...
@@ -314,6 +323,7 @@ class Loan(Buffer):
         content: Content = "bytes",
         time_to_live: float | None = None,
         key: _Key = None,
+        traceparent: str | None = None,
     ) -> int: ...
     def publish_to(
         self,
@@ -323,6 +333,7 @@ class Loan(Buffer):
         timeout: float | None = None,
         correlation: int = 0,
         content: Content = "bytes",
+        traceparent: str | None = None,
     ) -> int | None: ...
     def array(self, dtype: Any, shape: Any = None) -> Any: ...
     def abort(self) -> None: ...
@@ -393,6 +404,8 @@ class Sample(Buffer):
     def content(self) -> Content: ...
     @property
     def correlation(self) -> int: ...
+    @property
+    def traceparent(self) -> str | None: ...
     @property
     def position(self) -> int: ...
     @property
