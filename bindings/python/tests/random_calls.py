@@ -8,6 +8,7 @@ what it did, and what the process had of its own after a fifth of the time and a
 
 from __future__ import annotations
 
+import _imp
 import asyncio
 import contextlib
 import gc
@@ -215,6 +216,9 @@ def in_thread(call: Callable[..., Any], given: list[Any], named: dict[str, Any])
 
     global armed
     armed = False
+    # An alarm amid an import leaves the interpreter's lock for imports taken: this thread would wait for it for ever.
+    while _imp.lock_held():
+        _imp.release_lock()
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()
