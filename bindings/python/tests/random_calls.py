@@ -78,6 +78,9 @@ class Side:
 
     def step(self, chance: random.Random, held: list[Any]) -> None:
         if self.bus is None:
+            # An alarm may have come between its making and this name for it.
+            with contextlib.suppress(swarmbus.Error):
+                swarmbus.remove(self.name)
             self.bus = swarmbus.Bus.create(self.name, agents=8, heap="4MiB", limit=8)
             self.bus.declare_topic("news")
             did["buses"] += 1
