@@ -204,6 +204,8 @@ def main() -> None:
     """Measures, and tells."""
     options = arguments()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # Whoever is told to end ends what it has started, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         told = measure(options)
     except Problem as problem:

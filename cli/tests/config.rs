@@ -97,7 +97,7 @@ fn each_mistake_is_told_on_one_screen_and_starts_nothing() {
         assert_eq!((output.status.code(), output.stdout.len()), (Some(78), 0), "{to}: {told}");
         assert!(told.contains(&format!("swarm.toml:{}:", mistake.line)), "{to}: {told}");
         assert!(mistake.words.iter().all(|word| told.contains(word)), "{to}: {:?} in {told}", mistake.words);
-        assert!(told.lines().count() <= 12 && told.lines().all(|line| line.chars().count() <= 100), "{to}: {told}");
+        assert!(told.lines().count() <= 24 && told.lines().all(|line| line.chars().count() <= 90), "{to}: {told}");
         assert!(!folder.0.path().join("swarmbus").exists(), "{to}: a run directory was made");
     }
 }

@@ -116,7 +116,7 @@ impl Checker {
         let words: Vec<String> = plan.words.iter().map(ToString::to_string).collect();
         if let (Some(first), Some((program, args))) = (raw.first(), words.split_first()) {
             if !is_python(program) || PythonCommand::parse(args).is_none() {
-                let hint = "write command = [\"python3\", \"worker.py\"] or [\"python3\", \"-m\", \"worker\"], or leave preload out";
+                let hint = "command = [\"python3\", \"worker.py\"] or [\"python3\", \"-m\", \"worker\"]";
                 self.say(first.span(), "only a script or a module of Python can be preloaded for", hint);
             }
             if plan.ready == Ready::Notify {

@@ -43,7 +43,7 @@ impl Fault {
         match self {
             Fault::Unclosed => "close it, or write `$${` for a literal `${`".into(),
             Fault::BadName(_) => "write ${NAME} or ${NAME:-default}, or `$${` for a literal `${`".into(),
-            Fault::Unset(name) => format!("set it in the environment or [env], or give a default: ${{{name}:-…}}"),
+            Fault::Unset(name) => format!("set it, here in [env] or outside, or give a default: ${{{name}:-…}}"),
         }
     }
 }
