@@ -107,8 +107,10 @@ def end_all() -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         try:
-            while os.wait():
+            # Whoever lost its parent just now is ours, and is killed in the next turn.
+            while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
+            time.sleep(0.005)
         except ChildProcessError:
             return
 
