@@ -98,6 +98,6 @@ fn each_mistake_is_told_on_one_screen_and_starts_nothing() {
         assert!(told.contains(&format!("swarm.toml:{}:", mistake.line)), "{to}: {told}");
         assert!(mistake.words.iter().all(|word| told.contains(word)), "{to}: {:?} in {told}", mistake.words);
         assert!(told.lines().count() <= 24 && told.lines().all(|line| line.chars().count() <= 90), "{to}: {told}");
-        assert!(!folder.0.path().join("swarmbus").exists(), "{to}: a run directory was made");
+        assert!(!folder.0.dir.path().join("swarmbus").exists(), "{to}: a run directory was made");
     }
 }

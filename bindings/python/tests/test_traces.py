@@ -6,6 +6,9 @@ import asyncio
 import threading
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import get_current_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 import swarmbus
 from conftest import GUARD_S
@@ -78,11 +81,7 @@ def test_what_is_no_trace_is_refused(bus: swarmbus.Bus, wrong: str, why: str) ->
 
 
 def test_a_propagator_of_opentelemetry_carries_on(bus: swarmbus.Bus) -> None:
-    sdk = pytest.importorskip("opentelemetry.sdk.trace")
-    from opentelemetry.trace import get_current_span
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-    tracer, propagator = sdk.TracerProvider().get_tracer("test"), TraceContextTextMapPropagator()
+    tracer, propagator = TracerProvider().get_tracer("test"), TraceContextTextMapPropagator()
     with bus.attach("me") as me:
         with tracer.start_as_current_span("sends") as sender:
             carrier: dict[str, str] = {}
