@@ -13,7 +13,7 @@ use crate::layout::Notes;
 use crate::memory::Memory;
 use crate::queue::{NotPublished, Queue, Route, publish};
 use crate::recover::{Decision, Evidence, Reaper, classify};
-use crate::sync::{S3, S8, S9, WakeWord, Word, mutated, window};
+use crate::sync::{S3, S8, S9, S16, WakeWord, Word, mutated, window};
 use crate::wait;
 use crate::word::{ChunkState, ChunkWord, Intent, Name, RecordState, RecordWord};
 use std::cell::Cell;
@@ -83,11 +83,12 @@ impl Keys<'_> {
     /// no newer key.
     fn remember(&self, key: u64) {
         loop {
-            // Relaxed, all of it: see `remembers`. What is compared is what counts.
-            let count = self.count.load(Relaxed);
+            // S16: what is seen in the place is no older than the count says, or the comparison would fail for nothing, and a place be left out. Beyond that Relaxed:
+            // see `remembers`.
+            let count = self.count.load(S16.acquire());
             let place = &self.window[(count % self.window.len() as u64) as usize];
             let oldest = place.load(Relaxed);
-            if self.count.compare_exchange(count, count.wrapping_add(1), Relaxed).is_err() {
+            if self.count.compare_exchange(count, count.wrapping_add(1), S16.acquire_then(S16)).is_err() {
                 continue;
             }
             window(88);

@@ -74,3 +74,5 @@ pub const S13: Edge = Edge(13);
 pub const S14: Edge = Edge(14);
 /// S15: a word of a board is written, or a version of it published → who reads that finds the words behind the head, and the head behind a word.
 pub const S15: Edge = Edge(15);
+/// S16: a key is remembered and the next place counted → who counts on sees the key.
+pub const S16: Edge = Edge(16);

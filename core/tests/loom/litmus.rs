@@ -1,11 +1,15 @@
 //! Small models for single accesses whose mutants no other model noticed (`docs/mutants.md`).
 
-use crate::check::{BRIEF, Mortal, ORDINARY, every_death, explore, mortal};
+use crate::check::{BRIEF, Mortal, ORDINARY, every_death, explore, mortal, needs};
 use crate::heap::Heap;
 use crate::stage::{self, Shape, Stage};
 use crate::tiny::member;
+use crate::tiny::{Segment, Shape as Size};
 use loom::thread;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use swarmbus_core::keys::{Keyed, Keys};
+use swarmbus_core::sync::{WakeWord, Word};
 use swarmbus_core::word::SpanState;
 
 /// A reaper that puts back the span of a dead retirer is paused; another one does it, and retires the span itself.
@@ -66,4 +70,56 @@ fn what_was_taken_out_is_not_forgotten() {
         trimmer.join().unwrap();
         assert_eq!(stage.trimmed.load(Relaxed) + 1, stage.tail.load(Relaxed), "all but what is retained");
     });
+}
+
+/// The tables of keys of two senders, who have a stripe each and the places for keys in common.
+struct KeyTables {
+    stripes: [Word; 2],
+    window: Vec<Word>,
+    count: Word,
+    given_up: WakeWord,
+}
+
+impl KeyTables {
+    fn new(places: usize) -> Arc<KeyTables> {
+        let zero = || Word::new(0);
+        let window = (0..places).map(|_| zero()).collect();
+        Arc::new(KeyTables { stripes: [zero(), zero()], window, count: zero(), given_up: WakeWord::new(0) })
+    }
+
+    fn send(&self, segment: &Segment, sender: u16, key: u64) -> Keyed {
+        let KeyTables { stripes, window, count, given_up } = self;
+        let keys = Keys { stripes, window, count, given_up };
+        // A chunk for each key: none is taken.
+        let word = segment.loan(member(sender), key as u32, key).unwrap();
+        segment.publish_remembered(member(sender), 0, (keys, key), (key as u32, word))
+    }
+
+    fn remembers(&self, key: u64) -> bool {
+        self.window.iter().any(|place| place.load(Relaxed) == key)
+    }
+}
+
+fn a_slow_sender(places: usize) {
+    let (segment, tables) = (Segment::new(Size::of(2, 4).keyed()), KeyTables::new(places));
+    let slow = thread::spawn({
+        let (segment, tables) = (segment.clone(), tables.clone());
+        move || assert_eq!(tables.send(&segment, 0, 2), Keyed::Sent)
+    });
+    for key in [1, 3] {
+        assert_eq!(tables.send(&segment, 1, key), Keyed::Sent);
+    }
+    slow.join().unwrap();
+    let remembered = [1, 2, 3].map(|key| tables.remembers(key));
+    assert!(remembered[2], "the last one of its sender is no older than any other: {remembered:?}");
+    assert!(places == 2 || remembered == [true; 3], "there is a place for each: {remembered:?}");
+}
+
+/// Of two senders who remember their keys at the same time, one is slow: it takes the place of no newer key.
+#[test]
+fn a_slow_sender_pushes_out_no_newer_key() {
+    for places in [2, 3] {
+        explore(ORDINARY, move || a_slow_sender(places));
+    }
+    needs(&[16], || explore(ORDINARY, || a_slow_sender(2)));
 }

@@ -321,10 +321,14 @@ impl Segment {
 
     /// Publishes a chunk with a key.
     pub fn publish_keyed(&self, me: Name, to: u16, key: u64, chunk: (u32, ChunkWord)) -> Keyed {
-        let (queue, keys) = (self.queue_at(to), self.keys(queue(to)).unwrap());
+        self.publish_remembered(me, to, (self.keys(queue(to)).unwrap(), key), chunk)
+    }
+
+    /// Publishes a chunk with a key that is remembered in these tables.
+    pub fn publish_remembered(&self, me: Name, to: u16, key: (Keys<'_>, u64), chunk: (u32, ChunkWord)) -> Keyed {
         let who = (me, self.notes_of(me), self.key_notes_of(me).unwrap());
         let chunk = (self.owned(chunk.0).unwrap(), chunk.1);
-        keys::publish_keyed(self, who, &queue, (keys, key), Route::send(LANE), chunk, &mut [], &Cell::new(0))
+        keys::publish_keyed(self, who, &self.queue_at(to), key, Route::send(LANE), chunk, &mut [], &Cell::new(0))
     }
 
     /// Claims a free chunk and sends it.
