@@ -170,10 +170,10 @@ verify-faces: build $(VENV)/.test-tools
 	cargo test --release -p swarmbus-ffi --test random_calls --test c_programs -- --ignored --nocapture
 	cd bindings/python && SWARMBUS_RANDOM_SECONDS=1200 pytest -s tests/test_random.py -k arguments
 
-# Take-overs, drains and deaths at full size: hundreds of agents, up to a minute each.
+# Take-overs, drains and deaths at full size, up to a minute each; and five minutes of 500 agents at work.
 verify-swarms:
 	cargo build --release -p swarmbus-supervisor --examples
-	cargo test --release -p swarmbus-supervisor --test large --test health -- --ignored --nocapture --test-threads 1
+	cargo test --release -p swarmbus-supervisor --test large --test health --test soak -- --ignored --nocapture --test-threads 1
 
 # The exporter, its alerts and dashboards beside a real Prometheus: agents are killed and stopped, queues fill, and each alert must fire.
 verify-metrics: build

@@ -427,7 +427,7 @@ impl<'a> Ring<'a> {
     pub fn waiting(&self) -> impl Iterator<Item = u32> + use<'a> {
         let ring = *self;
         let (tail, head) = (self.control.tail.load(S5.acquire()), self.control.front.head.load(S5.acquire()));
-        let behind = (tail.wrapping_sub(head) as i64 - ring.slots() as i64).max(0);
+        let behind = (tail.wrapping_sub(head) as i64).saturating_sub(ring.slots() as i64).max(0);
         let head = head.wrapping_add(behind as u64);
         (0..ring.slots() as u64).filter_map(move |ahead| {
             let position = head.wrapping_add(ahead);

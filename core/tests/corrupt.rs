@@ -312,13 +312,14 @@ fn receive(member: &Member) -> Result<u64, Error> {
 #[test]
 fn hints_that_lead_or_lag_are_mended_by_a_reap_and_no_message_is_lost() {
     for (place, name) in [(128, "head"), (0, "tail")] {
-        for off in [1i64, 2, 3, 5, 8, 9, 15, 16, 17, 33, 1000, 1 << 30, 1 << 40, 1 << 62, i64::MAX] {
+        for off in [1i64, 2, 3, 5, 8, 9, 15, 16, 17, 33, 1000, 1 << 30, 1 << 40, 1 << 62, i64::MAX, i64::MIN + 3] {
             for off in [off, off.wrapping_neg()] {
                 let (bus, member, ring) = with_seven(&format!("hints-{name}-{off}"));
                 let scribbler = Scribbler::new(&bus);
                 let right = scribbler.read(ring + place);
                 scribbler.write(ring + place, right.wrapping_add(off as u64));
-                // Whatever happens before somebody reaps: an error, or nothing.
+                // Whatever happens before somebody reaps: an error, or nothing; and whoever looks on sees something.
+                assert!(bus.observer().queues().iter().any(|queue| queue.name == "q"), "{name} off by {off}");
                 let early = send(&member, 70).is_ok();
                 member.reap().unwrap();
                 let mut expected: Vec<u64> = (63..70).collect();

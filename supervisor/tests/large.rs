@@ -4,7 +4,7 @@
 mod common;
 
 use common::ledger::{self, answered, may_end};
-use common::{PATIENCE, Swarm, code, is_alive, signal};
+use common::{PATIENCE, Swarm, code, is_alive, own_kib, signal};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -101,13 +101,6 @@ fn a_drain_of_50_000_messages_outlives_its_supervisor() {
         assert!(before.values().all(|(pid, _)| !is_alive(pid.unwrap())));
         swarm.assert_nothing_left();
     }
-}
-
-/// Memory of its own, KiB: the pages of the bus that it has looked at are everybody's.
-fn own_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 #[test]
