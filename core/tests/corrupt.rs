@@ -319,7 +319,7 @@ fn hints_that_lead_or_lag_are_mended_by_a_reap_and_no_message_is_lost() {
                 let right = scribbler.read(ring + place);
                 scribbler.write(ring + place, right.wrapping_add(off as u64));
                 // Whatever happens before somebody reaps: an error, or nothing; and whoever looks on sees something.
-                assert!(bus.observer().queues().iter().any(|queue| queue.name == "q"), "{name} off by {off}");
+                assert!(bus.observer().unwrap().queues().iter().any(|queue| queue.name == "q"), "{name} off by {off}");
                 let early = send(&member, 70).is_ok();
                 member.reap().unwrap();
                 let mut expected: Vec<u64> = (63..70).collect();

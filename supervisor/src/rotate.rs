@@ -33,7 +33,7 @@ impl Default for Plan {
 }
 
 /// How often lengths are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_secs(4);
 
 /// The earlier files of a log: `1` is the youngest.
 pub fn archive(log: &Path, number: u32) -> PathBuf {

@@ -106,6 +106,8 @@ pub struct QueuePulse {
     pub sent_before_ns: Option<u64>,
 }
 
+/// How many cells before its turn one is asked for.
+const AHEAD: u16 = 8;
 /// How many waiting messages of a lane are looked at for a stamp: every 64th that a member sends has one.
 const STAMPS_LOOKED_FOR: usize = 128;
 
@@ -124,10 +126,20 @@ impl Observer {
     /// A quick look at everybody.
     pub fn pulse(&self) -> Pulse {
         let spans = self.0.spans().len() as u32;
+        // Each cell is a page: most of the time goes by until its lines are there.
+        let expect = |index: u16| self.0.expect_cell(index.saturating_add(AHEAD));
+        let (at_ns, most, mut buffer) = (clock::monotonic_ns(), self.0.roster().len(), [0; CONTENT_MAX]);
+        let mut members = Vec::with_capacity(most);
+        let claims = self.claims().inspect(|(index, _)| expect(*index));
+        members.extend(claims.filter_map(|(index, claim)| self.member_pulse(index, claim, &mut buffer)));
+        let mut queues = Vec::with_capacity(most);
+        queues.extend(
+            self.0.queues().inspect(|queue| expect(queue.name.index())).filter_map(|queue| self.queue_pulse(&queue)),
+        );
         Pulse {
-            at_ns: clock::monotonic_ns(),
-            members: self.claims().filter_map(|(index, claim)| self.member_pulse(index, claim)).collect(),
-            queues: self.0.queues().filter_map(|queue| self.queue_pulse(&queue)).collect(),
+            at_ns,
+            members,
+            queues,
             spans,
             spans_active: (0..spans).filter(|span| self.0.span_class(*span).is_some()).count() as u32,
         }
@@ -147,7 +159,7 @@ impl Observer {
             || registry::has_process_died(&self.0, member.index, claim)
     }
 
-    fn member_pulse(&self, index: u16, claim: ClaimWord) -> Option<MemberPulse> {
+    fn member_pulse(&self, index: u16, claim: ClaimWord, buffer: &mut [u8; CONTENT_MAX]) -> Option<MemberPulse> {
         let entry = self.0.member(index)?;
         // Relaxed: figures, each by itself.
         let id = |word: u64| word.checked_sub(1).map(|bits| QueueId::of(Name::from_bits(bits)));
@@ -156,8 +168,7 @@ impl Observer {
         let mailbox = mailbox.filter(|mailbox| registry::owner_of(&self.0, *mailbox) == Some(me));
         let page = mailbox.and_then(|mailbox| self.0.board(mailbox.index()));
         let board = page.and_then(|page| {
-            let mut buffer = [0; CONTENT_MAX];
-            let content = Board::of(&page.status).read(&mut buffer).ok()??;
+            let content = Board::of(&page.status).read(buffer).ok()??;
             let (state, since_ns, _) = Status::decode_state(content)?;
             Some(BoardPulse { state, since_ns, has_task: Status::names_task(content) })
         });

@@ -16,3 +16,18 @@ pub fn expect_write<T>(place: *const T) {
         asm!("prfm pstl1keep, [{}]", in(reg) place, options(nostack, preserves_flags, readonly))
     };
 }
+
+/// Says that a cache line will be read soon. Any address will do, and nothing is read there.
+#[inline(always)]
+pub fn expect_read<T>(place: *const T) {
+    // SAFETY: a hint; it does not fault.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        asm!("prefetcht0 [{}]", in(reg) place, options(nostack, preserves_flags, readonly))
+    };
+    // SAFETY: a hint; it does not fault.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        asm!("prfm pldl1keep, [{}]", in(reg) place, options(nostack, preserves_flags, readonly))
+    };
+}

@@ -24,7 +24,7 @@ use crate::sync::{S6, S7, S8, S10, Word, window};
 use crate::topic::Topic;
 use crate::word::{Name, RecordState, RecordWord};
 use birth::{check_header, check_host, no_memory, open_error, open_file};
-use std::mem::size_of;
+use std::mem::{offset_of, size_of};
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;
@@ -241,6 +241,16 @@ impl Segment {
         (row.committed.load(S7.acquire()) == 1).then(|| self.cell_at(index))
     }
 
+    /// Says that what a look at everybody reads of a cell, its member's notes and figures and its queue's state, will be read soon: a hint, and there need be no such cell.
+    pub fn expect_cell(&self, index: u16) {
+        let cell = self.base.wrapping_add(self.cell_at(index) as usize);
+        let of_member = [0, offset_of!(MemberEntry, counters), offset_of!(MemberEntry, mailbox)];
+        let lane = offset_of!(QueueControl, rings) + NORMAL * size_of::<RingControl>();
+        let of_queue = [0, offset_of!(QueueControl, owner), lane, lane + offset_of!(RingControl, front)];
+        let lines = of_member.into_iter().chain(of_queue.map(|line| QUEUE_IN_CELL as usize + line));
+        lines.for_each(|line| cache::expect_read(cell.wrapping_add(line)));
+    }
+
     /// Commits a cell's first page. Idempotent.
     pub fn commit_cell(&self, index: u16) -> Result<()> {
         let row = &self.roster()[index as usize];
@@ -346,13 +356,13 @@ impl Memory for Segment {
 
     fn home_of_another(&self, chunk: u32) -> Option<u64> {
         let mut home = [0; 8];
-        self.read_chunk(chunk, std::mem::offset_of!(ChunkHeader, home) as u64, &mut home)?;
+        self.read_chunk(chunk, offset_of!(ChunkHeader, home) as u64, &mut home)?;
         Some(u64::from_ne_bytes(home))
     }
 
     fn rest_of_another(&self, chunk: u32) -> Option<u64> {
         let mut rest = [0; 8];
-        self.read_chunk(chunk, std::mem::offset_of!(ChunkHeader, next) as u64, &mut rest)?;
+        self.read_chunk(chunk, offset_of!(ChunkHeader, next) as u64, &mut rest)?;
         Some(u64::from_ne_bytes(rest))
     }
 

@@ -163,6 +163,8 @@ struct Run<'a> {
     next_reap: Duration,
     /// When everybody is looked after, our children as well, whose deaths we are told of.
     next_pass: Duration,
+    /// When those are looked for whom nobody looks after.
+    next_strays: Duration,
     /// By slot: agents that are being stopped while the others go on.
     stops: BTreeMap<usize, Stop>,
     /// Slots whose mailboxes were closed for that, and are to be opened again.

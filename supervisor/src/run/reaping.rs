@@ -10,6 +10,9 @@ use swarmbus_core::{Error, Member, Reaped};
 /// How often members that are not our children are looked after: tools, scripts' children, guests.
 pub(super) const REAP_EVERY: Duration = Duration::from_secs(1);
 
+/// How often our children are counted over for those that nobody looks after. The list costs the kernel a lock for each of them.
+const STRAYS_EVERY: Duration = Duration::from_secs(2);
+
 /// The kernel is asked about everybody so seldom that it takes this part of a processor: agents that still run and have no use of the bus any more, since
 /// they have become another program or a thread of theirs has ended. Their peers look as well.
 const PASSES_TAKE: u32 = 500;
@@ -47,13 +50,16 @@ impl Run<'_> {
 
     /// Looks after whoever may have ended without our being told.
     pub(super) fn reap_all(&mut self) {
-        self.look_after_strays();
+        let begun = self.now();
+        if begun >= self.next_strays {
+            self.next_strays = begun + STRAYS_EVERY;
+            self.look_after_strays();
+        }
         self.keep_exporting();
         for complaint in self.rotator.complaints() {
             self.warn(complaint);
         }
         self.end_left_behind();
-        let begun = self.now();
         self.next_reap = begun + REAP_EVERY;
         if begun >= self.next_pass {
             self.next_pass = Duration::MAX;
