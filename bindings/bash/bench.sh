@@ -105,15 +105,12 @@ side() {
 # round WAY: one round; its rate, messages a second, in $rate.
 round() {
     local way=$1 count=${counts[$1]} began ended
-    coproc receiver { exec bash "$0" receive "$way" "$count"; }
-    exec 5<&"${receiver[0]}" 6>&"${receiver[1]}"
-    # shellcheck disable=SC2154
-    local receiving=$receiver_PID
-    # A second coprocess makes bash warn that there is a first.
-    { coproc sender { exec bash "$0" send "$way" "$count" 2>&4; }; } 4>&2 2>/dev/null
-    # shellcheck disable=SC2154
-    local sending=$sender_PID
-    exec 7<&"${sender[0]}" 9>&"${sender[1]}"
+    # Pipes with names: bash knows one coprocess at a time.
+    bash "$0" receive "$way" "$count" <"$spool/to-receiver" >"$spool/from-receiver" &
+    local receiving=$!
+    bash "$0" send "$way" "$count" <"$spool/to-sender" >"$spool/from-sender" &
+    local sending=$!
+    exec 6>"$spool/to-receiver" 5<"$spool/from-receiver" 9>"$spool/to-sender" 7<"$spool/from-sender"
     read -r _ <&5
     read -r _ <&7
     echo go >&6
@@ -136,6 +133,7 @@ rounds=${1:-5}
 export bus=bash-bench-$$ spool=/dev/shm/bash-bench-$$.spool
 trap '"$command" destroy "$bus" --if-exists; rm -rf "$spool"' EXIT
 mkdir -p "$spool/new" "$spool/ready"
+mkfifo "$spool"/{to,from}-{receiver,sender}
 seq -f "message number %.0f" 0 "$((counts[builtin] - 1))" >"$spool/messages"
 "$command" create "$bus" --agents 64 --heap 64MiB
 "$command" declare "$bus/bob" --limit 1000
