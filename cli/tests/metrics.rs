@@ -188,6 +188,8 @@ fn the_supervisor_starts_an_exporter_that_outlives_it_until_the_next_one_comes()
     let text = page();
     assert_eq!(value_in(&text, "swarmbus_supervisor_up"), Some(1.0));
     assert_eq!(value_in(&text, "swarmbus_processes{pool=\"worker\"}"), Some(3.0));
+    assert_eq!(value_in(&text, "swarmbus_spawn_seconds_count{pool=\"worker\"}"), Some(3.0));
+    assert!(value_in(&text, "swarmbus_spawn_seconds_sum{pool=\"worker\"}").is_some_and(|s| s > 0.0 && s < 60.0));
     assert_eq!(value_in(&text, "swarmbus_queue_waiting_messages{queue=\"jobs\"}"), Some(0.0));
     assert!(!text.contains("queue=\"worker-1\""), "a mailbox counts as a work queue: {text}");
     run.kill();

@@ -378,7 +378,9 @@ pub struct MemberEntry {
     pub topics: [Word; TOPICS / 64],
     /// 1: it may have entries in the lock table.
     pub locks: Word,
-    spare: [Word; 36],
+    /// When it joined, ns of `CLOCK_MONOTONIC`; for people.
+    pub joined_ns: Word,
+    spare: [Word; 35],
     /// Spans in which it claimed chunks: bit set before the first claim there.
     pub spans: [Word; SPAN_MAP_WORDS],
 }

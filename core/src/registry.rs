@@ -16,12 +16,12 @@ use crate::memory::Memory;
 use crate::message::Lane;
 use crate::name;
 use crate::owner;
-use crate::platform::own;
 use crate::platform::process::{self, Life};
 use crate::platform::sign::Sign;
+use crate::platform::{clock, own};
 use crate::queue::Queue;
 use crate::segment::Segment;
-use crate::sync::{S6, S8, S9, Word, window};
+use crate::sync::{S6, S8, S9, Word, aside, window};
 use crate::topic::Policy;
 use crate::word::{ClaimState, ClaimWord, Name, RecordState, RecordWord, ThreadWord};
 use std::mem::offset_of;
@@ -227,6 +227,8 @@ fn reset_entry(segment: &Segment, member: Name) -> Result<()> {
             word.store(0, Relaxed);
         }
     }
+    // Relaxed: for people.
+    aside(|| entry.joined_ns.store(clock::monotonic_ns(), Relaxed));
     // S8: whoever still knows the index from its life before and finds the word reset finds another's claim as well.
     entry.thread.store(0, S8.release());
     window(26);

@@ -24,12 +24,14 @@ pub enum State {
     Forking {
         /// Never started before.
         first: bool,
+        /// When.
+        since: Duration,
     },
     /// Its process is there.
     Running {
         /// The process, which leads a group of its own.
         pid: u32,
-        /// Since when.
+        /// When it was asked for.
         since: Duration,
     },
     /// Its process was told to end.
@@ -183,7 +185,7 @@ impl Fleet {
         slot.history = noted.history.clone();
         slot.state = match &noted.state {
             // Whoever was asked for it has ended with the one who asked.
-            State::Forking { first } => State::Waiting { due: Duration::ZERO, first: *first },
+            State::Forking { first, .. } => State::Waiting { due: Duration::ZERO, first: *first },
             state => state.clone(),
         };
     }
@@ -286,21 +288,22 @@ impl Fleet {
         self.slots.iter().filter_map(due).min()
     }
 
-    /// A zygote was asked for it.
-    pub fn forking(&mut self, at: usize) {
+    /// A zygote is asked for it now.
+    pub fn forking(&mut self, at: usize, now: Duration) {
         self.changed.insert(at);
         let slot = &mut self.slots[at];
-        slot.state = State::Forking { first: matches!(slot.state, State::Waiting { first: true, .. }) };
+        slot.state = State::Forking { first: matches!(slot.state, State::Waiting { first: true, .. }), since: now };
     }
 
-    /// A process was started.
-    pub fn started(&mut self, at: usize, pid: u32, now: Duration) {
+    /// A process was started, which was asked for then; if of a zygote, when that was asked.
+    pub fn started(&mut self, at: usize, pid: u32, asked: Duration) {
         self.changed.insert(at);
         let slot = &mut self.slots[at];
-        if !matches!(slot.state, State::Waiting { first: true, .. } | State::Forking { first: true }) {
+        if !matches!(slot.state, State::Waiting { first: true, .. } | State::Forking { first: true, .. }) {
             slot.restarts += 1;
         }
-        slot.state = State::Running { pid, since: now };
+        let since = if let State::Forking { since, .. } = slot.state { since } else { asked };
+        slot.state = State::Running { pid, since };
     }
 
     /// A process ended, or could not be started. The verdict says what happens to the slot. While a drain is under way
@@ -380,7 +383,7 @@ impl Fleet {
         !self
             .slots
             .iter()
-            .any(|slot| matches!(slot.state, State::Waiting { first: true, .. } | State::Forking { first: true }))
+            .any(|slot| matches!(slot.state, State::Waiting { first: true, .. } | State::Forking { first: true, .. }))
     }
 
     /// Restarts in all.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use swarmbus_core::CounterInfo;
+use swarmbus_core::{BUCKET_ENDS_NS, CounterInfo, Histogram};
 
 use super::looker::{Memory, QueueGroup, counters_of};
 use super::page::{Figure, Labels, Page};
@@ -62,6 +62,9 @@ pub fn pools(page: &mut Page, view: &View, memory: &mut Memory, per_agent: bool)
         gather(pools.entry(agent.pool).or_default(), agent, pending_s);
         if let Some(mailbox) = agent.mailbox {
             memory.queues.see(mailbox.name.clone(), (), QueueGroup::Pool(agent.pool.to_owned()), counts_of(mailbox));
+        }
+        if let Some((spawn_ns, (noted, _))) = view.spawn_ns(agent).zip(agent.noted) {
+            memory.spawns.see(agent.name.to_owned(), (noted.pid, noted.start), agent.pool.to_owned(), one_of(spawn_ns));
         }
         if let Some((noted, _)) = agent.noted {
             memory.restarts.see(agent.name.to_owned(), (), agent.pool.to_owned(), [u64::from(noted.restarts)]);
@@ -175,6 +178,14 @@ fn mailbox_counters(page: &mut Page, memory: &Memory) {
     }
 }
 
+/// A histogram of one sample.
+fn one_of(ns: u64) -> Histogram {
+    let mut counts = [0; 64];
+    let bucket = BUCKET_ENDS_NS.iter().position(|end| ns < *end);
+    counts[bucket.unwrap_or(counts.len() - 1)] = 1;
+    counts
+}
+
 /// Series of each agent: as many as there are agents, so only for those who want that.
 fn one_by_one(page: &mut Page, view: &View, agents: &[Agent<'_>], pending: &[f64]) {
     let labels = |agent: &Agent<'_>| vec![("agent", agent.name.to_owned()), ("pool", agent.pool.to_owned())];
@@ -235,6 +246,11 @@ pub fn latencies(page: &mut Page, view: &View, memory: &mut Memory) {
             tally.see(member.index, (member.incarnation, member.pid), pool.to_owned(), *counts);
         }
     }
+    let family = page.histogram(
+        "swarmbus_spawn_seconds",
+        "From the supervisor's start of an agent's process, by a zygote or not, until that has joined the bus",
+    );
+    memory.spawns.sums().for_each(|(pool, counts)| family.put_histogram(of_pool(pool), counts));
     let kinds = [
         (
             "swarmbus_queueing_seconds",

@@ -29,6 +29,8 @@ pub struct Memory {
     pub missed: Tally<(String, u16), u32, String, 1>,
     /// By pool, ticks on processors.
     pub cpu: Tally<u32, u64, String, 1>,
+    /// By pool, how long agents took from the start of their process until they joined.
+    pub spawns: Tally<String, (u32, u64), String, 64>,
     /// By pool, agents that were started again.
     pub restarts: Tally<String, (), String, 1>,
     /// By the bus, words without sense.
@@ -61,6 +63,7 @@ impl Memory {
             topics: Tally::new(),
             missed: Tally::new(),
             cpu: Tally::new(),
+            spawns: Tally::new(),
             restarts: Tally::new(),
             corrupt: Tally::new(),
             agents: HashMap::new(),

@@ -6,7 +6,7 @@ use nix::time::{ClockId, clock_gettime};
 use swarmbus_core::{
     BusInfo, LockInfo, MemberHistograms, MemberInfo, NameKind, Observer, QueueInfo, StatusInfo, TopicInfo,
 };
-use swarmbus_supervisor::note::{self, Entry};
+use swarmbus_supervisor::note::{self, Entry, RunNote};
 use swarmbus_supervisor::process::uptime_s;
 use swarmbus_supervisor::rundir;
 
@@ -53,6 +53,8 @@ pub struct View {
     /// The supervisor's process, if it lives.
     pub supervisor: Option<u32>,
     noted: Vec<(Entry, bool)>,
+    /// When the run began, ns of `CLOCK_MONOTONIC`.
+    begun_ns: Option<u64>,
     pools: HashMap<String, String>,
     mailboxes: HashSet<String>,
     by_pid: HashMap<u32, String>,
@@ -66,6 +68,7 @@ impl View {
         let journal = dir.as_deref().map(note::journal).unwrap_or_default();
         let noted: Vec<(Entry, bool)> =
             journal.into_iter().map(|entry| (entry.is_alive(), entry)).map(|(alive, entry)| (entry, alive)).collect();
+        let begun = dir.as_deref().and_then(RunNote::read).map(|note| note.begun.since_boot);
         let members = observer.members();
         let is_alive = |pid: &u32| processes::read(*pid).is_some();
         let supervisor = dir.as_deref().and_then(rundir::supervisor).or(bus.supervisor_pid.filter(is_alive));
@@ -111,6 +114,7 @@ impl View {
                 .map(|(entry, _)| (entry.pid, entry.agent.clone()))
                 .collect(),
             noted,
+            begun_ns: begun.and_then(|begun| begun.as_nanos().try_into().ok()),
             pools,
             mailboxes,
         }
@@ -138,6 +142,13 @@ impl View {
         let noted = || self.by_pid.get(&pid).map(String::as_str);
         let pool = agent.or_else(noted).and_then(|agent| self.pools.get(agent));
         pool.map_or(NO_POOL, String::as_str)
+    }
+
+    /// How long an agent took from the start of its process until that joined.
+    pub fn spawn_ns(&self, agent: &Agent<'_>) -> Option<u64> {
+        let (entry, member) = (agent.noted?.0, agent.member?);
+        let started_ns = self.begun_ns? + u64::try_from(entry.state.since()?.as_nanos()).ok()?;
+        (entry.pid == member.pid && member.joined_ns > 0).then(|| member.joined_ns.saturating_sub(started_ns))
     }
 
     /// The agents, by name.

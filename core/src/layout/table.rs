@@ -47,7 +47,7 @@ fn structs() -> String {
         Board { status, histograms }
         StatusBoard { head, beat_ns, spare, copies }
         SpanControl { word, summary, words, unused, spare }
-        MemberEntry { notes, counters, mailbox, declaring, sender, thread, taps, key, keyed_in, topics, locks, spare, spans }
+        MemberEntry { notes, counters, mailbox, declaring, sender, thread, taps, key, keyed_in, topics, locks, joined_ns, spare, spans }
         Notes { intent, sends_to, takes_from, waits_on, evicts }
         Counters { sent, sent_bytes, received, received_bytes, released, given_back, refused, sleeps }
         RingControl { tail, front }

@@ -143,6 +143,8 @@ pub struct MemberInfo {
     pub state: &'static str,
     /// The mailbox that it owns.
     pub agent: Option<String>,
+    /// When it joined, ns of `CLOCK_MONOTONIC`; 0 if its program is older than this figure.
+    pub joined_ns: u64,
     /// Chunks that it holds.
     pub held: u64,
     /// Messages in flight with it.
@@ -309,6 +311,7 @@ impl Observer {
                 pid: claim.pid(),
                 state: if claim.state() == ClaimState::Live { "live" } else { "dead" },
                 agent: self.agent_of(index, claim),
+                joined_ns: self.0.member(index).map_or(0, |entry| entry.joined_ns.load(Relaxed)),
                 held: counts[index as usize].0,
                 in_flight: counts[index as usize].1,
                 counters: self.0.member(index).map_or_else(Default::default, |entry| CounterInfo::of(&entry.counters)),

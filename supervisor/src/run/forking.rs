@@ -59,11 +59,12 @@ impl Run<'_> {
             .into_iter()
             .map(|(slot, launch, log)| Wanted { slot, args: args(&launch.args), env: launch.env, log })
             .collect();
+        let now = self.now();
         let Some(zygote) = self.zygotes.get_mut(&pool) else { return Ok(()) };
         zygote.ask(&wanted).map_err(|error| format!("the zygote of the pool has ended: {error}"))?;
         let _ = self.watch.zygote_waits(pool, zygote.stream(), zygote.has_more_to_say());
         for at in slots {
-            self.fleet.forking(*at);
+            self.fleet.forking(*at, now);
         }
         Ok(())
     }
@@ -122,7 +123,7 @@ impl Run<'_> {
             signal_group(pid, Signal::KILL);
         }
         if is_wanted {
-            self.began(at, Spawned { pid, pidfd });
+            self.began(at, Spawned { pid, pidfd }, self.now());
         }
     }
 

@@ -7,6 +7,7 @@ use crate::pool::State;
 use crate::process::{Output, Spawned};
 use crate::ready::{Probe, Ready};
 use std::path::PathBuf;
+use std::time::Duration;
 use swarmbus_core::Reaped;
 
 impl Run<'_> {
@@ -45,13 +46,14 @@ impl Run<'_> {
                 Err(error) => unheard = Some(format!("it could not say that it is ready: {error}")),
             }
         }
+        let asked = self.now();
         let spawned = match unheard.map_or(launch, Err) {
             Ok(launch) => self.spawner.spawn(&launch, &self.topology.dir, output).map_err(|error| error.to_string()),
             Err(fault) => Err(fault),
         };
         match spawned {
             Ok(child) => {
-                self.began(at, child);
+                self.began(at, child, asked);
                 self.note_agents();
             }
             Err(error) => self.settle(at, None, Exit::NotStarted, Some(error), Reaped::default(), Vec::new()),
@@ -63,8 +65,8 @@ impl Run<'_> {
         self.logs.join(format!("{}.log", self.fleet.slot(at).name))
     }
 
-    /// A process is there: it is watched and counted. Whoever calls sees to it that it is noted before anything else is done.
-    pub(super) fn began(&mut self, at: usize, child: Spawned) {
+    /// A process is there that was asked for then: it is watched and counted. Whoever calls sees to it that it is noted before anything else is done.
+    pub(super) fn began(&mut self, at: usize, child: Spawned, asked: Duration) {
         let name = self.fleet.slot(at).name.clone();
         // What it may have written by now is of this life; so little of it that nobody misses it in a report.
         let log = self.log_of(at);
@@ -75,7 +77,7 @@ impl Run<'_> {
         if let Err(error) = self.watch.child(at, &child.pidfd) {
             self.warn(format!("cannot watch {name}: {error}"));
         }
-        self.fleet.started(at, child.pid, self.now());
+        self.fleet.started(at, child.pid, asked);
         self.children[at] = Some(Child { pidfd: child.pidfd, log_from, adopted: false });
     }
 
