@@ -8,9 +8,11 @@ answer is given after that.
 
 What makes a fork dear is the pages that are written after it, by the agent and by the process that goes on to fork: each is copied once for every
 agent. Objects that Python so much as looks at are written to. So whatever agents would do in the same way is done before: the program is compiled,
-its module is there, variables that all have are set; and what happens for each agent is as little as can be.
+its module is there, variables that all have are set; and what happens for each agent is as little as can be. For the same reason an agent that has
+done what it was for does not let go of everything that the interpreter has: it would write to all of it.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -18,6 +20,7 @@ import os
 import runpy
 import socket
 import sys
+import threading
 import types
 
 
@@ -149,13 +152,33 @@ def main(target, preload):
     agent, program, _others = serve(control, None if kind == "module" else name)
     sys.modules["__main__"] = theirs
     sys.argv = [name, *agent["args"]]
-    if kind == "module":
-        runpy.run_module(name, run_name="__main__", alter_sys=True)
-        return
-    if program is None:
-        with open(name, "rb") as file:
-            program = compile(file.read(), name, "exec"), None
-    exec(program[0], theirs.__dict__)
+    try:
+        if kind == "module":
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
+        else:
+            if program is None:
+                with open(name, "rb") as file:
+                    program = compile(file.read(), name, "exec"), None
+            exec(program[0], theirs.__dict__)
+    except SystemExit as ended:
+        if not isinstance(ended.code, (int, types.NoneType)):
+            raise
+        leave(ended.code or 0, theirs)
+    leave(0, theirs)
+
+
+def leave(code, program):
+    """Ends as an interpreter does: with its threads, what is to be done at the end, and what the program itself has left, such as open files. The
+    kernel clears up the rest."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    program.__dict__.clear()
+    # What the zygote had is frozen and not looked at.
+    gc.collect()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not stream.closed:
+            stream.flush()
+    os._exit(code & 0xFF)
 
 
 main((sys.argv[1], sys.argv[2]), sys.argv[3:])

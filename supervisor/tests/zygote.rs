@@ -92,6 +92,23 @@ fn exits_and_traces_of_agents_are_their_own() {
 }
 
 #[test]
+fn an_agent_that_ends_has_done_and_written_all_that_it_left_for_the_end() {
+    let mut swarm = swarm(
+        1,
+        "import atexit, threading, time\n\
+         left = open('left', 'w')\nleft.write('written')\n\
+         def end(name): open(name, 'w').write('done')\n\
+         atexit.register(end, 'at-exit')\n\
+         threading.Thread(target=lambda: (time.sleep(0.2), end('in-thread'))).start()\n\
+         raise SystemExit(0)\n",
+    );
+    swarm.start();
+    assert_eq!(code(swarm.wait()), 0, "{}", swarm.err());
+    let written = ["left", "at-exit", "in-thread"].map(|name| swarm.file(name));
+    assert_eq!(written, ["written", "done", "done"]);
+}
+
+#[test]
 fn a_zygote_that_dies_harms_nobody_and_is_replaced() {
     let mut swarm = swarm(2, TELLS);
     swarm.start();
