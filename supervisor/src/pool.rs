@@ -24,8 +24,6 @@ pub enum State {
     Forking {
         /// Never started before.
         first: bool,
-        /// When.
-        since: Duration,
     },
     /// Its process is there.
     Running {
@@ -185,7 +183,7 @@ impl Fleet {
         slot.history = noted.history.clone();
         slot.state = match &noted.state {
             // Whoever was asked for it has ended with the one who asked.
-            State::Forking { first, .. } => State::Waiting { due: Duration::ZERO, first: *first },
+            State::Forking { first } => State::Waiting { due: Duration::ZERO, first: *first },
             state => state.clone(),
         };
     }
@@ -288,22 +286,21 @@ impl Fleet {
         self.slots.iter().filter_map(due).min()
     }
 
-    /// A zygote is asked for it now.
-    pub fn forking(&mut self, at: usize, now: Duration) {
+    /// A zygote was asked for it.
+    pub fn forking(&mut self, at: usize) {
         self.changed.insert(at);
         let slot = &mut self.slots[at];
-        slot.state = State::Forking { first: matches!(slot.state, State::Waiting { first: true, .. }), since: now };
+        slot.state = State::Forking { first: matches!(slot.state, State::Waiting { first: true, .. }) };
     }
 
-    /// A process was started, which was asked for then; if of a zygote, when that was asked.
+    /// A process was started, which was asked for then.
     pub fn started(&mut self, at: usize, pid: u32, asked: Duration) {
         self.changed.insert(at);
         let slot = &mut self.slots[at];
-        if !matches!(slot.state, State::Waiting { first: true, .. } | State::Forking { first: true, .. }) {
+        if !matches!(slot.state, State::Waiting { first: true, .. } | State::Forking { first: true }) {
             slot.restarts += 1;
         }
-        let since = if let State::Forking { since, .. } = slot.state { since } else { asked };
-        slot.state = State::Running { pid, since };
+        slot.state = State::Running { pid, since: asked };
     }
 
     /// A process ended, or could not be started. The verdict says what happens to the slot. While a drain is under way
@@ -383,7 +380,7 @@ impl Fleet {
         !self
             .slots
             .iter()
-            .any(|slot| matches!(slot.state, State::Waiting { first: true, .. } | State::Forking { first: true, .. }))
+            .any(|slot| matches!(slot.state, State::Waiting { first: true, .. } | State::Forking { first: true }))
     }
 
     /// Restarts in all.

@@ -17,6 +17,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Where a process writes.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,15 @@ pub enum Output<'a> {
     Inherit,
     /// To this file, behind what is there. A file outlives the supervisor; a pipe would break with it.
     File(&'a Path),
+}
+
+/// The moment at which a process was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// When, counted from the beginning of the run.
+    pub when: Duration,
+    /// How long its log was: what it writes begins there.
+    pub log_from: u64,
 }
 
 /// A child and the descriptor that becomes readable when it ends.

@@ -1,9 +1,10 @@
 //! The supervisor's side of a zygote: a Python process that has imported what a pool needs, and forks its agents on request.
 
 use crate::config::Launch;
+use crate::process::Asked;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
@@ -101,8 +102,8 @@ pub struct Zygote {
     stream: UnixStream,
     heard: Vec<u8>,
     to_say: Vec<u8>,
-    /// Slots that were asked for and not yet reported.
-    pub asked: BTreeSet<usize>,
+    /// Slots that were asked for and not yet reported, and when.
+    pub asked: BTreeMap<usize, Asked>,
 }
 
 impl Zygote {
@@ -129,7 +130,7 @@ impl Zygote {
         command.env("SWARMBUS_ZYGOTE", pool);
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(file.try_clone()?).stderr(file);
         let child = command.spawn()?;
-        Ok(Zygote { child, stream: ours, heard: Vec::new(), to_say: Vec::new(), asked: BTreeSet::new() })
+        Ok(Zygote { child, stream: ours, heard: Vec::new(), to_say: Vec::new(), asked: BTreeMap::new() })
     }
 
     /// Its process.
@@ -147,11 +148,11 @@ impl Zygote {
         !self.to_say.is_empty()
     }
 
-    /// Asks for agents.
-    pub fn ask(&mut self, wanted: &[Wanted]) -> io::Result<()> {
+    /// Asks for agents now.
+    pub fn ask(&mut self, wanted: &[Wanted], asked: &[Asked]) -> io::Result<()> {
         serde_json::to_writer(&mut self.to_say, wanted)?;
         self.to_say.push(b'\n');
-        self.asked.extend(wanted.iter().map(|agent| agent.slot));
+        self.asked.extend(wanted.iter().map(|agent| agent.slot).zip(asked.iter().copied()));
         self.say()
     }
 

@@ -4,7 +4,7 @@ use super::Run;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::pool::State;
-use crate::process::{Spawned, pidfd, signal_group};
+use crate::process::{Asked, Spawned, pidfd, signal_group};
 use crate::strays;
 use crate::zygote::{PythonCommand, Report, Wanted, Zygote};
 use rustix::process::Signal;
@@ -59,12 +59,12 @@ impl Run<'_> {
             .into_iter()
             .map(|(slot, launch, log)| Wanted { slot, args: args(&launch.args), env: launch.env, log })
             .collect();
-        let now = self.now();
+        let asked: Vec<Asked> = slots.iter().map(|at| self.about_to_ask(*at)).collect();
         let Some(zygote) = self.zygotes.get_mut(&pool) else { return Ok(()) };
-        zygote.ask(&wanted).map_err(|error| format!("the zygote of the pool has ended: {error}"))?;
+        zygote.ask(&wanted, &asked).map_err(|error| format!("the zygote of the pool has ended: {error}"))?;
         let _ = self.watch.zygote_waits(pool, zygote.stream(), zygote.has_more_to_say());
         for at in slots {
-            self.fleet.forking(*at, now);
+            self.fleet.forking(*at);
         }
         Ok(())
     }
@@ -75,21 +75,28 @@ impl Run<'_> {
         let (reports, alive) = zygote.hear();
         let alive = alive && zygote.say().is_ok();
         let _ = self.watch.zygote_waits(pool, zygote.stream(), zygote.has_more_to_say());
-        for report in &reports {
-            if let Report::Forked { slot, .. } | Report::Refused { slot, .. } = report {
-                zygote.asked.remove(slot);
-            }
-        }
+        let of = |report: &Report| match report {
+            Report::Forked { slot, .. } | Report::Refused { slot, .. } => Some(*slot),
+            Report::Ready { .. } => None,
+        };
+        let reports: Vec<_> = reports
+            .into_iter()
+            .map(|report| {
+                let asked = of(&report).and_then(|slot| zygote.asked.remove(&slot));
+                (report, asked)
+            })
+            .collect();
         for report in reports {
             match report {
-                Report::Forked { slot, pid } => self.forked(slot, pid),
-                Report::Refused { slot, error } => self.not_forked(slot, &error),
-                Report::Ready { threads } if threads > 1 => {
+                (Report::Forked { slot, pid }, Some(asked)) => self.forked(slot, pid, asked),
+                (Report::Forked { pid, .. }, None) => signal_group(pid, Signal::KILL),
+                (Report::Refused { slot, error }, _) => self.not_forked(slot, &error),
+                (Report::Ready { threads }, _) if threads > 1 => {
                     let name = &self.topology.pools[pool].name;
                     let text = format!("preload of pool {name} started threads; they are not there in its agents");
                     self.warn(text);
                 }
-                Report::Ready { .. } => {}
+                (Report::Ready { .. }, _) => {}
             }
         }
         // All at once: they had been there for a while before they were reported, and nobody had noted them.
@@ -97,7 +104,7 @@ impl Run<'_> {
         self.tell_starts();
         if !alive && let Some(zygote) = self.zygotes.remove(&pool) {
             self.watch.forget(zygote.stream());
-            let asked: Vec<usize> = zygote.asked.iter().copied().collect();
+            let asked: Vec<usize> = zygote.asked.keys().copied().collect();
             drop(zygote);
             let name = self.topology.pools[pool].name.clone();
             let log = self.logs.join(format!("{name}.zygote.log"));
@@ -112,7 +119,7 @@ impl Run<'_> {
         }
     }
 
-    fn forked(&mut self, at: usize, pid: u32) {
+    fn forked(&mut self, at: usize, pid: u32, asked: Asked) {
         // It is our child by now and has not been waited for, so its number cannot mean another process.
         let Ok(pidfd) = pidfd(pid) else {
             signal_group(pid, Signal::KILL);
@@ -123,7 +130,7 @@ impl Run<'_> {
             signal_group(pid, Signal::KILL);
         }
         if is_wanted {
-            self.began(at, Spawned { pid, pidfd }, self.now());
+            self.began(at, Spawned { pid, pidfd }, asked);
         }
     }
 
@@ -152,7 +159,7 @@ impl Run<'_> {
     pub(super) fn end_zygotes(&mut self) {
         for (_, zygote) in std::mem::take(&mut self.zygotes) {
             self.watch.forget(zygote.stream());
-            let asked: Vec<usize> = zygote.asked.iter().copied().collect();
+            let asked: Vec<usize> = zygote.asked.keys().copied().collect();
             drop(zygote);
             for at in asked {
                 self.not_forked(at, "the run is ending");

@@ -4,10 +4,9 @@ use super::{Child, Run, STARTS_PER_TURN};
 use crate::config::Identity;
 use crate::exit::Exit;
 use crate::pool::State;
-use crate::process::{Output, Spawned};
+use crate::process::{Asked, Output, Spawned};
 use crate::ready::{Probe, Ready};
 use std::path::PathBuf;
-use std::time::Duration;
 use swarmbus_core::Reaped;
 
 impl Run<'_> {
@@ -46,7 +45,7 @@ impl Run<'_> {
                 Err(error) => unheard = Some(format!("it could not say that it is ready: {error}")),
             }
         }
-        let asked = self.now();
+        let asked = self.about_to_ask(at);
         let spawned = match unheard.map_or(launch, Err) {
             Ok(launch) => self.spawner.spawn(&launch, &self.topology.dir, output).map_err(|error| error.to_string()),
             Err(fault) => Err(fault),
@@ -65,20 +64,21 @@ impl Run<'_> {
         self.logs.join(format!("{}.log", self.fleet.slot(at).name))
     }
 
+    pub(super) fn about_to_ask(&self, at: usize) -> Asked {
+        Asked { when: self.now(), log_from: std::fs::metadata(self.log_of(at)).map_or(0, |meta| meta.len()) }
+    }
+
     /// A process is there that was asked for then: it is watched and counted. Whoever calls sees to it that it is noted before anything else is done.
-    pub(super) fn began(&mut self, at: usize, child: Spawned, asked: Duration) {
+    pub(super) fn began(&mut self, at: usize, child: Spawned, asked: Asked) {
         let name = self.fleet.slot(at).name.clone();
-        // What it may have written by now is of this life; so little of it that nobody misses it in a report.
-        let log = self.log_of(at);
-        let log_from = std::fs::metadata(&log).map_or(0, |meta| meta.len());
         if self.fleet.slot(at).pool.is_some() {
-            self.rotator.watch(&log);
+            self.rotator.watch(&self.log_of(at));
         }
         if let Err(error) = self.watch.child(at, &child.pidfd) {
             self.warn(format!("cannot watch {name}: {error}"));
         }
-        self.fleet.started(at, child.pid, asked);
-        self.children[at] = Some(Child { pidfd: child.pidfd, log_from, adopted: false });
+        self.fleet.started(at, child.pid, asked.when);
+        self.children[at] = Some(Child { pidfd: child.pidfd, log_from: asked.log_from, adopted: false });
     }
 
     pub(super) fn identity(&self, at: usize) -> Identity {
