@@ -219,6 +219,14 @@ impl<'a> Topic<'a> {
         if self.is_lossy() { None } else { self.laggard(self.tail.load(S5.acquire())) }
     }
 
+    /// The chunk in a slot that was seen, with its word, for who is about to take the slot from it. The slot is looked at once more: else the word might be one of
+    /// its next life, whose publisher has not put it into a slot yet, and be taken for that of a message that nobody has (I33).
+    fn in_slot(&self, memory: &impl Memory, slot: &Word, seen: SlotWord) -> Option<(u32, ChunkWord)> {
+        let word = ChunkWord(memory.chunk_in_slot(seen.chunk())?.load(S3.acquire()));
+        let is_still_there = mutated("evicted-slot-not-looked-at-again") || slot.load(S1.acquire()) == seen.0;
+        Some((seen.chunk(), word)).filter(|_| is_still_there && word.is(ChunkState::Queued, self.name))
+    }
+
     /// Makes `chunk` the newest message. `about_to`: done before the slot changes, with what it pushes out.
     fn push(
         &self,
@@ -237,11 +245,7 @@ impl<'a> Topic<'a> {
             let seen = SlotWord(slot.load(S1.acquire()));
             match self.filled(end, seen) {
                 0 => {
-                    let old = Some(seen.chunk()).filter(|_| seen.is_ready());
-                    let old = old.and_then(|old| {
-                        let word = ChunkWord(memory.chunk_in_slot(old)?.load(S3.acquire()));
-                        Some((old, word)).filter(|_| word.is(ChunkState::Queued, self.name))
-                    });
+                    let old = if seen.is_ready() { self.in_slot(memory, slot, seen) } else { None };
                     about_to(old);
                     let filled = SlotWord::ready(end >> self.shift, chunk);
                     if slot.compare_exchange(seen.0, filled.0, S1.acquire_then(S1)).is_ok() {

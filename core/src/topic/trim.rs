@@ -11,8 +11,8 @@ use super::{Topic, note_eviction, take_evicted};
 use crate::error::Result;
 use crate::layout::Notes;
 use crate::memory::Memory;
-use crate::sync::{S1, S3, S11, S12, full_fence, mutated, window};
-use crate::word::{ChunkState, ChunkWord, SlotWord};
+use crate::sync::{S1, S11, S12, full_fence, mutated, window};
+use crate::word::SlotWord;
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Topic<'_> {
@@ -50,9 +50,7 @@ impl Topic<'_> {
         if !seen.is_ready() || seen.ahead_of(position >> self.shift) != 0 {
             return false;
         }
-        let Some(shared) = memory.chunk_in_slot(seen.chunk()) else { return false };
-        let word = ChunkWord(shared.load(S3.acquire()));
-        let old = Some((seen.chunk(), word)).filter(|_| word.is(ChunkState::Queued, self.name));
+        let old = self.in_slot(memory, slot, seen);
         note_eviction(notes, old);
         window(130);
         let emptied = SlotWord::empty(seen.lap() + 1);

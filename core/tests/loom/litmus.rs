@@ -1,6 +1,6 @@
 //! Small models for single accesses whose mutants no other model noticed (`docs/mutants.md`).
 
-use crate::check::{BRIEF, Mortal, ORDINARY, every_death, explore, mortal, needs};
+use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, explore, mortal, needs};
 use crate::heap::Heap;
 use crate::stage::{self, Shape, Stage};
 use crate::tiny::member;
@@ -69,6 +69,31 @@ fn what_was_taken_out_is_not_forgotten() {
         assert!(!stage.topic().mend(|_| false), "nothing was scribbled over");
         trimmer.join().unwrap();
         assert_eq!(stage.trimmed.load(Relaxed) + 1, stage.tail.load(Relaxed), "all but what is retained");
+    });
+}
+
+fn a_publisher_dies_beside_one_that_uses_what_it_was_to_push_out(budget: u32) {
+    let stage = Stage::new(Shape::of(1));
+    let other = thread::spawn({
+        let stage = stage.clone();
+        move || (2..4).for_each(|number| drop(stage.publish_silently(stage::member(1), number).unwrap()))
+    });
+    let died = mortal(Mortal::Victim, budget, || stage.publish_silently(stage::member(0), 9)).is_none();
+    if died {
+        stage.reap(stage::member(2), stage::member(0));
+    }
+    other.join().unwrap();
+    stage.assert_whole();
+}
+
+/// A publisher sees a message that it is to push out. Another one does that meanwhile, and is about to publish the next message in that chunk when the first
+/// dies: the chunk is not taken for one that was pushed out.
+#[test]
+fn what_was_pushed_out_and_is_used_again_is_not_freed() {
+    // It shows with two preemptions, with which the right code has two million orders.
+    every_death(BRIEF, a_publisher_dies_beside_one_that_uses_what_it_was_to_push_out);
+    caught(&["evicted-slot-not-looked-at-again"], || {
+        every_death(ORDINARY, a_publisher_dies_beside_one_that_uses_what_it_was_to_push_out);
     });
 }
 
