@@ -118,7 +118,7 @@ fn cells(fields: &mut Vec<Field>, geometry: &Geometry) {
         member.field(name, notes + offset, 8);
     }
     fields!(member, MemberEntry:
-        counters 64, mailbox 8, declaring 8, sender 8, thread 8, taps 8, key 8, keyed_in 8, topics TOPICS / 8, locks 8, spans 16,
+        counters 64, mailbox 8, declaring 8, sender 8, thread 8, taps 8, key 8, keyed_in 8, topics TOPICS / 8, locks 8, joined_ns 8, spans 16,
     );
     let mut queue = Section { name: "queue", at: geometry.cells_at + QUEUE_IN_CELL, rows, fields };
     fields!(queue, QueueControl:
