@@ -21,7 +21,7 @@ pub enum Latency {
     Coordination,
 }
 
-/// The bucket of a time.
+/// The bucket of a histogram that a time, ns, belongs to: one of those whose ends [`BUCKET_ENDS_NS`](crate::BUCKET_ENDS_NS) tells.
 pub fn bucket_of(ns: u64) -> usize {
     if ns < FIRST_NS {
         return 0;

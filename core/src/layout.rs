@@ -24,8 +24,6 @@ pub const RINGS: usize = 6;
 pub const REDELIVERY: usize = 0;
 /// The ring of answers: only a call hands them out, anybody else drops them as late.
 pub const REPLY: usize = 1;
-/// The lane of most messages.
-pub const NORMAL: usize = 4;
 
 /// Stripes of a queue's keys: two sends with keys of one stripe wait for each other.
 pub const KEY_STRIPES: usize = 64;

@@ -80,7 +80,7 @@ pub use error::{Error, Result};
 #[cfg(not(loom))]
 pub use fsck::{Problem, Repaired, repair_bus, repair_file};
 #[cfg(not(loom))]
-pub use latency::LatencyInfo;
+pub use latency::{LatencyInfo, bucket_of};
 pub use lock::LockMode;
 #[cfg(not(loom))]
 pub use member::{

@@ -534,6 +534,5 @@ pub fn owner_of(segment: &Segment, queue: Name) -> Option<Name> {
     let owner = owner::owner(&segment.queue_control(queue.index())?.owner)?;
     // After the owner was read: it is that of this queue, and not of a later one of the same index.
     let record = RecordWord(segment.roster().get(queue.index() as usize)?.queue.load(S6.acquire()));
-    let is_there = record.state() == RecordState::Live && record.counter() & 1023 == u64::from(queue.incarnation());
-    is_there.then_some(owner)
+    record.is_of_living(queue).then_some(owner)
 }

@@ -432,6 +432,11 @@ impl RecordWord {
         self.0 >> 28
     }
 
+    /// Whether it is the record of this queue or topic, and that is there: not of one before or after it that has the same index.
+    pub const fn is_of_living(self, name: Name) -> bool {
+        matches!(self.state(), RecordState::Live) && self.counter() & 1023 == name.incarnation() as u64
+    }
+
     /// The maker or the owner.
     pub const fn member(self) -> Name {
         Name::from_bits(self.0 >> 2)

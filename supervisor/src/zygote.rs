@@ -95,6 +95,16 @@ pub enum Report {
     },
 }
 
+impl Report {
+    /// The slot that it is about.
+    pub fn slot(&self) -> Option<usize> {
+        match self {
+            Report::Forked { slot, .. } | Report::Refused { slot, .. } => Some(*slot),
+            Report::Ready { .. } => None,
+        }
+    }
+}
+
 /// A zygote.
 #[derive(Debug)]
 pub struct Zygote {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use swarmbus_core::{BUCKET_ENDS_NS, CounterInfo, Histogram};
+use swarmbus_core::{BUCKET_ENDS_NS, CounterInfo, Histogram, bucket_of};
 
 use super::looker::{Memory, QueueGroup, counters_of};
 use super::page::{Figure, Labels, Page};
@@ -180,9 +180,8 @@ fn mailbox_counters(page: &mut Page, memory: &Memory) {
 
 /// A histogram of one sample.
 fn one_of(ns: u64) -> Histogram {
-    let mut counts = [0; 64];
-    let bucket = BUCKET_ENDS_NS.iter().position(|end| ns < *end);
-    counts[bucket.unwrap_or(counts.len() - 1)] = 1;
+    let mut counts = [0; BUCKET_ENDS_NS.len()];
+    counts[bucket_of(ns)] = 1;
     counts
 }
 

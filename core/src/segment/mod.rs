@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::keys::Keys;
 use crate::layout::*;
 use crate::memory::Memory;
+use crate::message::Lane;
 use crate::name;
 use crate::platform::cache;
 use crate::platform::file::{File, Mapping};
@@ -22,7 +23,7 @@ use crate::queue::Queue;
 use crate::ring::Ring;
 use crate::sync::{S6, S7, S8, S10, Word, window};
 use crate::topic::Topic;
-use crate::word::{Name, RecordState, RecordWord};
+use crate::word::{Name, RecordWord};
 use birth::{check_header, check_host, no_memory, open_error, open_file};
 use std::mem::{offset_of, size_of};
 use std::path::Path;
@@ -245,7 +246,7 @@ impl Segment {
     pub fn expect_cell(&self, index: u16) {
         let cell = self.base.wrapping_add(self.cell_at(index) as usize);
         let of_member = [0, offset_of!(MemberEntry, counters), offset_of!(MemberEntry, mailbox)];
-        let lane = offset_of!(QueueControl, rings) + NORMAL * size_of::<RingControl>();
+        let lane = offset_of!(QueueControl, rings) + Lane::Normal.ring() * size_of::<RingControl>();
         let of_queue = [0, offset_of!(QueueControl, owner), lane, lane + offset_of!(RingControl, front)];
         let lines = of_member.into_iter().chain(of_queue.map(|line| QUEUE_IN_CELL as usize + line));
         lines.for_each(|line| cache::expect_read(cell.wrapping_add(line)));
@@ -369,7 +370,7 @@ impl Memory for Segment {
     fn queue(&self, queue: Name) -> Option<Queue<'_>> {
         let row = self.roster().get(queue.index() as usize)?;
         let word = RecordWord(row.queue.load(S6.acquire()));
-        if word.state() != RecordState::Live || word.counter() & 1023 != queue.incarnation() as u64 {
+        if !word.is_of_living(queue) {
             return None;
         }
         let control = self.queue_control(queue.index())?;

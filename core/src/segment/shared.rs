@@ -6,7 +6,7 @@ use crate::layout::*;
 use crate::lock::Locks;
 use crate::sync::{S6, S7, window};
 use crate::topic::{Policy, Topic};
-use crate::word::{Name, RecordState, RecordWord};
+use crate::word::{Name, RecordWord};
 use std::mem::size_of;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -44,7 +44,7 @@ impl Segment {
     /// A living topic.
     pub fn living_topic(&self, topic: Name) -> Option<Topic<'_>> {
         let word = RecordWord(self.topics()[topic.topic()?].record.load(S6.acquire()));
-        if word.state() != RecordState::Live || word.counter() & 1023 != topic.incarnation() as u64 {
+        if !word.is_of_living(topic) {
             return None;
         }
         let (cell, control) = (self.topic_cell(topic)?, self.topic_control(topic)?);

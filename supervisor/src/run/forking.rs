@@ -75,18 +75,9 @@ impl Run<'_> {
         let (reports, alive) = zygote.hear();
         let alive = alive && zygote.say().is_ok();
         let _ = self.watch.zygote_waits(pool, zygote.stream(), zygote.has_more_to_say());
-        let of = |report: &Report| match report {
-            Report::Forked { slot, .. } | Report::Refused { slot, .. } => Some(*slot),
-            Report::Ready { .. } => None,
-        };
-        let reports: Vec<_> = reports
-            .into_iter()
-            .map(|report| {
-                let asked = of(&report).and_then(|slot| zygote.asked.remove(&slot));
-                (report, asked)
-            })
-            .collect();
-        for report in reports {
+        let asked: Vec<_> =
+            reports.iter().map(|report| report.slot().and_then(|slot| zygote.asked.remove(&slot))).collect();
+        for report in reports.into_iter().zip(asked) {
             match report {
                 (Report::Forked { slot, pid }, Some(asked)) => self.forked(slot, pid, asked),
                 (Report::Forked { pid, .. }, None) => signal_group(pid, Signal::KILL),
