@@ -155,9 +155,9 @@ impl Heap {
     #[inline]
     pub fn give_back(&mut self, segment: &Segment, chunk: Chunk<'_>, word: ChunkWord) {
         let keep = self.has_room_for(chunk.class());
-        let word = release(segment, (chunk.number, chunk.word), word, keep.then_some(self.me));
+        let word = release(segment, (chunk.number(), chunk.word), word, keep.then_some(self.me));
         if keep {
-            self.push(chunk.class(), (chunk.number, word));
+            self.push(chunk.class(), (chunk.number(), word));
         }
         self.released_bytes += RELEASE_COUNTS + class_stride(chunk.class());
         if self.released_bytes >= SWEEP_BYTES {
@@ -239,7 +239,7 @@ impl Heap {
                         let chunk = segment.chunk_of_class(first + slot as u32, class);
                         cache::expect_write(chunk.header());
                         cache::expect_write(chunk.data());
-                        self.push(class, (chunk.number, word));
+                        self.push(class, (chunk.number(), word));
                         claimed += 1;
                     }
                     Claim::Busy => {}

@@ -296,7 +296,7 @@ impl Member {
     pub(super) fn drop_answer(&self, answer: Message<'_>) {
         let mailbox = answer.home();
         let (chunk, word) = answer.into_parts();
-        self.drop_letter(mailbox, chunk.number, word);
+        self.drop_letter(mailbox, chunk.number(), word);
     }
 
     /// Answers a question that came from mailbox `to`, with its only or last part; never waits.

@@ -78,7 +78,7 @@ impl Member {
         control.losses.undelivered.fetch_add(1, Relaxed);
         let target = control.dead_letters.load(Relaxed).checked_sub(1).map(Name::from_bits);
         let Some(target) = target.and_then(|name| self.queue(name).ok()) else {
-            self.drop_letter(queue, chunk.number, word);
+            self.drop_letter(queue, chunk.number(), word);
             return Ok(());
         };
         let (deliveries, expires_ns) = (header.deliveries.load(Relaxed), header.expires_ns.load(Relaxed));
@@ -93,7 +93,7 @@ impl Member {
         self.bury(target, (chunk, &mut word)).or_else(|error| {
             header.deliveries.store(deliveries, Relaxed);
             header.expires_ns.store(expires_ns, Relaxed);
-            self.redeliver(chunk.number, word)?;
+            self.redeliver(chunk.number(), word)?;
             Err(error)
         })
     }

@@ -298,7 +298,7 @@ impl Member {
         let Some(chunk) = self.segment().chunk_of_mine(claimed.chunk) else { return };
         if let Err(refused) = self.put_back(queue, Route::put_back(REPLY), chunk, claimed.word) {
             // It is the oldest there, which gives way to newer ones in a full lane. (Put back, it stands behind them: a stream of which it is a part breaks.)
-            self.drop_letter(queue.name, chunk.number, refused.word);
+            self.drop_letter(queue.name, chunk.number(), refused.word);
         }
     }
 }

@@ -119,7 +119,7 @@ impl Member {
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Published> {
         self.check()?;
-        self.check_mine(chunk.number, *word, ChunkState::Held)?;
+        self.check_mine(chunk.number(), *word, ChunkState::Held)?;
         let topic = self.topic(to)?;
         let id = self.write_fields(chunk, length, (Lane::Normal, options.content), options.correlation, 0);
         if let Some(trace) = &options.trace {

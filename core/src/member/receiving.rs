@@ -375,7 +375,7 @@ impl Member {
         header.deliveries.store(counted, Relaxed);
         let sent_ns = header.sent_ns.load(Relaxed);
         if sent_ns != 0 {
-            self.measured_taken(chunk.number, word, sent_ns, deliveries & 0xffff_ffff == 0);
+            self.measured_taken(chunk.number(), word, sent_ns, deliveries & 0xffff_ffff == 0);
         }
         window(15);
         Ok(Some((Message::new(self, chunk, word, length), meta.lane())))
@@ -419,7 +419,7 @@ impl Member {
         match self.put_back(queue, Route::put_back(REDELIVERY), chunk, word) {
             Ok(()) => Ok(()),
             Err(NotPublished { word, .. }) => {
-                queue::shelve(self.segment(), queue, chunk.number, word);
+                queue::shelve(self.segment(), queue, chunk.number(), word);
                 Ok(())
             }
         }

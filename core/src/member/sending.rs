@@ -197,7 +197,7 @@ impl Member {
         self.check_sending(options)?;
         let queue = self.queue(self.find(to)?)?;
         let ids: Vec<_> = loans.iter().map(|loan| self.write_header(loan.chunk, loan.len(), options)).collect();
-        let mut rest: Vec<_> = loans.iter().skip(1).map(|loan| (loan.chunk.number, loan.word)).collect();
+        let mut rest: Vec<_> = loans.iter().skip(1).map(|loan| (loan.chunk.number(), loan.word)).collect();
         let Some(first) = loans.first_mut() else { return Ok(ids) };
         let route = Route::send(options.lane.ring());
         let sent = match options.key {

@@ -228,7 +228,7 @@ impl<'a> Loan<'a> {
     pub fn into_raw(self) -> RawLoan {
         let (data, capacity) = (self.chunk.data(), self.length);
         let (chunk, word) = self.into_parts();
-        RawLoan { data, capacity, chunk: chunk.number, word }
+        RawLoan { data, capacity, chunk: chunk.number(), word }
     }
 
     /// The reverse of [`Loan::into_raw`].

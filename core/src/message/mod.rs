@@ -201,7 +201,7 @@ impl<'a> Message<'a> {
     #[inline]
     pub fn release(self) -> Result<()> {
         self.member.check_fork()?;
-        self.member.counted_released(self.chunk.number, self.word);
+        self.member.counted_released(self.chunk.number(), self.word);
         self.member.give_back(self.chunk, self.word);
         self.member.give_up_rests_if_deposed();
         std::mem::forget(self);
@@ -213,8 +213,8 @@ impl<'a> Message<'a> {
     /// # Errors
     /// [`Error::Forked`] in a child of the process that took it; `Released`, `Corrupt`.
     pub fn nack(self) -> Result<()> {
-        self.member.out_of_hand(self.chunk.number, self.word);
-        let result = self.member.redeliver(self.chunk.number, self.word);
+        self.member.out_of_hand(self.chunk.number(), self.word);
+        let result = self.member.redeliver(self.chunk.number(), self.word);
         self.member.counted(|counters| &counters.given_back, result.is_ok() as u64);
         self.member.give_up_rests_if_deposed();
         std::mem::forget(self);
@@ -228,13 +228,13 @@ impl<'a> Message<'a> {
     pub fn nack_after(mut self, delay: Duration) -> std::result::Result<(), ForwardError<'a>> {
         let word = self.word;
         let parked = match delay {
-            Duration::ZERO => self.member.redeliver(self.chunk.number, self.word),
-            _ => self.member.park(self.chunk.number, &mut self.word, delay),
+            Duration::ZERO => self.member.redeliver(self.chunk.number(), self.word),
+            _ => self.member.park(self.chunk.number(), &mut self.word, delay),
         };
         self.member.give_up_rests_if_deposed();
         match parked {
             Ok(()) => {
-                self.member.out_of_hand(self.chunk.number, word);
+                self.member.out_of_hand(self.chunk.number(), word);
                 self.member.counted(|counters| &counters.given_back, 1);
                 std::mem::forget(self);
                 Ok(())
@@ -361,10 +361,10 @@ impl<'a> Message<'a> {
     /// [`Error::Forked`] in a child of the process that took it.
     pub fn detach(self) -> Result<Loan<'a>> {
         let (member, length) = (self.member, self.length);
-        let chunk = member.check_mine(self.chunk.number, self.word, ChunkState::InFlight)?;
+        let chunk = member.check_mine(self.chunk.number(), self.word, ChunkState::InFlight)?;
         let (_, word) = self.into_parts();
-        member.counted_released(chunk.number, word);
-        let word = release(member.segment(), (chunk.number, chunk.word), word, Some(member.name()));
+        member.counted_released(chunk.number(), word);
+        let word = release(member.segment(), (chunk.number(), chunk.word), word, Some(member.name()));
         member.give_up_rests_if_deposed();
         Ok(Loan::new(member, chunk, word, length))
     }
@@ -393,7 +393,7 @@ impl<'a> Message<'a> {
         self.member.give_up_rests_if_deposed();
         match forwarded {
             Ok(()) => {
-                self.member.out_of_hand(self.chunk.number, word);
+                self.member.out_of_hand(self.chunk.number(), word);
                 self.member.counted_forwarded(self.length);
                 std::mem::forget(self);
                 Ok(())
@@ -414,7 +414,7 @@ impl<'a> Message<'a> {
 
     fn move_to(&mut self, queue: Name, timeout: Option<Duration>, interrupted: &mut dyn FnMut() -> bool) -> Result<()> {
         let member = self.member;
-        let chunk = member.check_mine(self.chunk.number, self.word, ChunkState::InFlight)?;
+        let chunk = member.check_mine(self.chunk.number(), self.word, ChunkState::InFlight)?;
         let header = chunk.header();
         // Relaxed: our own header (I7), published by S1. A dead letter's origin stays in it.
         let deliveries = header.deliveries.load(Relaxed);
@@ -431,7 +431,7 @@ impl<'a> Message<'a> {
     pub fn into_raw(self) -> RawMessage {
         let (data, length) = (self.chunk.data().cast_const(), self.length);
         let (chunk, word) = self.into_parts();
-        RawMessage { data, length, chunk: chunk.number, word }
+        RawMessage { data, length, chunk: chunk.number(), word }
     }
 
     /// The reverse of [`Message::into_raw`].
@@ -467,9 +467,9 @@ impl Deref for Message<'_> {
 
 impl Drop for Message<'_> {
     fn drop(&mut self) {
-        self.member.out_of_hand(self.chunk.number, self.word);
+        self.member.out_of_hand(self.chunk.number(), self.word);
         // A full redelivery ring keeps the message with the member, which tries again; after a fork it is the parent's.
-        if self.member.redeliver(self.chunk.number, self.word).is_ok() {
+        if self.member.redeliver(self.chunk.number(), self.word).is_ok() {
             self.member.counted(|counters| &counters.given_back, 1);
         }
         self.member.give_up_rests_if_deposed();
