@@ -187,26 +187,27 @@ impl Member {
         let order = self.order();
         let alone =
             queue::take(segment, notes, queue, self.name, order, rest, clock::monotonic_ms, |claimed, chunk| {
-                let hangs = self.claim_next(queue, claimed, chunk);
-                is_to_go_on(claimed, chunk) && !hangs
+                let next = self.claim_next(claimed, chunk);
+                if let Some(next) = next {
+                    self.keep_rest(queue.name, next);
+                }
+                is_to_go_on(claimed, chunk) && next.is_none()
             })?;
         Ok(alone.map(|claimed| {
             let chunk = segment.chunk_of_mine(claimed.chunk);
-            self.claim_next(queue, claimed, chunk);
+            if let Some(next) = self.claim_next(claimed, chunk) {
+                self.keep_rest(queue.name, next);
+            }
             (claimed, chunk)
         }))
     }
 
-    /// Claims what hangs on a message that was just claimed; `false` if nothing does.
+    /// Claims what hangs on a message that was just claimed, if anything does.
     #[inline(always)]
-    fn claim_next(&self, queue: &Queue<'_>, claimed: Claimed, chunk: Option<Chunk<'_>>) -> bool {
+    fn claim_next(&self, claimed: Claimed, chunk: Option<Chunk<'_>>) -> Option<Claimed> {
         // Relaxed: our own header (I7).
         let link = chunk.map_or(Link(0), |chunk| Link(chunk.header().next.load(Relaxed)));
-        let next = unlink(self.segment(), self.name, claimed, link);
-        if let Some(next) = next {
-            self.keep_rest(queue.name, next);
-        }
-        next.is_some()
+        unlink(self.segment(), self.name, claimed, link)
     }
 
     #[cold]
@@ -285,18 +286,25 @@ impl Member {
         let mut messages = Vec::with_capacity(most.min(RUN));
         messages.push(self.receive_until(queue, timeout, interrupted)?);
         let queue = self.queue(self.find(queue)?)?;
+        let mut run = Vec::with_capacity(most.min(RUN));
         // What is wrong with the next one is for the next call to say: these are the caller's.
-        while messages.len() < most && self.take_run(queue, most, &mut messages).is_ok_and(|taken| taken > 0) {}
+        while messages.len() < most && self.take_run(queue, most, &mut run, &mut messages).unwrap_or(0) > 0 {}
         Ok(messages)
     }
 
-    /// Takes some messages of one lane of a queue; returns how many.
-    fn take_run<'m>(&'m self, queue: &Known<'_>, most: usize, messages: &mut Vec<Message<'m>>) -> Result<usize> {
+    /// Takes some messages of one lane of a queue, claiming all of them (in `run`) before it opens the first; returns how many.
+    fn take_run<'m>(
+        &'m self,
+        queue: &Known<'_>,
+        most: usize,
+        run: &mut Vec<(Claimed, Option<Chunk<'m>>)>,
+        messages: &mut Vec<Message<'m>>,
+    ) -> Result<usize> {
         self.check_not_deposed_from(queue)?;
         // No longer than until the least urgent lane's turn, which is one message.
         let until_patience = (PATIENCE - 1 - self.taken.get() % PATIENCE).max(1) as usize;
         let most = (most - messages.len()).min(RUN).min(until_patience);
-        let (mut run, before) = (Vec::with_capacity(most), messages.len());
+        let before = messages.len();
         let claimed = self.claim_some(queue, |claimed, chunk| {
             run.push((claimed, chunk));
             run.len() < most
@@ -306,7 +314,21 @@ impl Member {
             Ok(alone) => run.extend(alone),
             Err(error) => failed = Some(error),
         }
-        for (claimed, chunk) in run {
+        // Of a batch, one after the other.
+        let mut next = match run.last() {
+            Some((last, _)) if failed.is_none() => self.rest_from(queue.name, last.ring),
+            _ => None,
+        };
+        while let Some(claimed) = next {
+            if run.len() == most {
+                self.keep_rest(queue.name, claimed);
+                break;
+            }
+            let chunk = self.segment().chunk_of_mine(claimed.chunk);
+            next = self.claim_next(claimed, chunk);
+            run.push((claimed, chunk));
+        }
+        for (claimed, chunk) in run.drain(..) {
             if failed.is_some() {
                 // What cannot be put back stays in flight with this member, and is given back when it leaves.
                 let _ = self.redeliver(claimed.chunk, claimed.word);
