@@ -15,6 +15,9 @@ use crate::shell::{self, Shape, Target};
 use crate::staged::Staged;
 use crate::words::{Given, Opt};
 
+/// No message is longer, also not as base64: the longest has 16 MiB. More of an endless input would but fill the shell's memory.
+const LONGEST: usize = 24 << 20;
+
 /// The payload that a verb sends: a word, a file, or standard input.
 pub fn given<'a>(given: &Given<'a>, word: Option<&'a [u8]>) -> Result<Cow<'a, [u8]>, Failure> {
     let bytes = match (word, given.value(Opt::File)) {
@@ -64,7 +67,10 @@ fn read_lines(file: &mut File, what: &str, each: &mut impl FnMut(&[u8]) -> Resul
         };
         for part in block[..length].split_inclusive(|byte| *byte == b'\n') {
             match part.strip_suffix(b"\n") {
-                None => begun.extend_from_slice(part),
+                None => {
+                    begun.extend_from_slice(part);
+                    check_length(&begun, what)?;
+                }
                 Some(line) if begun.is_empty() => each(line)?,
                 Some(end) => {
                     begun.extend_from_slice(end);
@@ -110,15 +116,25 @@ fn open(path: &[u8], how: c_int) -> Result<io::Result<File>, Failure> {
 }
 
 fn read_all(file: &mut File, what: &str) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::with_capacity(file.metadata().map_or(0, |about| about.len() as usize + 1).min(1 << 30));
+    let mut bytes = Vec::with_capacity(file.metadata().map_or(0, |about| about.len() as usize + 1).min(LONGEST));
     let mut block = [0; 1 << 16];
     loop {
         match file.read(&mut block) {
             Ok(0) => return Ok(bytes),
-            Ok(length) => bytes.extend_from_slice(&block[..length]),
+            Ok(length) => {
+                bytes.extend_from_slice(&block[..length]);
+                check_length(&bytes, what)?;
+            }
             Err(error) => go_on(error, &format!("cannot read {what}"))?,
         }
     }
+}
+
+fn check_length(read: &[u8], what: &str) -> Result<(), Failure> {
+    if read.len() <= LONGEST {
+        return Ok(());
+    }
+    Err(Failure::data(format!("{what} is longer than the longest message, of 16 MiB: send it in parts")))
 }
 
 /// A descriptor of the shell's, which stays open.

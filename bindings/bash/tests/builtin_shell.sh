@@ -201,7 +201,8 @@ test_wrong_use_says_what_to_do() {
     expect_code 66 swarmbus send -f "$scratch/none" bob
     expect_code 65 swarmbus send --base64 bob '!'
     expect_code 74 swarmbus send -f "$scratch" bob
-    expect_code 65 swarmbus send -f <(head -c 80000000 /dev/zero) bob
+    expect_code 65 swarmbus send -f /dev/zero bob
+    expect_code 65 swarmbus send --lines -f /dev/zero bob
     swarmbus send bob kept
     expect_code 74 swarmbus recv -t 0 -f "$scratch/no/such/folder"
     local got
