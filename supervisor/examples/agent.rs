@@ -2,15 +2,16 @@
 //!
 //! * `work QUEUE [MS]` answers whatever comes from a queue, after so many milliseconds; on a message `hold` that comes for the first
 //!   time, if no time is given, it notes its process in the file `held` and waits to be killed.
-//! * `file NAME MS` appends whatever comes to its mailbox to a file, after so many milliseconds each; begins when there is no file `wait`.
+//! * `file NAME MS` appends whatever comes to its mailbox to a file, after so many milliseconds each; no more than the
+//!   number in the file `wait` says, as long as there is one.
 //! * `hash QUEUE NAME` takes tasks, each a number and the path of a file, and appends the number and the hash of the file to a file.
 //! * `ask QUEUE COUNT` is a coordinator: sends COUNT messages and ends when all are answered.
-//! * `ledger QUEUE COUNT` does the same with numbered tasks, and ends when each of them was answered, however often; it keeps the last one
-//!   back as long as there is a file `wait`.
+//! * `ledger QUEUE COUNT` does the same with numbered tasks, and ends when each of them was answered, however often; as long as there is a
+//!   file `wait` it gives more of them. At the end it says how many it gave.
 //! * `talk PEER FILE` exchanges messages with a peer that does the same, and appends a line to FILE for each.
 //! * `listen` takes what comes to its own mailbox until that is closed.
 //! * `answer` tells the queue `coordinator` that it is there, and again whenever something came to its own mailbox.
-//! * `hang [TASK]` takes one message from its mailbox, says that it is in progress if there is a task, and then nothing any more.
+//! * `hang [TASK]` says that it is in progress if there is a task, takes one message from its mailbox, and then nothing any more.
 //! * `grip QUEUE` takes one message from a queue and keeps it.
 
 use std::collections::BTreeSet;
@@ -95,16 +96,22 @@ fn is_to_wait() -> bool {
 fn file(name: &str, takes: Duration) -> Result<(), Error> {
     let me = swarmbus_core::connect()?;
     let mut out = std::fs::OpenOptions::new().append(true).create(true).open(name).expect("the file is writable");
-    while is_to_wait() {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    loop {
+    for done in 0.. {
+        while done >= allowed() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let message = me.recv(None)?;
         std::thread::sleep(takes);
         let line = [&message[..], b"\n"].concat();
         out.write_all(&line).expect("the file is writable");
         message.release()?;
     }
+    Ok(())
+}
+
+/// How many messages each may take: what the file `wait` says, and none as long as it says nothing.
+fn allowed() -> u64 {
+    std::fs::read_to_string("wait").map_or(u64::MAX, |text| text.trim().parse().unwrap_or(0))
 }
 
 /// Tasks that may be unanswered; fewer than a queue holds, or both sides could end up waiting for room.
@@ -129,23 +136,24 @@ fn ask(queue: &str, count: usize) -> Result<(), Error> {
 fn ledger(queue: &str, count: usize) -> Result<(), Error> {
     let me = swarmbus_core::connect()?;
     let mut sent = 0;
-    let mut unanswered: BTreeSet<usize> = (0..count).collect();
-    while !unanswered.is_empty() {
-        while sent < count && sent - (count - unanswered.len()) < OPEN_MAX && (sent + 1 < count || !is_to_wait()) {
+    let mut unanswered = BTreeSet::new();
+    loop {
+        while unanswered.len() < OPEN_MAX && (sent < count || is_to_wait()) {
             me.send(queue, format!("task {sent}").as_bytes(), &SendOptions::default())?;
+            unanswered.insert(sent);
             sent += 1;
         }
-        let answer = match me.recv(Some(Duration::from_millis(20))) {
-            Err(Error::Timeout) => continue,
-            answer => answer?,
-        };
+        if unanswered.is_empty() {
+            println!("tasks given: {sent}");
+            return Ok(());
+        }
+        let answer = me.recv(None)?;
         let text = String::from_utf8_lossy(&answer).into_owned();
         println!("{text}");
-        let number = text.split(' ').nth(1).and_then(|number| number.parse().ok());
+        let number: Option<usize> = text.split(' ').nth(1).and_then(|number| number.parse().ok());
         unanswered.remove(&number.expect("an answer names its task"));
         answer.release()?;
     }
-    Ok(())
 }
 
 fn talk(peer: &str, file: &str) -> Result<(), Error> {
@@ -162,10 +170,10 @@ fn talk(peer: &str, file: &str) -> Result<(), Error> {
 
 fn hang(task: Option<&str>) -> Result<(), Error> {
     let me = swarmbus_core::connect()?;
-    me.recv(None)?.release()?;
     if let Some(task) = task {
         me.set_status(&Status { state: AgentState::InProgress, task: task.into(), ..Status::default() })?;
     }
+    me.recv(None)?.release()?;
     loop {
         std::thread::park();
     }

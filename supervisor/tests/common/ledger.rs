@@ -3,7 +3,7 @@
 use super::Swarm;
 use std::collections::BTreeMap;
 
-/// So many tasks for so many workers, who take `each_ms` for one. The coordinator keeps the last task back until it may end.
+/// At least so many tasks for so many workers, who take `each_ms` for one. The coordinator gives more of them until it may end.
 pub fn swarm(tasks: usize, each_ms: u32, workers: usize) -> Swarm {
     let swarm = Swarm::new(&format!(
         r#"
@@ -22,7 +22,7 @@ restart = {{ first = "10ms" }}
     swarm
 }
 
-/// Lets the coordinator give its last task.
+/// Lets the coordinator end when it has given as many tasks as it was to give at least.
 pub fn may_end(swarm: &Swarm) {
     std::fs::remove_file(swarm.dir.path().join("wait")).unwrap();
 }
@@ -37,4 +37,15 @@ pub fn answered(swarm: &Swarm) -> BTreeMap<usize, usize> {
         }
     }
     answered
+}
+
+/// That every task was answered; `at_least` so many were given.
+pub fn assert_all_answered(swarm: &Swarm, at_least: usize) {
+    let given = swarm.out().lines().find_map(|line| line.strip_prefix("tasks given: ")?.parse::<usize>().ok());
+    let given = given.expect("the coordinator says how many it gave");
+    let missing: Vec<usize> = {
+        let answered = answered(swarm);
+        (0..given).filter(|number| !answered.contains_key(number)).collect()
+    };
+    assert!(given >= at_least && missing.is_empty(), "of {given}, at least {at_least}, are missing {missing:?}");
 }
