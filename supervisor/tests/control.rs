@@ -224,8 +224,9 @@ fn events_are_told_as_they_happen() {
     let mut lines = BufReader::new(stream).lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
     assert_eq!(lines.next().unwrap()["answer"], "status");
     signal(victim.pid.unwrap(), Signal::KILL);
-    let ended = lines.next().unwrap();
-    assert_eq!((&ended["event"]["event"], &ended["event"]["agent"]), (&json!("ended"), &json!(victim.name)));
+    // The host may be told of as well: that its memory is nearly full.
+    let ended = lines.find(|line| line["event"]["event"] == "ended").unwrap();
+    assert_eq!(ended["event"]["agent"], json!(victim.name));
     swarm.verb("down");
     let told: Vec<Value> = lines.map(|line| line["event"]["event"].clone()).collect();
     assert_eq!(told.last(), Some(&json!("down")), "{told:?}");

@@ -19,6 +19,8 @@ name = "<bus>"
 [pool.worker]
 command = ["<agent>", "listen"]
 size = 20
+[drain]
+grace = "10m"
 "#,
     );
     let status = swarm.wait_until_attached();
@@ -149,18 +151,34 @@ command = ["sh", "-c", "{script}"]
 [pool.worker]
 command = ["<agent>", "listen"]
 size = 5
+[drain]
+grace = "10m"
+"#
+        ));
+        assert_eq!(code(swarm.wait()), expected, "{}", swarm.err());
+        assert!(!swarm.err().contains("SIGTERM to"), "nobody needed a signal: {}", swarm.err());
+        swarm.assert_nothing_left();
+    }
+}
+
+#[test]
+fn who_does_not_end_by_itself_is_told_by_a_signal_once_the_coordinator_is_done() {
+    let mut swarm = Swarm::up(
+        r#"
+[bus]
+name = "<bus>"
+[coordinator]
+command = ["true"]
 [pool.deaf]
 command = ["sh", "-c", "sleep 600 & wait"]
 size = 2
 [drain]
 grace = "300ms"
-"#
-        ));
-        assert_eq!(code(swarm.wait()), expected, "{}", swarm.err());
-        assert!(swarm.err().contains("SIGTERM to 2 that did not end by themselves: deaf-1, deaf-2"), "{}", swarm.err());
-        assert!(!swarm.segment().exists());
-        assert!(!swarm.run_dir().exists());
-    }
+"#,
+    );
+    assert_eq!(code(swarm.wait()), 0, "{}", swarm.err());
+    assert!(swarm.err().contains("SIGTERM to 2 that did not end by themselves: deaf-1, deaf-2"), "{}", swarm.err());
+    swarm.assert_nothing_left();
 }
 
 #[test]

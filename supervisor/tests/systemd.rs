@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::time::Instant;
 
 const RUN: &str = r#"
@@ -19,15 +20,24 @@ size = 1
 "#;
 
 struct Manager {
-    socket: UnixDatagram,
+    said: Receiver<String>,
     heard: String,
 }
 
 impl Manager {
+    /// A thread of its own always reads: whoever tells a manager something waits for room in its socket.
     fn at(swarm: &Swarm, name: &str) -> Manager {
         let socket = UnixDatagram::bind(swarm.dir.path().join(name)).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Manager { socket, heard: String::new() }
+        let (sender, said) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(length) = socket.recv(&mut bytes) {
+                if sender.send(String::from_utf8_lossy(&bytes[..length]).into_owned()).is_err() {
+                    return;
+                }
+            }
+        });
+        Manager { said, heard: String::new() }
     }
 
     /// Starts a supervisor as a service of this manager.
@@ -44,9 +54,7 @@ impl Manager {
         let mut left = times;
         while left > 0 {
             assert!(begun.elapsed() < PATIENCE, "{line} was not heard, but:\n{}", self.heard);
-            let mut bytes = [0; 4096];
-            let length = self.socket.recv(&mut bytes).expect("something is said in time");
-            let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            let text = self.said.recv_timeout(PATIENCE).expect("something is said in time");
             left = left.saturating_sub(text.lines().filter(|said| *said == line).count());
             self.heard.push_str(&text);
         }
@@ -104,7 +112,9 @@ fn the_unit_leaves_agents_alone_and_is_understood() {
     std::fs::write(&file, text).unwrap();
     match Command::new("systemd-analyze").arg("verify").arg(&file).output() {
         Ok(verified) => {
-            assert!(verified.status.success() && verified.stderr.is_empty(), "{verified:?}");
+            // Other complaints are about units of the machine.
+            let complaints = String::from_utf8_lossy(&verified.stderr);
+            assert!(verified.status.success() && !complaints.contains("swarmbus@"), "{verified:?}");
         }
         Err(error) => eprintln!("the unit was not verified, there is no systemd-analyze: {error}"),
     }

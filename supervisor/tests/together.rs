@@ -4,6 +4,7 @@ mod common;
 
 use common::{Swarm, is_alive, signal};
 use rustix::process::Signal;
+use swarmbus_supervisor::status::AgentStatus;
 
 /// `late` starts only when `early` is ready in its way; `early` becomes so when the file `go` is there.
 fn waits_for(early: &str, ready: &str) {
@@ -91,9 +92,10 @@ fn who_is_new(strategy: &str) -> Vec<String> {
     signal(before["b-1"].pid.unwrap(), Signal::KILL);
     swarm.until("all are there again", || {
         let now = swarm.agents();
-        now.values().all(|agent| agent.attached) && now["b-1"].pid != before["b-1"].pid
+        // Those that start anew are told to end before the one that failed comes back, and may end after it has come.
+        let is_there = |agent: &AgentStatus| agent.attached && agent.state == "running";
+        now.values().all(is_there) && now["b-1"].pid != before["b-1"].pid
     });
-    // Those that start anew were told to end before the one that failed came back.
     let now = swarm.agents();
     let new =
         now.values().filter(|agent| agent.pid != before[&agent.name].pid).map(|agent| agent.name.clone()).collect();
