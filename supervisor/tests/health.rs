@@ -34,10 +34,15 @@ impl Drop for Alone {
     }
 }
 
+/// Without the host: how full its memory is does not belong here.
+fn usual() -> Plan {
+    Plan { memory: 101, ..Plan::default() }
+}
+
 /// As strict as tests need it: whoever is quiet at two looks is stalled.
 fn strict() -> Plan {
     let after = Duration::from_nanos(1);
-    Plan { stall: Stall { after, ..Stall::default() }, ..Plan::default() }
+    Plan { stall: Stall { after, ..Stall::default() }, ..usual() }
 }
 
 fn looked(observer: &Observer, looks: &mut Looks, plan: &Plan) -> Health {
@@ -101,7 +106,7 @@ fn full_queues_and_the_dead_are_told() {
     bus.0.declare("work", &Default::default()).unwrap();
     let (ann, bob) = (bus.0.attach("ann").unwrap(), bus.0.attach("bob").unwrap());
     let observer = bus.observer();
-    let now = || looked(&observer, &mut Looks::default(), &Plan::default());
+    let now = || looked(&observer, &mut Looks::default(), &usual());
     for _ in 0..8 {
         bob.send("ann", b"1", &at_once()).unwrap();
         bob.send("work", b"1", &at_once()).unwrap();
@@ -149,6 +154,10 @@ size = 1
     signal(swarm.agents()["stopped-1"].pid.unwrap(), Signal::STOP);
     let bus = Bus::open(&swarm.bus).unwrap();
     let me = bus.join().unwrap();
+    // Before it has said so, whoever works is as stalled as the others.
+    swarm.until("the busy one says that it works", || {
+        bus.status_of("busy-1").unwrap().is_some_and(|status| status.state == AgentState::InProgress)
+    });
     for agent in ["hung-1", "busy-1", "stopped-1"] {
         me.send(agent, b"one", &at_once()).unwrap();
         me.send(agent, b"two", &at_once()).unwrap();
@@ -174,7 +183,8 @@ size = 1
     let topics = bus.observer().unwrap().topics();
     assert!(topics.iter().any(|topic| topic.name == "alarms"), "{topics:?}");
     drop(me);
-    signal(swarm.pid(), Signal::TERM);
+    // Those that hang would not end by themselves.
+    signal(swarm.pid(), Signal::QUIT);
     swarm.wait();
     swarm.assert_nothing_left();
 }
@@ -237,7 +247,7 @@ const PROCESS: &str = r#"
 [pool.w.process]
 nice = 7
 oom = 300
-cpus = "0"
+cpus = "<cpu>"
 ionice = "best-effort:6"
 [pool.w.process.limits]
 nofile = 333
@@ -245,11 +255,22 @@ core = 0
 address_space = "64GiB"
 "#;
 
+/// The settings of a pool, on the first of the processors that are ours.
+fn process() -> String {
+    PROCESS.replace("<cpu>", &first_cpu())
+}
+
+fn first_cpu() -> String {
+    let status = proc(std::process::id(), "status");
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:\t")).unwrap();
+    list.split([',', '-']).next().unwrap().to_owned()
+}
+
 /// What the kernel says of a process of that pool.
 fn assert_set(pid: u32) {
     assert_eq!(stat(pid, 16), "7", "nice");
     assert_eq!(proc(pid, "oom_score_adj").trim(), "300");
-    assert!(proc(pid, "status").lines().any(|line| line == "Cpus_allowed_list:\t0"));
+    assert!(proc(pid, "status").lines().any(|line| line == format!("Cpus_allowed_list:\t{}", first_cpu())));
     let limits = proc(pid, "limits");
     let limit = |name: &str| {
         limits.lines().find(|line| line.starts_with(name)).unwrap().split_whitespace().rev().nth(1).unwrap().to_owned()
@@ -261,8 +282,9 @@ fn assert_set(pid: u32) {
 #[test]
 fn children_are_what_the_file_says_before_they_run() {
     let mut swarm = Swarm::up(&format!(
-        "[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"<agent>\", \"listen\"]\nsize = 2\n{PROCESS}\n\
-         [pool.plain]\ncommand = [\"<agent>\", \"listen\"]\nsize = 1\n"
+        "[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"<agent>\", \"listen\"]\nsize = 2\n{}\n\
+         [pool.plain]\ncommand = [\"<agent>\", \"listen\"]\nsize = 1\n",
+        process()
     ));
     swarm.wait_until_attached();
     let agents = swarm.agents();
@@ -278,7 +300,8 @@ fn children_are_what_the_file_says_before_they_run() {
 #[test]
 fn agents_of_a_zygote_are_what_the_file_says() {
     let mut swarm = Swarm::new(&format!(
-        "[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"python3\", \"agent.py\"]\npreload = [\"json\"]\nsize = 2\n{PROCESS}"
+        "[bus]\nname = \"<bus>\"\n[pool.w]\ncommand = [\"python3\", \"agent.py\"]\npreload = [\"json\"]\nsize = 2\n{}",
+        process()
     ));
     std::fs::write(swarm.dir.path().join("agent.py"), "import time\ntime.sleep(600)\n").unwrap();
     swarm.start();
