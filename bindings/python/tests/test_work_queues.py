@@ -47,7 +47,6 @@ def test_a_message_is_put_off(bus: swarmbus.Bus) -> None:
     bus.declare("work")
     with bus.attach("alice") as me:
         me.send("work", b"later")
-        before = time.monotonic()
         msg = me.recv(queue="work", timeout=0)
         with msg.data, pytest.raises(BufferError):
             msg.nack(0.2)
@@ -55,8 +54,12 @@ def test_a_message_is_put_off(bus: swarmbus.Bus) -> None:
             with pytest.raises(swarmbus.InvalidArgument):
                 msg.nack(wrong)
         assert not msg.released
-        msg.nack(0.2)
+        msg.nack(3600)
         assert me.try_recv("work") is None
+        assert me.purge("work") == 1
+        me.send("work", b"soon")
+        before = time.monotonic()
+        me.recv(queue="work", timeout=0).nack(0.2)
         with me.recv(queue="work", timeout=GUARD_S) as again:
             assert time.monotonic() - before >= 0.2
             assert again.deliveries == 2
