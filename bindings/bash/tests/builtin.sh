@@ -171,10 +171,14 @@ test_the_next_take_releases_and_nack_gives_back() {
     expect_code 75 swarmbus recv -t 0 -v got
     swarmbus send bob later
     swarmbus recv -t 0 -v got -a about
-    swarmbus nack -d 150ms "${about[id]}"
+    swarmbus nack -d 1h "${about[id]}"
     expect_code 75 swarmbus recv -t 0 -v got
+    swarmbus queue purge bob
+    swarmbus send bob soon
+    swarmbus recv -t 0 -v got
+    swarmbus nack -d 150ms
     swarmbus recv -t 60 -v got
-    expect later "$got" "what was put off"
+    expect soon "$got" "what was put off"
 }
 
 test_a_message_is_forwarded() {
