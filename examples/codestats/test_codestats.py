@@ -82,13 +82,38 @@ def test_kills_cost_nothing_and_the_totals_are_equal(start: Start, bus_name: str
     assert not Path(f"/dev/shm/swarmbus.{bus_name}").exists()
 
 
-def test_an_interrupt_drains(start: Start, bus_name: str) -> None:
+HOLDS_THE_LAST_FILE = """
+import os, pathlib, time
+
+read = pathlib.Path.read_bytes
+
+def read_when_let(path):
+    while path.name == "zz.py" and os.path.exists(os.environ["HOLD"]):
+        time.sleep(0.01)
+    return read(path)
+
+pathlib.Path.read_bytes = read_when_let
+"""
+"""Each interpreter of the run imports it as it starts: the job is not over before the file that HOLD names is gone."""
+
+
+def test_an_interrupt_drains(
+    start: Start, bus_name: str, corpus: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (corpus / "zz.py").write_text("pass\n")
+    folder = tmp_path_factory.mktemp("hold")
+    (folder / "sitecustomize.py").write_text(HOLDS_THE_LAST_FILE)
+    hold = folder / "hold"
+    hold.touch()
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("HOLD", str(hold))
     process = start(4)
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("analysing"):
             break
     os.killpg(process.pid, signal.SIGINT)
+    hold.unlink()
     out, err = process.communicate(timeout=GUARD_S)
     assert process.returncode == 128 + signal.SIGINT, out + err
     assert "Traceback" not in out + err
