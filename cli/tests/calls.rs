@@ -158,7 +158,7 @@ fn a_command_that_is_not_there_is_127_and_the_question_stays() {
     let said = fails(&["reply", &bob, "--", "no-such-command-here"], 127);
     assert!(said.contains("no-such-command-here"), "{said}");
     fails(&["recv", &bob, "--", "/etc/passwd"], 126);
-    assert_eq!(ok(&["recv", &bob, "-t", "5s"]), b"precious\n");
+    assert_eq!(ok(&["recv", &bob, "-t", "60s"]), b"precious\n");
 }
 
 #[test]

@@ -137,11 +137,10 @@ fn a_blocked_send_and_one_that_waits_for_input_leave_when_asked() {
     let bus = TestBus::with(&["--agents", "16", "--heap", "16MiB", "--limit", "1"]);
     let bob = bus.mailbox("bob");
     ok(&["send", &bob, "first"]);
-    let members = || json(&["inspect", &bus.name, "-o", "json"])["members"].as_array().map_or(0, Vec::len);
-    let before = members();
+    let before = bus.members();
 
     let mut blocked = Running::start(&["send", &bob, "second"]);
-    wait_for("send to join", || members() > before);
+    wait_for("send to join", || bus.members() > before);
     blocked.signal(Signal::SIGTERM);
     assert_eq!(blocked.code(), Some(143));
 
@@ -152,7 +151,7 @@ fn a_blocked_send_and_one_that_waits_for_input_leave_when_asked() {
             .spawn()
             .expect("swarmbus starts"),
     );
-    wait_for("send to join", || members() > before);
+    wait_for("send to join", || bus.members() > before);
     reading.signal(Signal::SIGTERM);
     assert_eq!(reading.code(), Some(143));
     assert_eq!(ok(&["recv", &bob]), b"first\n");

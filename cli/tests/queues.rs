@@ -148,8 +148,9 @@ fn a_stand_by_receives_when_the_owner_is_gone() {
     // And one that waits for its turn can be interrupted.
     let _owner = Running::start(&["recv", &leader, "-f"]);
     wait_for("the owner", || bus.queue("leader")["owner"].is_number());
+    let before = bus.members();
     let mut waiting = Running::start(&["recv", &leader, "--stand-by"]);
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    wait_for("somebody to stand by", || bus.members() > before && waiting.sleeps());
     waiting.signal(Signal::SIGTERM);
     assert_eq!(waiting.code(), Some(143));
 }
@@ -167,7 +168,7 @@ fn a_signal_reaches_the_command_and_its_message_comes_back() {
     taker.signal(Signal::SIGTERM);
     assert_eq!(taker.code(), Some(143));
     assert!(told.exists());
-    let again = json(&["recv", &jobs, "--shared", "-o", "json", "-t", "20s"]);
+    let again = json(&["recv", &jobs, "--shared", "-o", "json", "-t", "60s"]);
     assert_eq!(again["deliveries"], 2);
 }
 
@@ -188,7 +189,7 @@ fn a_command_does_not_outlive_its_taker() {
         let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         state.is_empty() || state.contains(") Z ")
     });
-    assert_eq!(json(&["recv", &jobs, "--shared", "-o", "json", "-t", "20s"])["deliveries"], 2);
+    assert_eq!(json(&["recv", &jobs, "--shared", "-o", "json", "-t", "60s"])["deliveries"], 2);
 }
 
 #[test]

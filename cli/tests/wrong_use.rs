@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
-use common::{Running, TestBus, command, fails, failure, ok, ok_with_input, run, unique};
+use common::{Running, TestBus, command, fails, failure, ok, ok_with_input, run, unique, wait_for};
 
 /// Each verb with an address, in front of what else it needs.
 fn with_address(address: &str) -> Vec<Vec<&str>> {
@@ -120,11 +120,7 @@ fn a_bus_that_is_destroyed_ends_every_wait_with_69() {
         Running::start(&["call", &full, "x"]),
         Running::start(&["send", &full, "2"]),
     ];
-    // All of them are members, or wait for one that has ended: see who is there.
-    common::wait_for("them to wait", || {
-        common::json(&["inspect", &bus.name, "-o", "json"])["members"].as_array().expect("a list").len()
-            >= waiting.len()
-    });
+    wait_for("them to wait", || bus.members() == waiting.len() && waiting.iter().all(Running::sleeps));
     ok(&["destroy", &bus.name]);
     for one in &mut waiting {
         assert_eq!(one.code(), Some(69));
@@ -162,8 +158,12 @@ fn a_reader_that_leaves_is_141_and_nothing_is_lost() {
         let mut output = reader.0.stdout.take().expect("it is piped");
         output.read_exact(&mut [0; 4]).expect("something comes");
         drop(output);
-        ok(&["pub", &news, "one more"]);
-        ok(&["send", &bob, "one more"]);
+        // More than once: a child that another test is about to start has a copy of the pipe's other end until its `exec`.
+        wait_for("it to notice", || {
+            ok(&["pub", &news, "one more"]);
+            ok(&["send", &bob, "one more"]);
+            reader.0.try_wait().expect("the child can be waited for").is_some()
+        });
         assert_eq!(reader.code(), Some(141), "{args:?}");
     }
 }

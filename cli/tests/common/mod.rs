@@ -61,6 +61,11 @@ impl TestBus {
         json(&["inspect", &self.at(name), "-o", "json"])["queue"].clone()
     }
 
+    /// How many members the bus has.
+    pub fn members(&self) -> usize {
+        json(&["inspect", &self.name, "-o", "json"])["members"].as_array().map_or(0, Vec::len)
+    }
+
     /// Where the segment is.
     pub fn file(&self) -> PathBuf {
         PathBuf::from(format!("/dev/shm/swarmbus.{}", self.name))
@@ -92,6 +97,12 @@ impl Running {
             code.is_some()
         });
         code.flatten()
+    }
+
+    /// Whether the child sleeps: it waits for somebody, or for time to pass.
+    pub fn sleeps(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap_or_default();
+        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
     }
 
     /// Sends a signal to the child.
