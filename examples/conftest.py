@@ -1,7 +1,11 @@
-"""Who ends the tests by SIGTERM has them clean up, as Ctrl-C does."""
+"""Who ends the tests by SIGTERM has them clean up, as Ctrl-C does.
+
+Whoever runs them in the background of a shell ignores interrupts; what they start is to notice them.
+"""
 
 import signal
 
 
 def pytest_configure() -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
