@@ -6,6 +6,7 @@ pub mod run;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -119,8 +120,19 @@ impl Drop for Running {
     }
 }
 
+/// Whoever runs the tests in the background of a shell ignores interrupts; our children are to notice them.
+fn notice_interrupts() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: no handler, so nothing runs in one.
+        let _ = unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) };
+    });
+}
+
 /// The command with these arguments and an environment that names no bus.
 pub fn command(args: &[&str]) -> Command {
+    notice_interrupts();
     let mut command = Command::new(BIN);
     command
         .args(args)
