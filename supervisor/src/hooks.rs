@@ -204,7 +204,7 @@ mod tests {
     fn the_event_comes_on_standard_input_and_in_variables() {
         let (dir, mut runner) = (tempfile::tempdir().unwrap(), Runner::default());
         let event = json!({ "event": "stalled", "agent": "w-1", "quiet_s": 1.5, "tail": ["x"] });
-        runner.add(&hook("cat > seen; env | grep ^SWARMBUS | sort >> seen"), &event);
+        runner.add(&hook("cat > seen; env | grep ^SWARMBUS | LC_ALL=C sort >> seen"), &event);
         runner.finish(&place(dir.path()), Duration::from_secs(60));
         let seen = std::fs::read_to_string(dir.path().join("seen")).unwrap();
         let (line, rest) = seen.split_once('\n').unwrap();
