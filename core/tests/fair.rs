@@ -1,7 +1,7 @@
 //! What one may not keep from others: their turn, the rest of a batch, room, the processor.
 mod common;
 
-use common::{BATCH, TestBus, at_once, texts};
+use common::{BATCH, Parked, TestBus, at_once, texts};
 use std::cell::Cell;
 use std::time::Duration;
 use swarmbus_core::{CreateOptions, Error, QueueOptions, SendOptions};
@@ -72,7 +72,7 @@ fn a_due_message_is_not_starved_by_others_that_are_parked_again() {
     messages.into_iter().for_each(|message| message.nack_after(Duration::from_millis(1)).unwrap());
     let mut served = false;
     for _ in 0..300 {
-        let message = member.receive("work", Some(Duration::from_secs(5))).unwrap();
+        let message = member.receive("work", Some(Duration::from_secs(60))).unwrap();
         if &message[..] == b"honest" {
             message.release().unwrap();
             served = true;
@@ -89,12 +89,9 @@ fn due_messages_come_in_the_order_of_their_times() {
     let bus = TestBus::new("fair-park-order");
     bus.declare("work", &QueueOptions::default()).unwrap();
     let member = bus.join().unwrap();
-    for delay_ms in [90u64, 30, 60] {
-        member.send("work", delay_ms.to_string().as_bytes(), &at_once()).unwrap();
-        member.receive("work", None).unwrap().nack_after(Duration::from_millis(delay_ms)).unwrap();
-    }
+    let parked = Parked::for_ms(&member, [90, 30, 60]);
     std::thread::sleep(Duration::from_millis(120));
-    assert_eq!(texts(&member, "work", 9), ["30", "60", "90"]);
+    parked.assert_in_order(&texts(&member, "work", 9));
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! The heap: memory comes, goes to whoever needs it, and goes back to the system.
 mod common;
 
-use common::{TestBus, at_once};
+use common::{TestBus, at_once, drawn};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use swarmbus_core::{Bus, CreateOptions, Error, Loan, Member};
 
@@ -241,19 +241,20 @@ fn members_that_fight_for_spans_do_not_write_over_each_other() {
     let names = ["a", "b", "c"];
     names.iter().for_each(|name| drop(bus.attach(name).unwrap()));
     let over = AtomicBool::new(false);
-    let served: Vec<[u32; 2]> = std::thread::scope(|scope| {
-        let fighters: Vec<_> = (0..names.len())
-            .map(|number| {
-                let (bus, over) = (&bus, &over);
-                scope.spawn(move || fight(bus, &names, number, over))
-            })
-            .collect();
-        std::thread::sleep(Duration::from_secs(4));
+    let results: [[AtomicUsize; 2]; 3] = Default::default();
+    std::thread::scope(|scope| {
+        for (number, result) in results.iter().enumerate() {
+            let (bus, over) = (&bus, &over);
+            scope.spawn(move || fight(bus, &names, number, over, result));
+        }
+        let (begun, is_starved) = (Instant::now(), |[served, _]: &[AtomicUsize; 2]| served.load(Relaxed) <= 100);
+        while begun.elapsed() < Duration::from_secs(3) || results.iter().any(is_starved) && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         over.store(true, Relaxed);
-        fighters.into_iter().map(|fighter| fighter.join().unwrap()).collect()
     });
-    println!("[served, refused]: {served:?}");
-    assert!(served.iter().all(|[served, _]| *served > 100), "somebody was starved: {served:?}");
+    println!("[served, refused]: {results:?}");
+    assert!(results.iter().all(|[served, _]| served.load(Relaxed) > 100), "somebody was starved: {results:?}");
     let reader = bus.join().unwrap();
     for name in names {
         while let Some(message) = reader.try_receive(name).unwrap() {
@@ -272,14 +273,14 @@ fn members_that_fight_for_spans_do_not_write_over_each_other() {
     assert_eq!(fill(&member, 1 << 20).len(), 24, "all of the heap, two to a span");
 }
 
-fn fight(bus: &TestBus, names: &[&str], number: usize, over: &AtomicBool) -> [u32; 2] {
+/// Counts the loans that it was given, and those that it was refused.
+fn fight(bus: &TestBus, names: &[&str], number: usize, over: &AtomicBool, [served, refused]: &[AtomicUsize; 2]) {
     let sizes = [64usize, 3000, 40_000, 1 << 20, 3 << 20, 10 << 20];
     let mut state = number as u64 * 77 + 5;
     let mut random = move |below: usize| {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 33) as usize % below
     };
-    let (mut served, mut refused) = (0, 0);
     let mut member = bus.attach(names[number]).unwrap();
     while !over.load(Relaxed) {
         let length = sizes[random(sizes.len())];
@@ -288,13 +289,13 @@ fn fight(bus: &TestBus, names: &[&str], number: usize, over: &AtomicBool) -> [u3
         for _ in 0..1 + random(8) {
             match member.loan(length) {
                 Ok(mut loan) => {
-                    served += 1;
+                    served.fetch_add(1, Relaxed);
                     loan[0] = mark;
                     loan[length - 1] = mark;
                     loan[length / 2] = mark;
                     loans.push(loan);
                 }
-                Err(Error::OutOfMemory { .. }) => refused += 1,
+                Err(Error::OutOfMemory { .. }) => drop(refused.fetch_add(1, Relaxed)),
                 Err(error) => panic!("{error}"),
             }
         }
@@ -319,7 +320,6 @@ fn fight(bus: &TestBus, names: &[&str], number: usize, over: &AtomicBool) -> [u3
             member = bus.attach(names[number]).unwrap();
         }
     }
-    [served, refused]
 }
 
 #[derive(Clone, Debug)]
@@ -344,9 +344,8 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 48,
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
-        ..ProptestConfig::default()
+        ..drawn(48)
     })]
 
     /// The model: loans are disjoint, keep what is written, and a heap of which nothing is lent lends anything.

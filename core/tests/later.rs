@@ -1,7 +1,7 @@
 //! Batches, messages that wait for a time, and queues that are closed.
 mod common;
 
-use common::{BATCH, TestBus, at_once, info, texts};
+use common::{BATCH, Parked, TestBus, at_once, info, texts};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use swarmbus_core::{CreateOptions, Error, Lane, QueueInfo, QueueOptions, SendOptions};
@@ -130,14 +130,17 @@ fn all_of_a_batch_becomes_dead_letters_or_is_purged() {
 fn a_parked_message_comes_back_when_its_time_has_come() {
     let bus = TestBus::new("parked");
     let bob = bus.attach("bob").unwrap();
-    bob.send("bob", b"later", &at_once()).unwrap();
-    let (delay, started) = (Duration::from_millis(120), Instant::now());
-    bob.recv(None).unwrap().nack_after(delay).unwrap();
+    bob.send("bob", b"in an hour", &at_once()).unwrap();
+    bob.recv(None).unwrap().nack_after(Duration::from_secs(3600)).unwrap();
     bob.send("bob", b"now", &at_once()).unwrap();
     let queue = info(&bus, "bob");
     assert_eq!((queue.queued, depth(&queue, "parked")), (2, 1));
     assert_eq!(bus.observer().unwrap().peek("bob", 9).unwrap().last().unwrap().lane, "parked");
     assert_eq!(texts(&bob, "bob", 9), ["now"]);
+    assert_eq!(bob.purge("bob").unwrap(), 1);
+    bob.send("bob", b"later", &at_once()).unwrap();
+    let (delay, started) = (Duration::from_millis(120), Instant::now());
+    bob.recv(None).unwrap().nack_after(delay).unwrap();
     let message = bob.recv(Some(Duration::from_secs(60))).unwrap();
     assert!(started.elapsed() >= delay, "never early");
     assert_eq!((&message[..], message.deliveries()), (b"later" as &[u8], 2));
@@ -152,17 +155,14 @@ fn parked_messages_come_back_in_the_order_of_their_times() {
     let bus = TestBus::new("parked-order");
     bus.declare("work", &QueueOptions::default()).unwrap();
     let member = bus.join().unwrap();
-    for delay_ms in [90u64, 30, 60] {
-        member.send("work", delay_ms.to_string().as_bytes(), &at_once()).unwrap();
-        member.receive("work", None).unwrap().nack_after(Duration::from_millis(delay_ms)).unwrap();
-    }
+    let parked = Parked::for_ms(&member, [90, 30, 60]);
     let mut order = Vec::new();
     for _ in 0..3 {
         let message = member.receive("work", Some(Duration::from_secs(60))).unwrap();
         order.push(String::from_utf8(message.to_vec()).unwrap());
         message.release().unwrap();
     }
-    assert_eq!(order, ["30", "60", "90"]);
+    parked.assert_in_order(&order);
 }
 
 #[test]
@@ -188,6 +188,15 @@ fn a_sleeping_receiver_hears_of_a_message_that_is_parked() {
     });
 }
 
+/// Waits until so many members have gone to sleep, or there is no need for it any more.
+fn until_asleep(bus: &TestBus, members: usize, is_over: impl Fn() -> bool) {
+    let observer = bus.observer().unwrap();
+    let asleep = || observer.members().iter().filter(|member| member.counters.sleeps > 0).count();
+    while asleep() < members && !is_over() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 #[test]
 fn who_waits_no_longer_tells_another_sleeper_of_the_time() {
     let bus = TestBus::new("parked-alarm");
@@ -201,17 +210,21 @@ fn who_waits_no_longer_tells_another_sleeper_of_the_time() {
         // The kernel wakes who slept first; that one leaves before the message is due.
         let impatient = scope.spawn(|| {
             let taker = bus.join().unwrap();
-            assert_eq!(taker.receive("work", Some(Duration::from_millis(400))).err(), Some(Error::Timeout));
+            match taker.receive("work", Some(Duration::from_millis(200))) {
+                // It woke up so late that the message was due.
+                Ok(message) => message.nack().unwrap(),
+                Err(error) => assert_eq!(error, Error::Timeout),
+            }
         });
-        std::thread::sleep(Duration::from_millis(50));
+        until_asleep(&bus, 1, || impatient.is_finished());
         let patient = scope.spawn(|| {
             let taker = bus.join().unwrap();
             // Less than a nap.
-            let message = taker.receive("work", Some(Duration::from_secs(4))).unwrap();
+            let message = taker.receive("work", Some(Duration::from_millis(4900))).unwrap();
             message.release().unwrap();
         });
-        std::thread::sleep(Duration::from_millis(100));
-        held.nack_after(Duration::from_millis(1000)).unwrap();
+        until_asleep(&bus, 2, || impatient.is_finished());
+        held.nack_after(Duration::from_millis(500)).unwrap();
         impatient.join().unwrap();
         patient.join().unwrap();
     });

@@ -4,7 +4,7 @@
 mod actor;
 mod common;
 
-use common::TestBus;
+use common::{TestBus, drawn};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -245,6 +245,8 @@ fn the_dead_let_go_and_the_stopped_do_not() {
     let refused = member.lock("x", Exclusive, Some(Duration::from_millis(20))).err();
     let expected = Error::Locked { name: "x".into(), held: "x".into(), holder: "holder".into(), pid: holder.id() };
     assert_eq!(refused, Some(expected));
+    // Who was seen alive is not asked about again within a millisecond.
+    std::thread::sleep(Duration::from_millis(2));
     holder.kill().unwrap();
     holder.wait().unwrap();
     // Nobody has reaped: who asks does, also one that does not wait.
@@ -324,9 +326,9 @@ fn there_are_as_many_locks_as_the_table_holds() {
 /// Whatever somebody writes over the lock table: every call comes back, and in the end everything can be locked.
 #[test]
 fn a_scribbled_table_neither_stops_nor_crashes_anybody() {
-    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
-    println!("seed {seed}");
-    let mut state = seed;
+    // The same in every run, or as somebody says.
+    let seed = std::env::var("SWARMBUS_CORRUPT_SEED").ok().and_then(|seed| seed.parse::<u64>().ok()).unwrap_or(1);
+    let mut state = seed | 1;
     let mut below = |limit: u64| {
         state ^= state << 13;
         state ^= state >> 7;
@@ -404,7 +406,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 thread_local! { static CASE: Cell<u32> = const { Cell::new(0) }; }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(drawn(64))]
 
     #[test]
     fn locks_answer_as_their_model(operations in prop::collection::vec(operation(), 1..80)) {

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swarmbus_core::{Agent, Bus, CreateOptions, Error, Member, QueueOptions, SendOptions};
 
 /// A guard against hanging.
@@ -447,18 +447,19 @@ fn a_parked_message_makes_its_descriptor_readable_when_it_is_due() {
     let few = member.descriptor_for(&["queue-7", "queue-8"]).unwrap();
     member.send("queue-7", b"later", &at_once()).unwrap();
     assert!(is_readable(&few, PATIENCE));
-    few.try_next().unwrap().unwrap().nack_after(Duration::from_millis(150)).unwrap();
-    assert!(few.try_next().unwrap().is_none());
+    let (delay, parked) = (Duration::from_millis(150), Instant::now());
+    few.try_next().unwrap().unwrap().nack_after(delay).unwrap();
     let taker = bus.join().unwrap();
     let all = taker.sources(&names.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
     // It may be readable for other reasons before.
     loop {
-        assert!(is_readable(&few, PATIENCE));
         if let Some(message) = few.try_next().unwrap() {
+            assert!(parked.elapsed() >= delay, "never early");
             assert_eq!((message.data(), message.deliveries()), (&b"later"[..], 2));
             message.nack_after(Duration::from_millis(50)).unwrap();
             break;
         }
+        assert!(is_readable(&few, PATIENCE));
     }
     let message = all.receive(Some(PATIENCE)).unwrap();
     assert_eq!((message.queue().as_str(), message.deliveries()), ("queue-7", 3));

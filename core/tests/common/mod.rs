@@ -1,8 +1,9 @@
 //! A bus of its own for each test, gone when the test is, also when it fails; and what tests do with one.
 #![allow(dead_code, reason = "each test file uses what it needs")]
 
+use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use std::ops::Deref;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swarmbus_core::{Bus, CreateOptions, Member, QueueInfo, SendOptions};
 
 /// A batch.
@@ -33,6 +34,56 @@ pub fn texts(member: &Member, queue: &str, most: usize) -> Vec<String> {
 /// Receives and releases all that is there.
 pub fn drain(member: &Member, queue: &str) -> Vec<String> {
     texts(member, queue, usize::MAX)
+}
+
+/// Messages of the queue `work` that are parked; the text of each is its delay in milliseconds.
+pub struct Parked(Vec<Park>);
+
+/// When a message was parked at the earliest and at the latest: who parks it may be kept from the processor.
+struct Park {
+    delay_ms: u64,
+    between: [Instant; 2],
+}
+
+impl Parked {
+    /// Sends and takes a message for each delay, and parks them.
+    pub fn for_ms(member: &Member, delays_ms: [u64; 3]) -> Parked {
+        for delay_ms in delays_ms {
+            member.send("work", delay_ms.to_string().as_bytes(), &at_once()).unwrap();
+        }
+        let held = delays_ms.map(|delay_ms| (delay_ms, member.receive("work", None).unwrap()));
+        let park = |(delay_ms, message): (u64, swarmbus_core::Message<'_>)| {
+            let before = Instant::now();
+            message.nack_after(Duration::from_millis(delay_ms)).unwrap();
+            Park { delay_ms, between: [before, Instant::now()] }
+        };
+        Parked(held.into_iter().map(park).collect())
+    }
+
+    /// That all came, and none before one that was due earlier.
+    pub fn assert_in_order(&self, texts: &[String]) {
+        let of = |text: &String| self.0.iter().find(|park| park.delay_ms.to_string() == *text).unwrap();
+        let due = |park: &Park| park.between.map(|at| at + Duration::from_millis(park.delay_ms));
+        let parks: Vec<&Park> = texts.iter().map(of).collect();
+        assert_eq!(parks.len(), self.0.len(), "{texts:?}");
+        for (at, park) in parks.iter().enumerate() {
+            // The bus counts milliseconds.
+            let earliest = due(park)[0] - Duration::from_millis(2);
+            assert!(parks[at + 1..].iter().all(|later| due(later)[1] > earliest), "{texts:?}");
+        }
+    }
+}
+
+/// Cases of a model, the same in every run: one that fails has failed before. Others by `PROPTEST_RNG_SEED` or, with as many as you like,
+/// `PROPTEST_CASES`.
+pub fn drawn(cases: u32) -> ProptestConfig {
+    let asked = |name: &str| std::env::var_os(name).is_some();
+    let usual = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    match (asked("PROPTEST_RNG_SEED"), asked("PROPTEST_CASES")) {
+        (false, false) => ProptestConfig { cases, rng_seed: RngSeed::Fixed(1), ..usual },
+        (true, false) => ProptestConfig { cases, ..usual },
+        (_, true) => usual,
+    }
 }
 
 pub struct TestBus(Bus);
