@@ -268,9 +268,11 @@ fn bounded(label: String, what: impl FnOnce() + Send + 'static) {
 #[test]
 fn nobody_crashes_or_hangs_whatever_is_scribbled_over() {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let seed = number("SWARMBUS_CORRUPT_SEED").unwrap_or(now);
-    for round_number in 0..number("SWARMBUS_CORRUPT_ROUNDS").unwrap_or(2) {
+    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    // The same in every run; who asks for more rounds gets others each time.
+    let rounds = number("SWARMBUS_CORRUPT_ROUNDS");
+    let seed = number("SWARMBUS_CORRUPT_SEED").unwrap_or_else(|| rounds.map_or(1, |_| now()));
+    for round_number in 0..rounds.unwrap_or(2) {
         for what in FIELDS {
             let seed = seed.wrapping_add(round_number) | 1;
             println!("{what}: SWARMBUS_CORRUPT_SEED={seed}");

@@ -2,7 +2,7 @@
 //! seed in `tests/model.regressions` and runs it first from then on.
 mod common;
 
-use common::TestBus;
+use common::{TestBus, drawn};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::cell::Cell;
@@ -100,9 +100,8 @@ fn next_case() -> u32 {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 64,
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
-        ..ProptestConfig::default()
+        ..drawn(64)
     })]
 
     #[test]

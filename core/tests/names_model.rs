@@ -2,7 +2,7 @@
 //! keeps its seed in `tests/names_model.regressions` and runs it first from then on.
 mod common;
 
-use common::{TestBus, at_once};
+use common::{TestBus, at_once, drawn};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::cell::Cell;
@@ -203,9 +203,8 @@ fn run(operations: &[Operation]) -> Result<(), TestCaseError> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 100,
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
-        ..ProptestConfig::default()
+        ..drawn(100)
     })]
 
     // A member that has taken 31 messages takes new ones first for once, which the model does not know.

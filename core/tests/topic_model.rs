@@ -1,7 +1,7 @@
 //! A topic against a plain model: random operations of a publisher and three subscribers, the same answers under every policy.
 mod common;
 
-use common::TestBus;
+use common::{TestBus, drawn};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::cell::Cell;
@@ -77,9 +77,8 @@ thread_local! { static CASE: Cell<u32> = const { Cell::new(0) }; }
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 96,
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
-        ..ProptestConfig::default()
+        ..drawn(96)
     })]
 
     #[test]

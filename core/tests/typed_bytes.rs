@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{TestBus, at_once};
+use common::{TestBus, at_once, drawn};
 use proptest::prelude::*;
 use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -167,7 +167,7 @@ fn with_schema(mut payload: Vec<u8>, schema: u8) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(drawn(30))]
 
     #[test]
     fn bytes_out_of_nowhere(
