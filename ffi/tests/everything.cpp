@@ -49,13 +49,13 @@ void messages(sb::Bus &bus) {
     high.traceparent = trace;
     auto id = me.send("bob", "[1]", high);
     {
-        auto message = bob.receive(10s);
+        auto message = bob.receive(60s);
         CHECK(message && message.text() == "[1]" && message.id() == id && message.correlation() == 7);
         CHECK(message.lane() == sb::Lane::high && message.content() == sb::Content::json && message.sender() == "me");
         CHECK(message.queue() == "bob" && message.deliveries() == 1 && message.traceparent() == trace);
         // Not released: it goes back.
     }
-    auto again = bob.receive(10s);
+    auto again = bob.receive(60s);
     CHECK(again.deliveries() == 2);
     auto moved = std::move(again);
     CHECK(!again && moved);
@@ -65,7 +65,7 @@ void messages(sb::Bus &bus) {
 
     std::vector<int> numbers{1, 2, 3};
     me.send("bob", numbers);
-    auto plain = bob.receive(10s);
+    auto plain = bob.receive(60s);
     CHECK(plain.size() == sizeof(int) * 3 && plain.traceparent().empty());
     plain.release();
     bob.purge("bob");
@@ -75,18 +75,18 @@ void messages(sb::Bus &bus) {
     CHECK(code_of([&] { loan.publish("nobody", 8); }) == SWARMBUS_UNKNOWN_AGENT && loan);
     loan.publish("bob", 8);
     CHECK(!loan);
-    auto kept = bob.receive(10s).detach();
+    auto kept = bob.receive(60s).detach();
     CHECK(std::memcmp(kept.data(), "in place", 8) == 0);
     kept.publish("me", 8);
-    me.receive(10s).forward("bob");
-    bob.receive(10s).nack_after(1ms);
-    bob.receive(10s).release();
+    me.receive(60s).forward("bob");
+    bob.receive(60s).nack_after(1ms);
+    bob.receive(60s).release();
     { auto unsent = me.loan(1); }
 
     me.send_batch("bob", {sb::Bytes("a"), sb::Bytes("b")});
     sb::Message batch[4];
     std::size_t got = 0;
-    while (got < 2) got += bob.receive_batch(batch, 10s);
+    while (got < 2) got += bob.receive_batch(batch, 60s);
     CHECK(batch[0].text().size() == 1);
     CHECK(bob.receive_batch_from("bob", batch, sb::now) == 0);
     for (auto &message : batch) message = {};
@@ -98,8 +98,8 @@ void messages(sb::Bus &bus) {
     CHECK(code_of([&] { me.publish_batch("nobody", loans); }) == SWARMBUS_UNKNOWN_AGENT && loans[0] && loans[1]);
     me.publish_batch("bob", loans);
     CHECK(!loans[0] && !loans[1]);
-    bob.receive(10s).release();
-    CHECK(bob.receive(10s).text().substr(0, 8) == "together");
+    bob.receive(60s).release();
+    CHECK(bob.receive(60s).text().substr(0, 8) == "together");
     CHECK(bob.purge("bob") == 1);
     CHECK(sb::schema_id("acme.task/1") != sb::schema_id("acme.task/2"));
 
@@ -111,11 +111,11 @@ void messages(sb::Bus &bus) {
     bob.reopen_queue("bob");
     bus.declare("tiny", {1, 2, "dead", false});
     CHECK(me.try_send("tiny", "x") && !me.try_send("tiny", "y"));
-    me.receive_from("tiny", 10s).nack();
-    me.receive_from("tiny", 10s).nack();
+    me.receive_from("tiny", 60s).nack();
+    me.receive_from("tiny", 60s).nack();
     CHECK(!me.receive_from("tiny", sb::now) && me.redrive("dead") == 1);
     // What an agent has may outlive it.
-    sb::Message orphan = me.receive_from("tiny", 10s);
+    sb::Message orphan = me.receive_from("tiny", 60s);
     me.close();
     CHECK(code_of([&] { orphan.release(); }) == SWARMBUS_BAD_HANDLE);
 }
@@ -159,7 +159,7 @@ void waiting(sb::Bus &bus) {
     CHECK(descriptor.fd() >= 0 && !descriptor.next() && !sources.receive(sb::now));
     me.send("two", "x");
     me.send("one", "x");
-    auto first = sources.receive(10s);
+    auto first = sources.receive(60s);
     auto second = descriptor.next();
     CHECK(first && second && first.queue() != second.queue());
     first.release();
@@ -170,7 +170,7 @@ void waiting(sb::Bus &bus) {
     own.next().release();
     me.tap("one");
     me.send("one", "seen");
-    CHECK(me.receive(10s).tapped() == "one");
+    CHECK(me.receive(60s).tapped() == "one");
     me.untap();
 }
 
@@ -185,13 +185,13 @@ void topics(sb::Bus &bus) {
     auto loan = me.loan(3);
     std::memcpy(loan.data(), "raw", 3);
     CHECK(loan.publish_in("news", 3).position == 2);
-    auto sample = news.receive(10s);
+    auto sample = news.receive(60s);
     CHECK(sample.text() == "old" && sample.position() == 0 && sample.sender() == "speaker" && sample.missed() == 0);
     CHECK(sample.traceparent().empty());
-    sample = news.receive(10s);
+    sample = news.receive(60s);
     CHECK(sample.text() == "new" && sample.traceparent() == trace);
     sample.release();
-    CHECK(news.position() == 2 && news.receive(10s).text() == "raw" && !news.receive(sb::now) && news.missed() == 0);
+    CHECK(news.position() == 2 && news.receive(60s).text() == "raw" && !news.receive(sb::now) && news.missed() == 0);
     me.trim("news");
 }
 
@@ -213,7 +213,7 @@ void others(sb::Bus &bus) {
     me.set_status(status);
     me.beat();
     other.send("@cook", "soup");
-    CHECK(me.receive(10s).text() == "soup");
+    CHECK(me.receive(60s).text() == "soup");
     auto observer = sb::Observer::open(test_bus);
     auto statuses = observer.statuses("keep*");
     CHECK(statuses.size() == 1 && statuses[0].state == SWARMBUS_STATE_BLOCKED);
