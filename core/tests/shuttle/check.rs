@@ -24,10 +24,11 @@ fn setting(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}: a number is wanted")))
 }
 
-/// The seed of the first round: what was asked for, or the time.
+/// The seed of the first round: what was asked for. The ordinary run is the same each time; who says how many schedules are wanted gets
+/// others each time.
 fn first_seed() -> u64 {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-    setting("SWARMBUS_SHUTTLE_SEED").unwrap_or_else(now)
+    setting("SWARMBUS_SHUTTLE_SEED").unwrap_or_else(|| setting("SWARMBUS_SHUTTLE_RUNS").map_or(1, |_| now()))
 }
 
 /// Runs `model` in as many schedules as are asked for.
