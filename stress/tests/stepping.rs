@@ -14,9 +14,9 @@ static ALONE: Mutex<()> = Mutex::new(());
 /// All states, but of loops over memory a sample; and a few instructions in between.
 fn short(kind: Kind, mistake: Option<Mistake>, operations: &[Operation]) -> Vec<Row> {
     let _alone = ALONE.lock();
-    let seed = u64::from(std::process::id());
+    // The same states and instructions in every run: what is found is found again. `swarmbus-stress sweep` draws others.
+    let seed = 1;
     let plan = Plan { kind, seed, instructions: Some(4), states: Some(100), mistake, says_progress: false };
-    println!("seed {seed}");
     let swept = sweep(Path::new(env!("CARGO_BIN_EXE_swarmbus-stress")), operations, &plan);
     assert!(swept.untried.is_empty(), "{:?}", swept.untried);
     println!("{}", as_json(&swept.rows).unwrap());
