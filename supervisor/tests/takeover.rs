@@ -3,7 +3,7 @@
 mod common;
 
 use common::ledger::{self, answered, assert_all_answered, may_end};
-use common::{LISTENERS, Standby, Swarm, code, is_alive, signal};
+use common::{LISTENERS, Standby, Swarm, code, is_alive, is_asleep, signal};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -194,7 +194,9 @@ fn a_drain_is_finished_by_the_next_supervisor() {
     let lines = |swarm: &Swarm| swarm.file("done").lines().count();
     std::fs::write(&wait, "10").unwrap();
     swarm.until("a part of it is done", || lines(&swarm) == 50);
-    // Whoever asked for it waits some seconds for a successor, and no longer. Stopped, it does not see that there is none yet.
+    // Whoever asked for it waits some seconds for a successor, and no longer. Stopped, it does not see that there is none yet; and asleep
+    // before, it has heard all that this supervisor has told.
+    swarm.until("it waits for more", || is_asleep(drain.id()));
     signal(drain.id(), Signal::STOP);
     swarm.kill();
     let heard = hears(&swarm);

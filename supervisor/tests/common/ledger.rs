@@ -43,9 +43,7 @@ pub fn answered(swarm: &Swarm) -> BTreeMap<usize, usize> {
 pub fn assert_all_answered(swarm: &Swarm, at_least: usize) {
     let given = swarm.out().lines().find_map(|line| line.strip_prefix("tasks given: ")?.parse::<usize>().ok());
     let given = given.expect("the coordinator says how many it gave");
-    let missing: Vec<usize> = {
-        let answered = answered(swarm);
-        (0..given).filter(|number| !answered.contains_key(number)).collect()
-    };
+    let answered = answered(swarm);
+    let missing: Vec<usize> = (0..given).filter(|number| !answered.contains_key(number)).collect();
     assert!(given >= at_least && missing.is_empty(), "of {given}, at least {at_least}, are missing {missing:?}");
 }

@@ -272,6 +272,12 @@ pub fn is_alive(pid: u32) -> bool {
     start_ticks(pid).is_some() && Stranger::hold(pid, false, || true).is_some_and(|process| process.is_alive())
 }
 
+/// Whether a process waits for something.
+pub fn is_asleep(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
+}
+
 /// The exit code, as a shell tells it.
 pub fn code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
