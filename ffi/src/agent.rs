@@ -189,7 +189,7 @@ pub unsafe extern "C" fn swarmbus_join(
         let make = || {
             // SAFETY: this function's contract.
             unsafe { attach_options(opts) }?;
-            Ok(Party::Member(handle::bus(bus)?.join()?))
+            Ok(Party::of_member(handle::bus(bus)?.join()?))
         };
         // SAFETY: this function's contract.
         unsafe { give(agent, make) }
@@ -246,7 +246,7 @@ pub unsafe extern "C" fn swarmbus_agent_name(
         let party = party::agent(agent)?;
         let name = match &*party {
             Party::Agent(agent) => agent.name(),
-            Party::Member(_) => "",
+            Party::Member(..) => "",
         };
         // SAFETY: this function's contract.
         unsafe { text::write(name, buffer, capacity) }

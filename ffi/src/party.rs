@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use swarmbus_core::{Agent, Member, RawDescriptor, Sources};
+use swarmbus_core::{Agent, Error, Member, RawDescriptor, Sources};
 
 const THREAD_SHIFT: u32 = 32;
 const THREAD_MAX: usize = (1 << 24) - 1;
@@ -22,16 +22,21 @@ const SLOT_BITS: u32 = 16;
 pub enum Party {
     /// Made by attach and its kin.
     Agent(Agent),
-    /// Made by join.
-    Member(Member),
+    /// Made by join, in this process.
+    Member(Member, u32),
 }
 
 impl Party {
+    /// A member that the calling process has just made.
+    pub fn of_member(member: Member) -> Party {
+        Party::Member(member, std::process::id())
+    }
+
     /// The member in either case.
     pub fn member(&self) -> &Member {
         match self {
             Party::Agent(agent) => agent,
-            Party::Member(member) => member,
+            Party::Member(member, _) => member,
         }
     }
 
@@ -39,7 +44,9 @@ impl Party {
     pub fn agent(&self, what: &str) -> Result<&Agent> {
         match self {
             Party::Agent(agent) => Ok(agent),
-            Party::Member(_) => Err(Failure::argument(format!(
+            // To a child it matters more that the handle is not its own.
+            Party::Member(_, maker) if *maker != std::process::id() => Err(Error::Forked.into()),
+            Party::Member(..) => Err(Failure::argument(format!(
                 "this member has no mailbox of its own, as {what} needs: use swarmbus_attach() in place of swarmbus_join()"
             ))),
         }

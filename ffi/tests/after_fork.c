@@ -3,6 +3,8 @@
 
 #include <sys/wait.h>
 
+static swarmbus_agent *without_mailbox;
+
 static int in_child(swarmbus_bus *bus, swarmbus_agent *agent, swarmbus_message *held, swarmbus_loan *loan) {
     swarmbus_message message;
     swarmbus_agent *mine = NULL;
@@ -19,6 +21,11 @@ static int in_child(swarmbus_bus *bus, swarmbus_agent *agent, swarmbus_message *
     CHECK_CODE(swarmbus_loan_get(agent, 1, loan), SWARMBUS_FORKED);
     CHECK_CODE(swarmbus_close_queue(agent, "me"), SWARMBUS_FORKED);
     CHECK_CODE(swarmbus_reap(agent, NULL), SWARMBUS_FORKED);
+    /* What a member without a mailbox could not do at home is no reason either. */
+    CHECK_CODE(swarmbus_beat(without_mailbox), SWARMBUS_FORKED);
+    CHECK_CODE(swarmbus_untap(without_mailbox), SWARMBUS_FORKED);
+    CHECK_CODE(swarmbus_take_role(without_mailbox, "cook"), SWARMBUS_FORKED);
+    OK(swarmbus_agent_close(without_mailbox));
     /* The bus handle still serves, for an agent of the child's own. */
     CHECK_CODE(swarmbus_attach(bus, "me", &mine, NULL), SWARMBUS_AGENT_BUSY);
     OK(swarmbus_attach(bus, "child", &mine, NULL));
@@ -39,6 +46,8 @@ int main(int argc, char **argv) {
     int status = 0;
     OK(swarmbus_attach(bus, "me", &me, NULL));
     OK(swarmbus_attach(bus, "other", &left_open, NULL));
+    OK(swarmbus_join(bus, &without_mailbox, NULL));
+    CHECK_CODE(swarmbus_beat(without_mailbox), SWARMBUS_INVALID_ARGUMENT);
     OK(swarmbus_send(me, "me", "held", 4, 0, NULL, NULL));
     OK(swarmbus_receive(me, 0, &held, NULL));
     OK(swarmbus_loan_get(me, 4, &loan));
@@ -64,6 +73,7 @@ int main(int argc, char **argv) {
     OK(swarmbus_release(me, &message));
     OK(swarmbus_agent_close(me));
     OK(swarmbus_agent_close(left_open));
+    OK(swarmbus_agent_close(without_mailbox));
     OK(swarmbus_bus_close(bus));
     return 0;
 }
