@@ -52,6 +52,15 @@ pub enum ClientError {
         /// The bus.
         bus: String,
     },
+    /// The one after it has ended the run, too.
+    #[error(
+        "the run of {bus} is over, its agents have ended and what they left is cleared away; how the drain went nobody can tell, since the supervisor \
+         that was asked died, and the next was gone before it could be asked"
+    )]
+    Over {
+        /// The bus.
+        bus: String,
+    },
     /// It understood something else.
     #[error("the supervisor of {bus} answered: {message}")]
     Refused {
@@ -273,6 +282,9 @@ fn successor(bus: &str) -> Result<Supervisor, ClientError> {
     loop {
         if let Ok(Some(supervisor)) = Supervisor::of(bus) {
             return Ok(supervisor);
+        }
+        if rundir::find(bus).is_none() {
+            return Err(ClientError::Over { bus: bus.to_owned() });
         }
         if begun.elapsed() > SUCCESSOR_WITHIN {
             return Err(ClientError::Lost { bus: bus.to_owned() });

@@ -169,6 +169,26 @@ fn a_standby_that_is_not_needed_ends_with_the_run() {
 }
 
 #[test]
+fn who_asked_for_a_drain_hears_of_its_end_though_nothing_was_left_to_do() {
+    let mut swarm = Swarm::up(LISTENERS);
+    swarm.wait_until_attached();
+    let agents = pids(&swarm);
+    // It cannot see the end of the drain itself.
+    agents.values().flatten().for_each(|pid| signal(*pid, Signal::STOP));
+    let drain = swarm.command(&["drain", &swarm.bus]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    swarm.until("it drains", || swarm.ps().is_some_and(|status| status.state == "draining"));
+    swarm.kill();
+    agents.values().flatten().for_each(|pid| signal(*pid, Signal::CONT));
+    swarm.until("all have ended", || !agents.values().flatten().any(|pid| is_alive(*pid)));
+    swarm.start();
+    assert_eq!(code(swarm.wait()), 0, "{}", swarm.err());
+    let drained = drain.wait_with_output().unwrap();
+    let report: Value = serde_json::from_slice(&drained.stdout).unwrap_or_else(|_| panic!("{drained:?}"));
+    assert_eq!((&report["unread"], &report["forced"]), (&json!(0), &json!([])), "{report}");
+    swarm.assert_nothing_left();
+}
+
+#[test]
 fn a_drain_is_finished_by_the_next_supervisor() {
     let mut swarm = Swarm::new(
         "[bus]\nname = \"<bus>\"\nlimit = 400\n[drain]\ngrace = \"10m\"\n[pool.w]\ncommand = [\"<agent>\", \"file\", \"done\", \"1\"]\nsize = 5\n",

@@ -7,6 +7,7 @@ use super::beginning::{Means, Parts};
 use super::noting::file_of;
 use super::{Child, Run, UpError, system};
 use crate::config::{Change, Topology, changes};
+use crate::ending::Ending;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::janitor;
@@ -21,6 +22,9 @@ use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use swarmbus_core::{Bus, Error, QueueOptions};
+
+/// How long a drain that is done at once waits for those who had asked the dead supervisor for it, and look for a successor twenty times a second.
+const ASKER_WITHIN: Duration = Duration::from_millis(500);
 
 /// A run as its dead supervisor has noted it.
 pub(super) struct Found {
@@ -154,10 +158,13 @@ impl Run<'_> {
             adopted,
             lost: lost.len(),
             unnoted,
-            ending: self.ending.as_ref().map(crate::ending::Ending::reason),
+            ending: self.ending.as_ref().map(Ending::reason),
         });
         if self.ending.is_some() {
             self.fleet.go_on_ending();
+        }
+        if self.ending == Some(Ending::Drain) {
+            self.asker_until = self.now() + ASKER_WITHIN;
         }
         for at in self.closed.iter().copied().collect::<Vec<_>>() {
             self.close_mailbox(at);

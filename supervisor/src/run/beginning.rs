@@ -234,6 +234,7 @@ impl Parts<'_> {
             may_be_left: false,
             redelivered: 0,
             told_left: usize::MAX,
+            asker_until: Duration::ZERO,
             guard: Guard::default(),
         })
     }

@@ -10,6 +10,7 @@ use crate::protocol::Answer;
 use crate::rundir::has_logs;
 use crate::tally::Tally;
 use rustix::process::Signal;
+use std::time::Duration;
 use swarmbus_core::Error;
 
 impl Run<'_> {
@@ -65,6 +66,12 @@ impl Run<'_> {
                 self.control.tell(&answer, &self.watch);
             }
         }
+    }
+
+    /// Until when the end has to wait for somebody who wants to hear of it, if it has to.
+    pub(super) fn asker_until(&self) -> Option<Duration> {
+        let is_heard = self.control.has_followers(Follows::Drain);
+        Some(self.asker_until).filter(|until| !is_heard && self.now() < *until)
     }
 
     pub(super) fn act(&mut self, actions: &[Action]) {

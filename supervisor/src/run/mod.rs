@@ -195,6 +195,8 @@ struct Run<'a> {
     may_be_left: bool,
     redelivered: u64,
     told_left: usize,
+    /// Until when somebody may come back who had asked a dead supervisor for a drain.
+    asker_until: Duration,
     guard: health::Guard,
 }
 
@@ -217,7 +219,7 @@ impl Run<'_> {
             self.drain_on();
             self.note();
             self.systemd.look(self.now());
-            if self.drain.as_ref().is_some_and(Drain::is_done) {
+            if self.drain.as_ref().is_some_and(Drain::is_done) && self.asker_until().is_none() {
                 return Ok(());
             }
             let timeout = self.next_deadline().map(|at| at.saturating_sub(self.now()));
@@ -243,7 +245,8 @@ impl Run<'_> {
         let guard = self.guard.deadline(now);
         let look = self.fleet.slots().iter().any(|slot| slot.blocked).then_some(self.next_look);
         let scale = self.scales().then_some(self.next_scale);
-        [self.fleet.next_due(), drain, stops, look, scale, self.systemd.deadline(), guard, Some(self.next_reap)]
+        let (systemd, asker) = (self.systemd.deadline(), self.asker_until());
+        [self.fleet.next_due(), drain, stops, look, scale, systemd, guard, asker, Some(self.next_reap)]
             .into_iter()
             .flatten()
             .min()
