@@ -12,9 +12,13 @@ use std::hash::{DefaultHasher, Hasher};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 use swarmbus_core::{Bus, SendOptions};
+use swarmbus_supervisor::health::Condition;
+use swarmbus_supervisor::health::judge::judge;
 use swarmbus_supervisor::process::Stranger;
+use swarmbus_supervisor::protocol::Answer;
 
 fn pids(swarm: &Swarm) -> BTreeMap<String, (Option<u32>, u32)> {
     swarm.agents().into_iter().map(|(name, agent)| (name, (agent.pid, agent.restarts))).collect()
@@ -178,6 +182,76 @@ restart = { first = "10ms", most = "50ms", failures = 100000 }
     let (first, last) = (memory[1.min(memory.len() - 1)], memory[memory.len() - 1]);
     assert!(last < first + 2048, "the supervisor grows: {memory:?}");
     swarm.assert_nothing_left();
+}
+
+#[test]
+#[ignore = "500 agents"]
+fn stalled_agents_are_found() {
+    const AGENTS: usize = 500;
+    const STOPPED: usize = 40;
+    const AFTER: Duration = Duration::from_secs(2);
+    let mut swarm = Swarm::up(&format!(
+        "[bus]\nname = \"<bus>\"\n[health]\nstall = \"2s\"\n[pool.w]\ncommand = [\"<agent>\", \"listen\"]\nsize = {AGENTS}\n"
+    ));
+    swarm.wait_until_attached();
+    let agents = swarm.agents();
+    let guest = Bus::open(&swarm.bus).unwrap().attach("guest").unwrap();
+    let events = events_of(&swarm);
+    let mut begun = HashMap::new();
+    for number in 1..=STOPPED {
+        let name = format!("w-{number}");
+        signal(agents[&name].pid.unwrap(), Signal::STOP);
+        begun.insert(name.clone(), Instant::now());
+        guest.send(&name, b"who does not take this is stalled", &SendOptions::default()).unwrap();
+        // At all times between two looks of the supervisor.
+        std::thread::sleep(Duration::from_millis(137));
+    }
+    let (mut told, mut known) = (Vec::new(), Vec::new());
+    while !begun.is_empty() {
+        let (at, event) = events.recv_timeout(PATIENCE).unwrap();
+        if event["event"] != "stalled" {
+            continue;
+        }
+        let begun = begun.remove(event["agent"].as_str().unwrap()).expect("it was stopped, and is told once");
+        told.push((at - begun).checked_sub(AFTER).expect("it had its time"));
+        let answer: Answer = serde_json::from_value(swarm.ask(serde_json::json!({"verb": "health"}))).unwrap();
+        let Answer::Health { plan, facts } = answer else { panic!("{answer:?}") };
+        let health = judge(facts, &plan);
+        let agent = health.agents.iter().find(|agent| agent.facts.name == event["agent"]).unwrap();
+        assert_eq!(agent.condition, Condition::Stalled);
+        known.push(begun.elapsed() - AFTER);
+    }
+    for (what, mut times) in [("the event is out", told), ("health has said so", known)] {
+        times.sort();
+        let (half, most) = (times[times.len() / 2], times[times.len() - 1]);
+        println!(
+            "{STOPPED} of {AGENTS} agents stopped; from the end of `stall` until {what}: p50 {half:.0?}, most {most:.0?}"
+        );
+    }
+    for number in 1..=STOPPED {
+        signal(agents[&format!("w-{number}")].pid.unwrap(), Signal::CONT);
+    }
+    drop(guest);
+    assert!(swarm.verb("drain").status.success(), "{}", swarm.err());
+    assert_eq!(code(swarm.wait()), 0);
+    swarm.assert_nothing_left();
+}
+
+/// What happens, with the time at which it was heard.
+fn events_of(swarm: &Swarm) -> Receiver<(Instant, Value)> {
+    let mut stream = UnixStream::connect(swarm.run_dir().join("control.sock")).unwrap();
+    stream.write_all(b"{\"verb\":\"events\"}\n").unwrap();
+    let (heard, events) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines() {
+            let Ok(line) = line else { return };
+            let answer: Value = serde_json::from_str(&line).unwrap();
+            if heard.send((Instant::now(), answer["event"].clone())).is_err() {
+                return;
+            }
+        }
+    });
+    events
 }
 
 /// The living agents of the pool, as the segment shows them; those that hold a task come last.

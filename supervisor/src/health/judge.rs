@@ -119,16 +119,30 @@ fn in_a_lane(messages: u64, limit: u64) -> String {
     format!("{messages} of {limit} messages in a lane")
 }
 
-/// Whether an agent under pressure has been quiet for too long. One that says it is at work has all the time it needs while it gives signs of life; one that
+/// For how long an agent under pressure may be quiet. One that says it is at work has all the time it needs while it gives signs of life; one that
 /// names its task, and gives none, has `patience`.
-fn is_stalled(facts: &AgentFacts, stall: &Stall) -> bool {
+fn quiet_at_most(facts: &AgentFacts, stall: &Stall) -> Option<Duration> {
     let works = matches!(facts.says, Some((AgentState::InProgress, _)));
     let beats = facts.beat_age_s.is_some_and(|age_s| age_s <= stall.beat.as_secs_f64());
     match (works, beats, facts.has_task) {
-        (true, true, _) => false,
-        (true, false, true) => facts.quiet_s >= stall.patience.max(stall.after).as_secs_f64(),
-        _ => facts.quiet_s >= stall.after.as_secs_f64(),
+        (true, true, _) => None,
+        (true, false, true) => Some(stall.patience.max(stall.after)),
+        _ => Some(stall.after),
     }
+}
+
+fn is_stalled(facts: &AgentFacts, stall: &Stall) -> bool {
+    quiet_at_most(facts, stall).is_some_and(|most| facts.quiet_s >= most.as_secs_f64())
+}
+
+/// When the next agent will be stalled, if all stay as they are: it is worth a look then.
+pub fn next_stall(health: &Health, plan: &Plan) -> Option<Duration> {
+    let pressed = health.agents.iter().map(|agent| &agent.facts).filter(|facts| facts.pressed_by.is_some());
+    let left_s = pressed.filter_map(|facts| {
+        let most = quiet_at_most(facts, stall_of(plan, facts.pool.as_deref()))?;
+        Some(most.as_secs_f64() - facts.quiet_s).filter(|left_s| *left_s > 0.0)
+    });
+    left_s.min_by(f64::total_cmp).and_then(|left_s| Duration::try_from_secs_f64(left_s).ok())
 }
 
 fn overflows(fullest: u64, limit: u64, plan: &Plan) -> bool {

@@ -2,7 +2,7 @@
 
 use super::Run;
 use crate::event::Event;
-use crate::health::judge::judge;
+use crate::health::judge::{judge, next_stall};
 use crate::health::looks::{Known, Looks, Scene};
 use crate::health::{Condition, Facts, Health, gauges};
 use crate::hooks::{Place, Runner, log_in};
@@ -43,6 +43,12 @@ impl Guard {
         [Some(self.next), self.runner.deadline(now)].into_iter().flatten().min()
     }
 
+    /// Looks again sooner than usual if something is to be seen `after` a time.
+    fn look_by(&mut self, now: Duration, after: Option<Duration>) {
+        let after = after.map_or(self.next, |after| now + after.max(LOOKS_APART));
+        self.next = self.next.min(after);
+    }
+
     /// Notes that something is wrong. Whether that is news.
     fn note(&mut self, kind: &'static str, subject: &str, now: Duration) -> bool {
         let key = (kind, subject.to_owned());
@@ -51,6 +57,9 @@ impl Guard {
         is_new
     }
 }
+
+/// Between two looks there is so long, whatever is about to be seen.
+const LOOKS_APART: Duration = Duration::from_millis(50);
 
 /// How long hooks have at the end of a run.
 const LAST_HOOKS: Duration = Duration::from_secs(5);
@@ -66,6 +75,7 @@ impl Run<'_> {
             // While a run ends, queues are closed and agents go: nothing of that is trouble.
             if self.ending.is_none() {
                 let health = judge(self.facts(), &self.topology.health);
+                self.guard.look_by(now, next_stall(&health, &self.topology.health));
                 self.tell_stalls(&health);
                 self.tell_overflows(&health);
                 self.tell_memory(&health);
