@@ -7,7 +7,7 @@ use swarmbus_core::{CounterInfo, Error, MemberInfo, Observer};
 
 use super::page::Page;
 use super::tally::Tally;
-use super::view::{Agent, View, waiting_in};
+use super::view::{Agent, Run, View, waiting_in};
 use super::{agents, buses, queues};
 
 /// Counters of a member, in the order of [`counters_of`].
@@ -114,6 +114,7 @@ pub struct Looker {
     observer: Option<Observer>,
     per_agent: bool,
     ahead: Vec<String>,
+    run: Option<Run>,
     memory: Memory,
 }
 
@@ -121,7 +122,7 @@ impl Looker {
     /// Begins. The bus must be there.
     pub fn new(bus: &str, per_agent: bool, ahead: Vec<String>) -> Result<Looker, Error> {
         let observer = Some(Observer::open(bus)?);
-        Ok(Looker { bus: bus.to_owned(), observer, per_agent, ahead, memory: Memory::new() })
+        Ok(Looker { bus: bus.to_owned(), observer, per_agent, ahead, run: None, memory: Memory::new() })
     }
 
     /// Whether the bus is gone at which was looked last; another may be there under its name.
@@ -139,7 +140,7 @@ impl Looker {
         let is_there = self.observer.is_some();
         page.gauge("swarmbus_bus_up", "Whether the bus is there (1) or not (0)").put(vec![], u64::from(is_there));
         if let Some(observer) = &self.observer {
-            let view = View::of(observer, &self.ahead);
+            let view = View::of(observer, &self.ahead, &mut self.run);
             let memory = &mut self.memory;
             buses::bus(&mut page, &view, memory);
             queues::work_queues(&mut page, &view, memory);

@@ -1,6 +1,7 @@
 //! One look at a bus: what the segment says, what the run directory and `/proc` say beside it. Nobody is asked, so nobody need live.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use swarmbus_core::{
@@ -37,6 +38,13 @@ pub struct Agent<'a> {
     pub noted: Option<(&'a Entry, bool)>,
 }
 
+/// What stays as it is for as long as a supervisor lives, and takes the reading of a whole topology to learn.
+pub struct Run {
+    supervisor: Option<u32>,
+    /// When it began, since the boot.
+    begun: Duration,
+}
+
 /// All that one look read.
 pub struct View {
     pub bus: BusInfo,
@@ -61,17 +69,19 @@ pub struct View {
 }
 
 impl View {
-    /// Looks. `ahead` are pools whose agents may be declared before they are started.
-    pub fn of(observer: &Observer, ahead: &[String]) -> View {
+    /// Looks. `ahead` are pools whose agents may be declared before they are started; `run` is what earlier looks know of the run.
+    pub fn of(observer: &Observer, ahead: &[String], run: &mut Option<Run>) -> View {
         let bus = observer.bus();
         let dir = rundir::find(&bus.name);
         let journal = dir.as_deref().map(note::journal).unwrap_or_default();
         let noted: Vec<(Entry, bool)> =
             journal.into_iter().map(|entry| (entry.is_alive(), entry)).map(|(alive, entry)| (entry, alive)).collect();
-        let begun = dir.as_deref().and_then(RunNote::read).map(|note| note.begun.since_boot);
         let members = observer.members();
         let is_alive = |pid: &u32| processes::read(*pid).is_some();
         let supervisor = dir.as_deref().and_then(rundir::supervisor).or(bus.supervisor_pid.filter(is_alive));
+        if run.as_ref().is_none_or(|run| run.supervisor != supervisor) {
+            *run = dir.as_deref().and_then(RunNote::read).map(|note| Run { supervisor, begun: note.begun.since_boot });
+        }
         let mut pools: HashMap<String, String> = HashMap::new();
         for (entry, _) in &noted {
             pools.insert(entry.agent.clone(), entry.pool.clone().unwrap_or_else(|| COORDINATOR.to_owned()));
@@ -114,7 +124,7 @@ impl View {
                 .map(|(entry, _)| (entry.pid, entry.agent.clone()))
                 .collect(),
             noted,
-            begun_ns: begun.and_then(|begun| begun.as_nanos().try_into().ok()),
+            begun_ns: run.as_ref().and_then(|run| run.begun.as_nanos().try_into().ok()),
             pools,
             mailboxes,
         }
