@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 use swarmbus_core::Observer;
+use swarmbus_supervisor::health::judge::span;
 use swarmbus_supervisor::rundir;
 
 use crate::exit::Failure;
@@ -92,7 +93,7 @@ fn print(event: &Value, output: &Output) -> Result<(), Failure> {
     }
     let time = time_of(event).map_or_else(|| "-".to_owned(), clock);
     let word = |key: &str| event[key].as_str().unwrap_or("-").to_owned();
-    let whom = ["agent", "pool", "bus"].into_iter().find_map(|key| event[key].as_str()).unwrap_or("-");
+    let whom = WHOM.iter().find_map(|key| event[*key].as_str()).unwrap_or("-");
     let line = format!("{time}  {:7}  {:9}  {whom:12}  {}", word("level"), word("event"), said(event));
     output.line(line.trim_end())
 }
@@ -106,13 +107,23 @@ fn clock(time: SystemTime) -> String {
     }
 }
 
+/// Whom an event is about: the first of these that it has.
+const WHOM: [&str; 6] = ["agent", "pool", "bus", "subject", "queue", "what"];
+
 /// What an event says beside its kind and whom it is about.
 fn said(event: &Value) -> String {
     let Some(fields) = event.as_object() else { return String::new() };
-    let known = ["time", "level", "event", "agent", "pool", "bus", "pid", "tail"];
+    if let (Some(messages), Some(limit)) = (event["messages"].as_u64(), event["limit"].as_u64()) {
+        return format!("{messages} of {limit} messages in a lane");
+    }
+    let whom = WHOM.iter().find(|key| !event[**key].is_null()).copied().unwrap_or_default();
+    let known = ["time", "level", "event", "agent", "pool", "bus", "pid", "tail", whom];
     let parts = fields.iter().filter(|(key, value)| !known.contains(&key.as_str()) && !is_nothing(value));
     let parts = parts.map(|(key, value)| match key.as_str() {
         "text" | "reason" => plain(value),
+        "quiet_s" => format!("took nothing for {}", span(value.as_f64().unwrap_or(0.0))),
+        "after_s" => format!("after {}", span(value.as_f64().unwrap_or(0.0))),
+        "restarts" if *value == true => "starts anew".to_owned(),
         "seconds" => format!("after {:.1} s", value.as_f64().unwrap_or(0.0)),
         "next" => next(value),
         _ => format!("{} {}", key.replace('_', " "), plain(value)),
@@ -177,5 +188,13 @@ mod tests {
         let asked = json!({"event": "asked", "verb": "stop", "agents": ["a-1", "a-2", "a-3", "a-4", "a-5", "a-6"]});
         assert_eq!(said(&asked), "agents a-1 a-2 a-3 a-4 a-5 and 1 more, verb stop");
         assert_eq!(said(&json!({"event": "warning", "text": "a\nb"})), "a\\nb");
+        assert_eq!(
+            said(&json!({"event": "overflow", "queue": "q", "messages": 9, "limit": 10})),
+            "9 of 10 messages in a lane"
+        );
+        let stalled = json!({"event": "stalled", "agent": "a-1", "queue": "q", "quiet_s": 5.25, "restarts": false});
+        assert_eq!(said(&stalled), "queue q, took nothing for 5.2 s");
+        let recovered = json!({"event": "recovered", "from": "overflow", "subject": "q", "after_s": 0.51});
+        assert_eq!(said(&recovered), "after 510 ms, from overflow");
     }
 }

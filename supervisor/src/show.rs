@@ -235,7 +235,8 @@ impl Lines {
                 format!("{agent} is stalled: took nothing from {queue} for {}{again}", health::span(*quiet_s))
             }
             Event::Overflow { queue, messages, limit } => {
-                format!("{queue} is nearly full: {messages} of {limit} messages in a lane")
+                let nearly = if messages < limit { "nearly " } else { "" };
+                format!("{queue} is {nearly}full: {messages} of {limit} messages in a lane")
             }
             Event::Memory { what, percent, .. } => format!("memory: {what} is {percent} % full"),
             Event::Shed { pool, because, percent } => {

@@ -152,7 +152,7 @@ fn cgroups() -> Finding {
     };
     Finding::ok("cgroup v2", missing).but(
         State::Ok,
-        "`cgroup` limits of pools are not available, or not all; everything else is",
+        "`cgroup` limits of pools are not available, or not all; everything else works",
         "start in a cgroup v2 of its own: systemd-run --scope -p Delegate=yes swarmbus up …",
     )
 }
