@@ -135,14 +135,23 @@ fn foot(paper: &mut Paper<'_>, screen: &mut Screen, position: &str) {
             paper.put(x, 0, "  Enter keeps it, Esc removes it", u16::MAX, DIM);
             return;
         }
-        (Mode::Help, _) => "any key goes back  q quit",
-        (Mode::Browse, false) => "Esc back  ↑↓ scroll  1-6 view  space pause  ? help  q quit",
-        (Mode::Browse, true) => "? help  Tab view  ↵ open  / filter  ←→ sort  r reverse  space pause  q quit",
+        (Mode::Help, _) => "q quit  any key goes back",
+        (Mode::Browse, false) => "q quit  ? help  Esc back  ↑↓ scroll  1-6 view  space pause",
+        (Mode::Browse, true) => "q quit  ? help  Tab view  ↵ open  / filter  ←→ sort  r reverse  space pause",
     };
     let width = u16::try_from(position.chars().count()).unwrap_or(0);
     let x = paper.area.width.saturating_sub(width);
-    paper.put(0, 0, keys, x.saturating_sub(1), DIM);
+    paper.put(0, 0, whole_words(keys, x.saturating_sub(1).into()), x, DIM);
     paper.put(x, 0, position, width, BOLD);
+}
+
+/// As many of the keys as there is room for, none of them cut off.
+fn whole_words(keys: &str, room: usize) -> &str {
+    match keys.char_indices().nth(room) {
+        Some((end, _)) if keys[end..].starts_with("  ") => &keys[..end],
+        Some((end, _)) => keys[..end].rfind("  ").map_or("", |end| &keys[..end]),
+        None => keys,
+    }
 }
 
 fn overview(paper: &mut Paper<'_>, screen: &mut Screen, picture: &Picture) -> String {
@@ -270,10 +279,10 @@ const HELP: &[(&str, &str)] = &[
     ("! !!", "somebody should look; something does not work"),
     ("sent/s recv/s", "messages a second since the last look"),
     ("inbox, queued", "messages that wait; held: taken and not released"),
-    ("oldest", "for how long the first of them has waited, as if they were taken in order;"),
+    ("oldest", "how long the first of them has waited, if taken in order;"),
     ("", "≥ when it was there before this program was"),
-    ("p50 p99", "from send to receipt, of the messages an agent has received since it joined:"),
-    ("", "every 64th of a sender is measured"),
+    ("p50 p99", "from send to receipt, of what an agent has received so"),
+    ("", "far: every 64th message of a sender is measured"),
     ("since", "for how long an agent has been in its state"),
     ("used%", "how full the fullest lane of a queue is"),
 ];

@@ -1,6 +1,6 @@
 //! What is not as it should be, and what to do about it. Rows that are concerned get the sign for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::cell::{age, natural};
@@ -40,9 +40,13 @@ pub fn find(
     for agent in agents.iter_mut() {
         agent.alarm = list.of_agent(agent, bus);
     }
+    let letters: HashSet<&str> = look.queues.iter().filter_map(|queue| queue.dead_letters.as_deref()).collect();
     let mut by_queue = HashMap::new();
     for queue in queues.iter_mut() {
-        queue.alarm = list.of_queue(queue);
+        queue.alarm = match letters.contains(queue.name.as_str()) && queue.queued > 0 {
+            true => list.of_dead_letters(queue, &bus.name),
+            false => list.of_queue(queue),
+        };
         if queue.alarm > Alarm::None {
             by_queue.insert(queue.name.as_str(), queue.alarm);
         }
@@ -117,7 +121,7 @@ impl List<'_> {
             alarm = self.add(Alarm::Critical, "dead", target(), text, None);
         }
         if agent.state == "left" && agent.inbox.is_some_and(|inbox| inbox > 0) {
-            let text = format!("{} wait for it, and nobody has its name", messages(agent.inbox.unwrap_or(0)));
+            let text = format!("{} for it, and nobody has its name", messages_wait(agent.inbox.unwrap_or(0)));
             alarm = alarm.max(self.add(Alarm::Warning, "left", target(), text, agent.oldest.map(|one| one.ns)));
         }
         if agent.state == "blocked" {
@@ -137,19 +141,31 @@ impl List<'_> {
         let rate = queue.rates.map_or(String::new(), |rates| format!(", {:.0}/s are taken", rates.received));
         let age_ns = queue.oldest.map(|oldest| oldest.ns);
         if queue.state == "full" {
-            let text = format!("{} wait{rate}: who sends to it waits, or is refused", messages(queue.queued));
+            let text = format!("{}{rate}: who sends to it waits, or is refused", messages_wait(queue.queued));
             alarm = self.add(Alarm::Critical, "full", target(), text, age_ns);
         } else if queue.used >= NEARLY_FULL {
-            let text = format!("{}% of a lane is used: {} wait{rate}", queue.used, messages(queue.queued));
+            let text = format!("{}% of a lane is used: {}{rate}", queue.used, messages_wait(queue.queued));
             alarm = self.add(Alarm::Warning, "nearly full", target(), text, age_ns);
         }
         if alarm == Alarm::None
             && let Some(oldest) = queue.oldest.filter(|oldest| self.is_old(oldest.ns))
         {
-            let text = format!("{} wait{rate}, the first for {} and more", messages(queue.queued), age(oldest.ns));
+            let text = format!("{}{rate}, the first for {} and more", messages_wait(queue.queued), age(oldest.ns));
             alarm = self.add(Alarm::Warning, "old", target(), text, age_ns);
         }
         alarm
+    }
+
+    /// What nobody could deliver waits for a person, however full the queue is.
+    fn of_dead_letters(&mut self, queue: &QueueRow, bus: &str) -> Alarm {
+        let text = format!(
+            "{} that could not be delivered: swarmbus dead-letter show {bus}/{}",
+            messages_wait(queue.queued),
+            queue.name
+        );
+        let age_ns = queue.oldest.map(|oldest| oldest.ns);
+        let alarm = if queue.state == "full" { Alarm::Critical } else { Alarm::Warning };
+        self.add(alarm, "dead letters", Target::Queue(queue.name.clone()), text, age_ns)
     }
 
     fn of_topic(&mut self, topic: &TopicRow) -> Alarm {
@@ -196,6 +212,10 @@ pub fn groups(problems: &[Problem]) -> Vec<(&Problem, usize)> {
 /// Of whom a group is.
 pub fn group_name(problem: &Problem, more: usize) -> String {
     if more == 0 { problem.of.clone() } else { format!("{} and {more} more", problem.of) }
+}
+
+fn messages_wait(count: u64) -> String {
+    format!("{} wait{}", messages(count), if count == 1 { "s" } else { "" })
 }
 
 fn messages(count: u64) -> String {

@@ -358,3 +358,20 @@ fn a_bus_that_was_made_again_is_found_again() {
     let picture = scratch.picture(1);
     assert_eq!((picture.bus.state, picture.agents.len()), ("ready", 1));
 }
+
+#[test]
+fn dead_letters_are_a_problem_at_once() {
+    let mut scratch = Scratch::new("letters");
+    let ann = scratch.agent("ann");
+    let options =
+        QueueOptions { max_deliveries: Some(1), dead_letters: Some("failed".into()), ..QueueOptions::default() };
+    scratch.bus.declare("jobs", &options).unwrap();
+    send(&ann, "jobs", 1);
+    assert!(scratch.picture(0).problems.is_empty());
+    drop(ann.receive("jobs", Some(Duration::ZERO)).unwrap());
+    assert!(ann.receive("jobs", Some(Duration::ZERO)).is_err());
+    let picture = scratch.picture(1);
+    let [problem] = picture.problems.as_slice() else { panic!("{:?}", picture.problems) };
+    assert_eq!((problem.what, problem.of.as_str(), problem.alarm), ("dead letters", "failed", Alarm::Warning));
+    assert!(problem.text.starts_with("1 message waits that could not be delivered"), "{}", problem.text);
+}
