@@ -214,6 +214,7 @@ impl Parts<'_> {
             chance: Chance::new(seed),
             next_reap: begun.instant().elapsed() + REAP_EVERY,
             next_pass: Duration::ZERO,
+            just_ended: Vec::new(),
             next_strays: Duration::ZERO,
             stops: BTreeMap::new(),
             closed: BTreeSet::new(),

@@ -165,6 +165,8 @@ struct Run<'a> {
     next_pass: Duration,
     /// When those are looked for whom nobody looks after.
     next_strays: Duration,
+    /// Slots whose processes have ended in this turn, and may have left something.
+    just_ended: Vec<usize>,
     /// By slot: agents that are being stopped while the others go on.
     stops: BTreeMap<usize, Stop>,
     /// Slots whose mailboxes were closed for that, and are to be opened again.
@@ -232,6 +234,7 @@ impl Run<'_> {
                     watch::Event::Client(id) => self.asked(id),
                 }
             }
+            self.end_strays_of_ended();
             if self.now() >= self.next_reap {
                 self.reap_all();
             }
@@ -273,7 +276,7 @@ impl Run<'_> {
         if adopted {
             self.end_group(pid);
         } else {
-            self.end_strays_of(at);
+            self.just_ended.push(at);
         }
         self.part_handed_back(at, reaped.redelivered);
         // What is left of its group was killed just now and has memberships of its own.

@@ -75,7 +75,7 @@ impl Run<'_> {
             pool: slot.pool.map(|pool| self.topology.pools[pool].name.clone()),
             index: slot.index,
             pid,
-            start: start_ticks(pid).unwrap_or(0),
+            start: if pid == 0 { 0 } else { start_ticks(pid).unwrap_or(0) },
             boot: boot_id(),
             restarts: slot.restarts,
             log: slot.pool.map(|_| self.log_of(at)),

@@ -141,11 +141,17 @@ impl Run<'_> {
             .collect()
     }
 
-    /// Kills what an agent left behind outside its group.
-    pub(super) fn end_strays_of(&self, at: usize) {
-        let name = &self.fleet.slot(at).name;
+    /// Kills what agents that have just ended left behind outside their groups. Before any of them starts again, and once for all: the kernel takes a
+    /// while to list thousands of children.
+    pub(super) fn end_strays_of_ended(&mut self) {
+        let ended = std::mem::take(&mut self.just_ended);
+        if ended.is_empty() {
+            return;
+        }
+        let names: BTreeSet<&str> = ended.iter().map(|at| self.fleet.slot(*at).name.as_str()).collect();
         for pid in self.strays() {
-            if !strays::collect(pid) && strays::agent_of(pid, &self.topology.bus.name).as_ref() == Some(name) {
+            let agent = if strays::collect(pid) { None } else { strays::agent_of(pid, &self.topology.bus.name) };
+            if agent.is_some_and(|agent| names.contains(agent.as_str())) {
                 strays::kill(pid);
             }
         }
