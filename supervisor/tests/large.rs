@@ -197,22 +197,28 @@ fn stalled_agents_are_found() {
     let agents = swarm.agents();
     let guest = Bus::open(&swarm.bus).unwrap().attach("guest").unwrap();
     let events = events_of(&swarm);
-    let mut begun = HashMap::new();
-    for number in 1..=STOPPED {
-        let name = format!("w-{number}");
-        signal(agents[&name].pid.unwrap(), Signal::STOP);
-        begun.insert(name.clone(), Instant::now());
-        guest.send(&name, b"who does not take this is stalled", &SendOptions::default()).unwrap();
+    let (mut begun, mut told, mut known) = (HashMap::new(), Vec::new(), Vec::new());
+    let stopped = Instant::now();
+    while told.len() < STOPPED {
         // At all times between two looks of the supervisor.
-        std::thread::sleep(Duration::from_millis(137));
-    }
-    let (mut told, mut known) = (Vec::new(), Vec::new());
-    while !begun.is_empty() {
-        let (at, event) = events.recv_timeout(PATIENCE).unwrap();
+        let next = (begun.len() < STOPPED).then(|| stopped + Duration::from_millis(137) * begun.len() as u32);
+        if next.is_some_and(|next| Instant::now() >= next) {
+            let name = format!("w-{}", begun.len() + 1);
+            signal(agents[&name].pid.unwrap(), Signal::STOP);
+            begun.insert(name.clone(), Instant::now());
+            guest.send(&name, b"who does not take this is stalled", &SendOptions::default()).unwrap();
+            continue;
+        }
+        let within = next.map_or(PATIENCE, |next| next.saturating_duration_since(Instant::now()));
+        let (at, event) = match events.recv_timeout(within) {
+            Ok(heard) => heard,
+            Err(_) if next.is_some() => continue,
+            Err(error) => panic!("{error}; the supervisor wrote:\n{}", swarm.err()),
+        };
         if event["event"] != "stalled" {
             continue;
         }
-        let begun = begun.remove(event["agent"].as_str().unwrap()).expect("it was stopped, and is told once");
+        let begun = begun[event["agent"].as_str().unwrap()];
         told.push((at - begun).checked_sub(AFTER).expect("it had its time"));
         let answer: Answer = serde_json::from_value(swarm.ask(serde_json::json!({"verb": "health"}))).unwrap();
         let Answer::Health { plan, facts } = answer else { panic!("{answer:?}") };

@@ -167,7 +167,7 @@ fn overview(paper: &mut Paper<'_>, screen: &mut Screen, picture: &Picture) -> St
     paper.line(0, &title, heading);
     for (y, (problem, more)) in groups.into_iter().take(shown.into()).enumerate() {
         let (y, style) = (y as u16 + 1, paper.alarm(problem.alarm));
-        let x = paper.put(0, y, &format!("{:3}{:12}", problem.alarm.sign(), problem.what), 15, style);
+        let x = paper.put(0, y, &format!("{:3}{:13}", problem.alarm.sign(), problem.what), 16, style);
         let x = paper.put(x, y, &format!("{}: ", problems::group_name(problem, more)), u16::MAX, BOLD);
         paper.put_short(x, y, &problem.text, u16::MAX, Style::new());
     }
@@ -279,7 +279,7 @@ const HELP: &[(&str, &str)] = &[
     ("! !!", "somebody should look; something does not work"),
     ("sent/s recv/s", "messages a second since the last look"),
     ("inbox, queued", "messages that wait; held: taken and not released"),
-    ("oldest", "how long the first of them has waited, if taken in order;"),
+    ("oldest", "for how long the first has waited, if taken in order;"),
     ("", "≥ when it was there before this program was"),
     ("p50 p99", "from send to receipt, of what an agent has received so"),
     ("", "far: every 64th message of a sender is measured"),
