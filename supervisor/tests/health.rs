@@ -6,7 +6,7 @@ use common::{Swarm, code, signal};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use swarmbus_core::{AgentState, Bus, CreateOptions, Observer, SendOptions, Status};
-use swarmbus_supervisor::health::judge::judge;
+use swarmbus_supervisor::health::judge::{judge, next_stall};
 use swarmbus_supervisor::health::looks::Looks;
 use swarmbus_supervisor::health::{Condition, Health, Plan, Severity, Stall, look};
 
@@ -62,6 +62,9 @@ fn who_takes_nothing_is_stalled_unless_it_says_that_it_works() {
     assert_eq!(condition(&now(&mut looks), "ann"), Condition::Healthy);
     bob.send("ann", b"1", &at_once()).unwrap();
     assert_eq!(condition(&now(&mut looks), "ann"), Condition::Healthy, "it may not have had the time yet");
+    let usual = Plan::default();
+    let due = next_stall(&looked(&observer, &mut looks, &usual), &usual).expect("ann has a message");
+    assert!(due < usual.stall.after && due > Duration::ZERO, "{due:?}");
     let health = now(&mut looks);
     assert_eq!((condition(&health, "ann"), condition(&health, "bob")), (Condition::Stalled, Condition::Healthy));
     assert_eq!(health.verdict, Severity::Warning, "one of two");
@@ -76,7 +79,8 @@ fn who_takes_nothing_is_stalled_unless_it_says_that_it_works() {
     ann.set_status(&Status::default()).unwrap();
     assert_eq!(condition(&now(&mut looks), "ann"), Condition::Stalled, "a beat is not work");
     ann.recv(Some(Duration::ZERO)).unwrap().release().unwrap();
-    assert_eq!(condition(&now(&mut looks), "ann"), Condition::Healthy);
+    let health = now(&mut looks);
+    assert_eq!((condition(&health, "ann"), next_stall(&health, &usual)), (Condition::Healthy, None));
 }
 
 #[test]
