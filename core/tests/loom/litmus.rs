@@ -9,7 +9,9 @@ use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use swarmbus_core::keys::{Keyed, Keys};
-use swarmbus_core::sync::{WakeWord, Word};
+use swarmbus_core::queue::{claim_free, release};
+use swarmbus_core::sync::{WakeWord, Word, is_a_run_of_mutants};
+use swarmbus_core::topic::{FloorWord, Policy, Topic};
 use swarmbus_core::word::SpanState;
 
 /// A reaper that puts back the span of a dead retirer is paused; another one does it, and retires the span itself.
@@ -28,6 +30,44 @@ fn a_paused_reaper_does_not_put_back_a_span_that_was_retired_since() {
         let retired = heap.retire(member(2));
         late.join().unwrap();
         assert!(heap.assert_settled() == SpanState::Free || !retired);
+    });
+}
+
+/// Who could not take a span from its class has put it back, and uses it, while another one takes it.
+#[test]
+fn who_has_put_a_span_back_does_not_do_so_again() {
+    explore(ORDINARY, || {
+        let heap = Heap::new(SpanState::Active, 1, 1);
+        let held = claim_free(&heap.chunks[0], member(0)).unwrap();
+        let retirer = thread::spawn({
+            let heap = heap.clone();
+            move || heap.retire(member(1))
+        });
+        assert!(!heap.retire(member(0)), "one of its chunks is taken");
+        release(&*heap, (0, &heap.chunks[0]), held, None);
+        heap.use_one(member(0));
+        retirer.join().unwrap();
+        heap.assert_settled();
+    });
+}
+
+/// One commits a span and has a chunk of it, so another one puts it back, having seen it committed; a third one sees that by the word of the second.
+#[test]
+fn who_uses_a_span_that_was_put_back_sees_it_committed() {
+    explore(BRIEF, || {
+        let heap = Heap::new(SpanState::Free, 1, 2);
+        let retirer = thread::spawn({
+            let heap = heap.clone();
+            move || heap.retire(member(1))
+        });
+        let user = thread::spawn({
+            let heap = heap.clone();
+            move || heap.use_one(member(2))
+        });
+        assert!(heap.activate(member(0)));
+        claim_free(&heap.chunks[0], member(0));
+        retirer.join().unwrap();
+        user.join().unwrap();
     });
 }
 
@@ -52,10 +92,9 @@ fn who_joins_behind_what_was_taken_out_holds_nobody_up() {
     });
 }
 
-/// Somebody looks for what was scribbled over while messages are published and taken out: what was taken out stays noted.
-#[test]
-fn what_was_taken_out_is_not_forgotten() {
-    explore(BRIEF, || {
+/// Somebody looks for what was scribbled over while messages are published and all but so many taken out.
+fn what_was_taken_out_stays_noted(retain: u64) {
+    explore(BRIEF, move || {
         let stage = Stage::new(Shape::of(1));
         let trimmer = thread::spawn({
             let stage = stage.clone();
@@ -63,11 +102,34 @@ fn what_was_taken_out_is_not_forgotten() {
                 for number in 2..4 {
                     stage.publish_silently(stage::member(0), number).unwrap();
                 }
-                stage.topic().trim(&*stage, stage.notes_of(stage::member(0))).unwrap();
+                let topic = Topic { retain, ..stage.topic() };
+                topic.trim(&*stage, stage.notes_of(stage::member(0))).unwrap();
             }
         });
-        assert!(!stage.topic().mend(|_| false), "nothing was scribbled over");
+        assert!(!Topic { retain, ..stage.topic() }.mend(|_| false), "nothing was scribbled over");
         trimmer.join().unwrap();
+        assert_eq!(stage.trimmed.load(Relaxed) + retain, stage.tail.load(Relaxed), "all but what is retained");
+    });
+}
+
+#[test]
+fn what_was_taken_out_is_not_forgotten() {
+    what_was_taken_out_stays_noted(1);
+    what_was_taken_out_stays_noted(0);
+}
+
+/// Two take messages out, one of whom saw an earlier end: what the other one has noted stays.
+#[test]
+fn a_slow_trimmer_forgets_nothing() {
+    explore(BRIEF, || {
+        let stage = Stage::new(Shape::of(1));
+        let slow = thread::spawn({
+            let stage = stage.clone();
+            move || stage.topic().trim(&*stage, stage.notes_of(stage::member(1))).unwrap()
+        });
+        stage.publish_silently(stage::member(0), 2).unwrap();
+        stage.topic().trim(&*stage, stage.notes_of(stage::member(0))).unwrap();
+        slow.join().unwrap();
         assert_eq!(stage.trimmed.load(Relaxed) + 1, stage.tail.load(Relaxed), "all but what is retained");
     });
 }
@@ -76,13 +138,13 @@ fn a_publisher_dies_beside_one_that_uses_what_it_was_to_push_out(budget: u32) {
     let stage = Stage::new(Shape::of(1));
     let other = thread::spawn({
         let stage = stage.clone();
-        move || (2..4).for_each(|number| drop(stage.publish_silently(stage::member(1), number).unwrap()))
+        move || (2..4).all(|number| stage.publish_silently(stage::member(1), number).is_ok())
     });
     let died = mortal(Mortal::Victim, budget, || stage.publish_silently(stage::member(0), 9)).is_none();
     if died {
         stage.reap(stage::member(2), stage::member(0));
     }
-    other.join().unwrap();
+    assert!(other.join().unwrap());
     stage.assert_whole();
 }
 
@@ -95,6 +157,120 @@ fn what_was_pushed_out_and_is_used_again_is_not_freed() {
     caught(&["evicted-slot-not-looked-at-again"], || {
         every_death(ORDINARY, a_publisher_dies_beside_one_that_uses_what_it_was_to_push_out);
     });
+}
+
+/// A subscriber reads, and says so; what it has read is pushed out by a publisher who has not looked at its cursor before.
+fn what_was_read_is_pushed_out_by_another_publisher() {
+    explore(BRIEF, || {
+        let stage = Stage::new(Shape { policy: Policy::DropNew, ..Shape::of(1) });
+        let reader = stage::member(1);
+        let first = stage.topic().join(reader, 1).unwrap().unwrap();
+        let publishers = [0, 2].map(|publisher| {
+            let stage = stage.clone();
+            thread::spawn(move || drop(stage.publish_silently(stage::member(publisher), 2)))
+        });
+        for position in first..first + 2 {
+            if stage.look(position).is_none() {
+                break;
+            }
+            stage.topic().advance(reader, position + 1);
+        }
+        publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
+        stage.assert_whole();
+    });
+}
+
+/// The same with one who takes out what nobody needs.
+fn what_was_read_is_taken_out() {
+    explore(ORDINARY, || {
+        let stage = Stage::new(Shape { policy: Policy::DropNew, ..Shape::of(2) });
+        let reader = stage::member(1);
+        let first = stage.topic().join(reader, 2).unwrap().unwrap();
+        let trimmer = thread::spawn({
+            let stage = stage.clone();
+            move || stage.trim(stage::member(0))
+        });
+        for position in first..first + 2 {
+            assert!(stage.look(position).is_some(), "it is needed");
+            stage.topic().advance(reader, position + 1);
+        }
+        trimmer.join().unwrap();
+        stage.assert_whole();
+    });
+}
+
+/// Who writes over a message has the cursor's word that its subscriber is done.
+#[test]
+fn what_goes_was_read_before() {
+    what_was_read_is_pushed_out_by_another_publisher();
+    needs(&[11], what_was_read_is_pushed_out_by_another_publisher);
+    what_was_read_is_taken_out();
+    needs(&[11], what_was_read_is_taken_out);
+}
+
+/// A message of a topic where publishers look at no cursors, and so have no fence behind what they wrote.
+fn a_message_for_which_nobody_waits() {
+    explore(ORDINARY, || {
+        let stage = Stage::new(Shape { policy: Policy::Lossy, before: 0, ..Shape::of(1) });
+        let publisher = thread::spawn({
+            let stage = stage.clone();
+            move || stage.publish_silently(stage::member(0), 7).unwrap()
+        });
+        assert!(stage.look(0).is_none_or(|number| number == 7));
+        publisher.join().unwrap();
+    });
+}
+
+/// Two publish at the same time where nobody looks at cursors. A tail that is seen brings the slot behind it, so none takes an old slot for one that was scribbled over.
+fn two_for_whom_nobody_waits() {
+    explore(BRIEF, || {
+        let stage = Stage::new(Shape { policy: Policy::Lossy, before: 0, ..Shape::of(1) });
+        let other = thread::spawn({
+            let stage = stage.clone();
+            move || (0..2).all(|number| stage.publish_silently(stage::member(0), number).is_ok())
+        });
+        stage.publish_silently(stage::member(1), 7).unwrap();
+        assert!(stage.topic().end().is_ok());
+        assert!(other.join().unwrap());
+        stage.assert_whole();
+    });
+}
+
+#[test]
+fn a_tail_brings_the_slots_before_it() {
+    two_for_whom_nobody_waits();
+    needs(&[5], two_for_whom_nobody_waits);
+}
+
+/// Its slot says all that belongs to it.
+#[test]
+fn a_slot_brings_its_message() {
+    a_message_for_which_nobody_waits();
+    needs(&[1], a_message_for_which_nobody_waits);
+}
+
+/// A publisher goes on while somebody joins, who comes again since so much has been published meanwhile.
+fn who_comes_again_beside_a_publisher(bound: usize) {
+    explore(bound, || {
+        let stage = Stage::new(Shape { policy: Policy::DropNew, ..Shape::of(2) });
+        let publisher = thread::spawn({
+            let stage = stage.clone();
+            move || {
+                let published = (4..6).all(|number| stage.publish_silently(stage::member(0), number).is_ok());
+                let _ = published && stage.topic().obstacle().is_none();
+            }
+        });
+        let position = stage.topic().join(stage::member(1), 2).unwrap().unwrap();
+        publisher.join().unwrap();
+        let floor = FloorWord(stage.floor.load(Relaxed));
+        assert!(floor.behind(position) >= 0, "a floor above a cursor that has joined (I32)");
+    });
+}
+
+#[test]
+fn no_cursor_is_behind_the_floor() {
+    // It takes three preemptions to see a mutant, which is soon seen.
+    who_comes_again_beside_a_publisher(if is_a_run_of_mutants() { 3 } else { ORDINARY });
 }
 
 /// The tables of keys of two senders, who have a stripe each and the places for keys in common.

@@ -34,4 +34,5 @@ mod thread;
 mod topic;
 mod wake;
 mod watch;
+mod words;
 mod wrap;

@@ -100,6 +100,15 @@ fn a_late_drop_spares_the_next_owner() {
     assert!(dropped != reaped);
 }
 
+/// Who is bound again is judged by its thread again.
+fn a_handle_that_is_bound_again() {
+    let seat = Seat::new();
+    unbind(&seat.thread, THREAD);
+    assert!(!seat.reap(), "it is not bound");
+    bind(&seat.thread, THREAD);
+    assert!(seat.reap(), "its thread has ended");
+}
+
 /// Views were looked at in another thread, the last of which binds the handle again.
 fn a_handle_is_judged_only_while_it_is_bound() {
     let seat = Seat::new();
@@ -136,4 +145,5 @@ fn who_drops_late_spares_the_next_owner_of_the_index() {
 fn views_are_looked_at_before_the_handle_is_judged() {
     explore(3, a_handle_is_judged_only_while_it_is_bound);
     needs(&[8], || explore(2, a_handle_is_judged_only_while_it_is_bound));
+    explore(1, a_handle_that_is_bound_again);
 }

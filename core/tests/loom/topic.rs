@@ -74,7 +74,7 @@ fn a_joiner(shape: Shape, publishers: u16, messages: u64, history: u64, bound: u
 
 impl Stage {
     /// Takes out what nobody needs, and writes all over what is free then.
-    fn trim(&self, me: Name) -> u64 {
+    pub fn trim(&self, me: Name) -> u64 {
         let taken = self.topic().trim(self, self.notes_of(me)).unwrap();
         for chunk in 0..self.chunks.len() as u32 {
             if let Some(word) = claim_free(&self.chunks[chunk as usize], me) {
