@@ -122,20 +122,38 @@ impl Spares {
 
     /// Whether there is a reason why this one may live.
     pub fn hold(&self, root: &Path, mutant: &Mutant) -> bool {
-        let (file, line) = described(root, mutant);
-        self.0.contains(&(file, line, mutant.change().to_owned()))
+        let (file, lines) = described(root, mutant);
+        lines.into_iter().any(|line| self.0.contains(&(file.clone(), line, mutant.change().to_owned())))
     }
 }
 
-/// File and text of the line, as the table has them.
-pub fn described(root: &Path, mutant: &Mutant) -> (String, String) {
+/// File and text of the line, as the table may have them: alone, or behind the name of its function where the same text stands elsewhere, too.
+pub fn described(root: &Path, mutant: &Mutant) -> (String, [String; 2]) {
     let Some((file, line)) = mutant.place() else {
         let (kind, _) = mutant.name.split_once(' ').unwrap_or_default();
-        return (kind.to_owned(), "-".to_owned());
+        return (kind.to_owned(), ["-".to_owned(), "-".to_owned()]);
     };
     let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
-    let line = text.lines().nth(line - 1).unwrap_or_default().trim();
-    (file.to_owned(), line.replace('|', "¦"))
+    (file.to_owned(), lines(&text).nth(line - 1).unwrap_or_default())
+}
+
+/// Each line of a source as the table may have it.
+fn lines(text: &str) -> impl Iterator<Item = [String; 2]> {
+    let mut function = "";
+    text.lines().map(move |line| {
+        let line = line.trim();
+        function = name_of_function(line).unwrap_or(function);
+        let shown = line.replace('|', "¦");
+        let within = format!("{function}: {shown}");
+        [shown, within]
+    })
+}
+
+/// The name of the function that begins on this line.
+fn name_of_function(line: &str) -> Option<&str> {
+    let (before, after) = line.split_once("fn ")?;
+    let begins = before.split_whitespace().all(|word| word.starts_with("pub") || matches!(word, "const" | "unsafe"));
+    after.split(['(', '<']).next().filter(|_| begins)
 }
 
 #[cfg(test)]
@@ -186,8 +204,15 @@ mod tests {
         let Spares(spares) = Spares::read(root).unwrap();
         assert!(!spares.is_empty());
         for (file, line, _) in spares.iter().filter(|(_, line, _)| line != "-") {
-            let text = std::fs::read_to_string(root.join(file)).unwrap().replace('|', "¦");
-            assert!(text.lines().any(|found| found.trim() == line), "{file} has no line {line}");
+            let text = std::fs::read_to_string(root.join(file)).unwrap();
+            assert!(lines(&text).any(|found| found.contains(line)), "{file} has no line {line}");
         }
+    }
+
+    #[test]
+    fn a_line_may_be_told_by_its_function() {
+        let text = "pub(crate) fn first(x: u64) -> u64 {\n    x | 1\n}\n// fn is a word\nfn second<T>() {\n    let f: fn (u64);\n    x | 1\n}";
+        let found: Vec<String> = lines(text).filter(|[line, _]| line == "x ¦ 1").map(|[_, within]| within).collect();
+        assert_eq!(found, ["first: x ¦ 1", "second: x ¦ 1"]);
     }
 }

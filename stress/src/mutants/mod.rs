@@ -4,6 +4,7 @@
 //! ([`catalogue`]); each is given to the tests that pass its place, the quickest first, until one fails ([`trial`]). Who survives them all is either no
 //! mistake, for a reason that stands in `docs/mutants.md`, or shows what the models do not look at ([`report`]).
 
+mod before;
 mod catalogue;
 mod report;
 mod survey;
@@ -12,6 +13,7 @@ mod trial;
 pub use report::Totals;
 
 use crate::Result;
+use before::Before;
 use catalogue::{Mutant, Spares};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -32,6 +34,9 @@ pub struct Wish {
     /// Only mutants whose name contains this, or number so and so of the list.
     #[arg(long)]
     only: Vec<String>,
+    /// Put this run and the one before together, as long as core/src is the same: what that one saw noticed is not tried again, what it did not try comes first.
+    #[arg(long)]
+    rest: bool,
     /// List the mutants and who passes them; run none.
     #[arg(long)]
     list: bool,
@@ -39,8 +44,8 @@ pub struct Wish {
     #[arg(long)]
     strict: bool,
     /// Leave out tests that take longer than this many seconds without a mutant.
-    #[arg(long, default_value_t = 60)]
-    longest: u64,
+    #[arg(long, default_value_t = 60.0)]
+    longest: f64,
     /// How many schedules each test of shuttle draws.
     #[arg(long, default_value_t = 2000)]
     schedules: u32,
@@ -76,7 +81,11 @@ pub fn run(wish: &Wish) -> Result<()> {
     if wish.minutes.is_some() {
         shuffle(&mut chosen, seed);
     }
-    let outcomes = all_trials(&chosen, &tests, wish, schedules);
+    let before = if wish.rest { Before::read(root, &wish.target, &tests)? } else { Before::nothing() };
+    chosen.retain(|mutant| !before.killed(mutant));
+    chosen.sort_by_key(|mutant| before.tried(mutant));
+    let mut outcomes = all_trials(&chosen, &tests, wish, schedules);
+    before.complete(&all, &mut outcomes);
     let ran = report::Ran { all: &all, outcomes: &outcomes, suites: &wish.suites, tests: tests.len(), schedules };
     let survivors = report::report(root, &wish.target, &ran, &spares)?;
     if wish.strict && survivors > 0 {
@@ -104,7 +113,7 @@ fn all_trials<'a>(
                 while until.is_none_or(|until| Instant::now() < until)
                     && let Some(mutant) = chosen.get(next.fetch_add(1, Ordering::Relaxed))
                 {
-                    let outcome = trial::trial(mutant, tests, Duration::from_secs(wish.longest), schedules);
+                    let outcome = trial::trial(mutant, tests, Duration::from_secs_f64(wish.longest), schedules);
                     let mut outcomes = outcomes.lock().expect("nobody panics here");
                     outcomes.push((*mutant, outcome));
                     let (_, outcome) = outcomes.last().expect("just pushed");
@@ -115,9 +124,7 @@ fn all_trials<'a>(
             });
         }
     });
-    let mut outcomes = outcomes.into_inner().expect("nobody panics here");
-    outcomes.sort_by_key(|(mutant, _)| mutant.number);
-    outcomes
+    outcomes.into_inner().expect("nobody panics here")
 }
 
 fn now_ns() -> u64 {

@@ -1,5 +1,6 @@
 //! Who was noticed and who was not: for people, and in `verify/mutants.json`.
 
+use super::before;
 use super::catalogue::{Mutant, Spares, described, places};
 use super::survey::{Schedules, Suite};
 use super::trial::{Outcome, Verdict};
@@ -26,6 +27,9 @@ pub struct Ran<'a> {
 /// What became of the mutants, as it is written down.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Totals {
+    /// Tells the source that they are in from another.
+    #[serde(default)]
+    pub source: String,
     /// All that there are.
     pub mutants: usize,
     /// Places of the source that they are in.
@@ -75,7 +79,7 @@ pub fn report(root: &Path, target: &Path, ran: &Ran<'_>, spares: &Spares) -> Res
     let mut survivors = Vec::new();
     let mut rows = Vec::new();
     for (mutant, outcome) in *outcomes {
-        let (file, line) = described(root, mutant);
+        let (file, [line, within]) = described(root, mutant);
         let is_spare = spares.hold(root, mutant);
         let by_file = counts.entry(file.clone()).or_default();
         let (verdict, by) = match &outcome.verdict {
@@ -98,7 +102,7 @@ pub fn report(root: &Path, target: &Path, ran: &Ran<'_>, spares: &Spares) -> Res
             } += 1;
         }
         if verdict == "survived" {
-            survivors.push(format!("| `{file}` | `{line}` | {} | ({}) |", mutant.change(), mutant.name));
+            survivors.push(format!("| `{file}` | `{within}` | {} | ({}) |", mutant.change(), mutant.name));
         }
         rows.push(json!({
             "number": mutant.number, "mutant": mutant.name, "line": line, "verdict": verdict, "by": by,
@@ -108,6 +112,7 @@ pub fn report(root: &Path, target: &Path, ran: &Ran<'_>, spares: &Spares) -> Res
     let path = target.join("verify/mutants.json");
     let by: Vec<String> = killed_by.iter().map(|(suite, count)| format!("{suite} {count}")).collect();
     let totals = Totals {
+        source: before::source(root)?,
         mutants: all.len(),
         places: places(all),
         tests: ran.tests,
