@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use swarmbus_core::keys::{Keyed, Keys};
 use swarmbus_core::queue::{claim_free, release};
 use swarmbus_core::sync::{WakeWord, Word, is_a_run_of_mutants};
-use swarmbus_core::topic::{FloorWord, Policy, Topic};
+use swarmbus_core::topic::{CursorWord, FloorWord, Policy, Topic};
 use swarmbus_core::word::SpanState;
 
 /// A reaper that puts back the span of a dead retirer is paused; another one does it, and retires the span itself.
@@ -134,6 +134,30 @@ fn a_slow_trimmer_forgets_nothing() {
     });
 }
 
+/// Somebody claims an index and then subscribes, while another one looks for cursors of members that are not there.
+fn a_member_subscribes_that_was_not_there() {
+    explore(ORDINARY, || {
+        let (stage, claimed) = (Stage::new(Shape::of(1)), Arc::new(Word::new(0)));
+        let subscriber = thread::spawn({
+            let (stage, claimed) = (stage.clone(), claimed.clone());
+            move || {
+                claimed.store(1, Relaxed);
+                stage.topic().join(stage::member(1), 0).unwrap().unwrap();
+            }
+        });
+        // Relaxed: the cursor brings it.
+        stage.topic().mend(|_| claimed.load(Relaxed) == 0);
+        subscriber.join().unwrap();
+        assert!(CursorWord(stage.cursors[1].word.load(Relaxed)).is_live(), "the cursor of a living member was freed");
+    });
+}
+
+#[test]
+fn who_frees_stray_cursors_spares_who_has_just_come() {
+    a_member_subscribes_that_was_not_there();
+    needs(&[11], a_member_subscribes_that_was_not_there);
+}
+
 fn a_publisher_dies_beside_one_that_uses_what_it_was_to_push_out(budget: u32) {
     let stage = Stage::new(Shape::of(1));
     let other = thread::spawn({
@@ -216,7 +240,9 @@ fn a_message_for_which_nobody_waits() {
             let stage = stage.clone();
             move || stage.publish_silently(stage::member(0), 7).unwrap()
         });
-        assert!(stage.look(0).is_none_or(|number| number == 7));
+        if let Some(number) = stage.look(0) {
+            assert_eq!((number, stage.homes[0].load(Relaxed)), (7, stage::TOPIC.bits()), "payload and header");
+        }
         publisher.join().unwrap();
     });
 }
