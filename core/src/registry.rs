@@ -19,7 +19,7 @@ use crate::owner;
 use crate::platform::process::{self, Life};
 use crate::platform::sign::Sign;
 use crate::platform::{clock, own};
-use crate::queue::Queue;
+use crate::queue::{LIMBO, Queue};
 use crate::segment::Segment;
 use crate::sync::{S6, S8, S9, Word, aside, window};
 use crate::topic::Policy;
@@ -256,6 +256,9 @@ pub fn pid_of(segment: &Segment, member: Name) -> Option<u32> {
     let claim = ClaimWord(segment.roster().get(member.index() as usize)?.claim.load(S9.acquire()));
     (claim.state() == ClaimState::Live && claim.incarnation() == member.incarnation()).then(|| claim.pid())
 }
+
+/// A word of the directory that led nowhere, after a repair: not 0, so that the search for names behind it goes over it, and no name's.
+pub(crate) const LED_NOWHERE: RecordWord = RecordWord::new(0, LIMBO, RecordState::Free);
 
 /// A word of the directory: `hash:36 · queue:26 · state:2`.
 fn directory_word(hash: u64, queue: Name) -> RecordWord {

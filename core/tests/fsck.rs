@@ -116,6 +116,68 @@ fn messages_whose_slot_or_queue_is_lost_are_found_and_put_back() {
     assert_eq!(numbers(&bus), (0..8).collect(), "{:?}", repaired.done);
 }
 
+/// Found by writing over fields: a message that belongs nowhere kept a full bus from all repairs.
+#[test]
+fn what_cannot_be_repaired_keeps_nothing_else_from_it() {
+    let bus = with_eight("fsck-full");
+    let mut others = 0;
+    while bus.declare(&format!("other-{others}"), &QueueOptions::default()).is_ok() {
+        others += 1;
+    }
+    let words = Words::of(&bus);
+    let slots = words.cell(queue(&words)) + SLOTS_IN_CELL + 4 * words.geometry.ring_bytes;
+    let chunk = |slot: u64| words.read(slots + slot * 8) >> 2 & 0x3ff_ffff;
+    let (homeless, other) = (chunk(2), words.read(slots + 5 * 8));
+    // One message whose slot, queue and home are no more, and one whose slot alone is not.
+    let at = words.geometry.chunks_at + homeless * 8;
+    words.write(at, words.read(at) & !0xfff_fffc | 0xfff_fff0);
+    words.write(words.geometry.heap_at + homeless * 128 + 8, u64::MAX);
+    words.write(slots + 2 * 8, 1 << 28);
+    words.write(slots + 5 * 8, 1 << 28);
+    let repaired = repair_bus(bus.name()).unwrap();
+    assert!(repaired.done.iter().any(|done| done.contains("put back in queue 'q'")), "{other:x}: {:?}", repaired.done);
+    let [left] = &repaired.left[..] else { panic!("{:#?}", repaired.left) };
+    assert!(left.kind == "message" && left.advice.contains("no queue 'fsck.lost'"), "{left:#?}");
+    assert_eq!(numbers(&bus).len(), 7);
+}
+
+/// Found by writing over records: the directory's word for a queue that is no more was a problem for ever, and its messages were put elsewhere.
+#[test]
+fn a_queue_whose_name_leads_to_it_is_there() {
+    for value in [0, 1, 3, u64::MAX, 7 << 28 | 2, 0x1234_5678_9abc_def2] {
+        let bus = with_eight(&format!("fsck-record-{value:x}"));
+        let words = Words::of(&bus);
+        words.write(words.geometry.roster_at + queue(&words) * 32 + 8, value);
+        assert_ne!(bus.observer().unwrap().fsck(), [], "{value:x}");
+        let repaired = repair_bus(bus.name()).unwrap();
+        assert_eq!(repaired.left, [], "{value:x}: {:?}", repaired.done);
+        let member = bus.join().unwrap();
+        let mut received = Vec::new();
+        while let Some(message) = member.try_receive("q").unwrap() {
+            received.push(message[0]);
+            message.release().unwrap();
+        }
+        assert_eq!(received, [0, 1, 2, 3, 4, 5, 6, 7], "{value:x}: {:?}", repaired.done);
+    }
+}
+
+#[test]
+fn a_word_of_the_directory_that_leads_nowhere_is_passed_over() {
+    let bus = with_eight("fsck-directory");
+    let words = Words::of(&bus);
+    let word = |number: &u64| words.geometry.directory_at + number * 8;
+    let taken = (0..words.geometry.directory_words).find(|number| words.read(word(number)) != 0).unwrap();
+    words.write(word(&taken), 0x1234_5678_9abc_def2);
+    assert!(bus.observer().unwrap().fsck().iter().any(|problem| problem.kind == "directory"));
+    let repaired = repair_bus(bus.name()).unwrap();
+    assert_eq!(repaired.left, [], "{:?}", repaired.done);
+    // Names are found behind it, and made there.
+    for name in ["q", "other"] {
+        bus.declare(name, &QueueOptions::default()).unwrap();
+    }
+    assert_eq!((bus.observer().unwrap().fsck(), numbers(&bus).len()), (vec![], 8));
+}
+
 #[test]
 fn a_copy_is_repaired_while_the_bus_is_in_use() {
     let bus = with_eight("fsck-copy");

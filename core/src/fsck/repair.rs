@@ -14,6 +14,7 @@ use crate::registry;
 use crate::segment::Segment;
 use crate::sync::{S2, S3, S9};
 use crate::word::{ChunkState, ChunkWord, ClaimState, ClaimWord, Name};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -64,14 +65,26 @@ pub fn repair_file(path: &Path) -> Result<Repaired> {
 
 fn repair(bus: Bus) -> Result<Repaired> {
     let mut repaired = Repaired::default();
+    // What cannot be put right keeps nothing else from it: why, by kind and place.
+    let mut refused = BTreeMap::new();
     let segment = bus.segment();
     for _ in 0..ROUNDS {
         let findings = Look::through(segment);
         let is_clean = findings.is_empty();
         let member = bus.join()?;
-        for finding in &findings {
-            if let Some(what) = mend(&member, finding)? {
-                repaired.done.push(format!("{}: {}: {what}", finding.place, finding.problem));
+        // What queues there are comes first: a message of one that comes back has not lost its place.
+        let is_first = |finding: &&Finding<'_>| matches!(finding.kind, "record" | "roster" | "directory");
+        let is_refused = |finding: &&Finding<'_>| refused.contains_key(&(finding.kind, finding.place.clone()));
+        let mut due: Vec<&Finding<'_>> =
+            findings.iter().filter(|finding| is_first(finding) && !is_refused(finding)).collect();
+        if due.is_empty() {
+            due.extend(&findings);
+        }
+        for finding in due {
+            match mend(&member, finding) {
+                Ok(Some(what)) => repaired.done.push(format!("{}: {}: {what}", finding.place, finding.problem)),
+                Ok(None) => {}
+                Err(why) => drop(refused.insert((finding.kind, finding.place.clone()), why)),
             }
         }
         // Queues in turn, as a reap looks at some of many only.
@@ -93,11 +106,19 @@ fn repair(bus: Bus) -> Result<Repaired> {
         }
     }
     repaired.left = Look::through(segment).iter().map(Finding::problem).collect();
+    for problem in &mut repaired.left {
+        if let Some(why) = refused.remove(&(problem.kind, problem.place.clone())) {
+            problem.advice = format!("not repaired: {why}");
+        }
+    }
     Ok(repaired)
 }
 
+/// What was done, or why it could not be.
+type Mended<T> = std::result::Result<T, String>;
+
 /// What was done; `None`: that is a reap's to do.
-fn mend(member: &Member, finding: &Finding<'_>) -> Result<Option<String>> {
+fn mend(member: &Member, finding: &Finding<'_>) -> Mended<Option<String>> {
     let segment = member.bus().segment();
     Ok(Some(match &finding.remedy {
         Remedy::Reap => return Ok(None),
@@ -106,11 +127,9 @@ fn mend(member: &Member, finding: &Finding<'_>) -> Result<Option<String>> {
             format!("set from {seen:#x} to {right:#x}")
         }
         Remedy::Commit(of) => {
-            if of.topic().is_some() {
-                segment.commit_topic(*of)?
-            } else {
-                segment.commit_cell(of.index())?
-            }
+            let committed =
+                if of.topic().is_some() { segment.commit_topic(*of) } else { segment.commit_cell(of.index()) };
+            committed.map_err(|error| error.to_string())?;
             "its memory is there".to_owned()
         }
         Remedy::Free(chunk) => {
@@ -131,7 +150,7 @@ fn mend(member: &Member, finding: &Finding<'_>) -> Result<Option<String>> {
             }
             "worked out anew".to_owned()
         }
-        Remedy::Enter(of) => name_anew(segment, *of)?,
+        Remedy::Enter(of) => name_anew(segment, *of).map_err(|error| error.to_string())?,
         Remedy::Forget(of) => {
             if let Some(board) = segment.board(of.index()) {
                 board.status.head.store(0, Relaxed);
@@ -142,7 +161,7 @@ fn mend(member: &Member, finding: &Finding<'_>) -> Result<Option<String>> {
 }
 
 /// Puts a message back: at the end of the queue in which it waited, else of the one where it was at home, else of [`LOST`].
-fn deliver(member: &Member, chunk: u32) -> Result<String> {
+fn deliver(member: &Member, chunk: u32) -> Mended<String> {
     let segment = member.bus().segment();
     let Some(shared) = segment.chunk(chunk) else { return Ok("there is no such chunk".into()) };
     let word = ChunkWord(shared.load(S3.acquire()));
@@ -154,9 +173,12 @@ fn deliver(member: &Member, chunk: u32) -> Result<String> {
     let at_home = segment.home_of_another(chunk).map(Name::from_bits).filter(is_queue);
     let to = match waited.or(at_home) {
         Some(queue) => queue,
-        None => registry::declare(segment, member.name(), LOST, &QueueOptions::default())?,
+        None => registry::declare(segment, member.name(), LOST, &QueueOptions::default())
+            .map_err(|error| format!("there can be no queue '{LOST}' for it: {error}"))?,
     };
-    let Some(entry) = segment.member(member.index()) else { return Err(Error::corrupt("the roster", "I12")) };
+    let Some(entry) = segment.member(member.index()) else {
+        return Err(Error::corrupt("the roster", "I12").to_string());
+    };
     // In limbo first, from where any reaper takes it, should this process die.
     segment.touch(member.name(), chunk);
     if let Some(own) = segment.chunk_of_mine(chunk) {

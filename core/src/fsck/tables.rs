@@ -120,19 +120,25 @@ impl<'s> Look<'s> {
     fn directory(&mut self) {
         for (at, word) in self.segment.directory().iter().enumerate() {
             let seen = RecordWord(word.load(S6.acquire()));
-            if seen.0 == 0 {
+            if seen.0 == 0 || seen == registry::LED_NOWHERE {
                 continue;
             }
             let record = self.segment.record(seen.member().index()).map(|record| RecordWord(record.load(S6.acquire())));
             let fits = record.is_some_and(|record| {
                 record.state() != RecordState::Free && record.counter() & 1023 == u64::from(seen.member().incarnation())
             });
-            let place = format!("directory, word {at}");
-            if seen.state() != RecordState::Live || !fits {
-                // Not emptied: the search for names behind it goes over it.
-                let problem = format!("it refers to {}, which does not exist", self.spoken(seen.member()));
-                self.find("directory", place, problem, &[seen.0], Remedy::Reap);
+            if seen.state() == RecordState::Live && fits {
+                continue;
             }
+            if let Some(revive) = self.revive(seen) {
+                let of = seen.member();
+                let problem = "its record says that it is not there, and its name leads to it";
+                self.find("record", self.spoken(of), problem, &[seen.0, record.map_or(0, |record| record.0)], revive);
+                continue;
+            }
+            let problem = format!("it refers to {}, which does not exist", self.spoken(seen.member()));
+            let forget = Remedy::Set(word, seen.0, registry::LED_NOWHERE.0);
+            self.find("directory", format!("directory, word {at}"), problem, &[seen.0], forget);
         }
         let queues = self.segment.queues().map(|queue| queue.name);
         let names: Vec<Name> = queues.chain(self.segment.living_topics().map(|topic| topic.name)).collect();
@@ -149,6 +155,16 @@ impl<'s> Look<'s> {
                 self.find("name", self.spoken(of), problem, &evidence, Remedy::Enter(of));
             }
         }
+    }
+
+    /// A queue or topic that was named is there for ever (I17). So one whose name leads to it is, whatever its record says: makes the record say so.
+    fn revive(&self, named: RecordWord) -> Option<Remedy<'s>> {
+        let of = named.member();
+        let text = self.segment.queue_name(of)?;
+        let record = self.segment.record(of.index())?;
+        let is_found = registry::look_up_only(self.segment, &text) == Some(of);
+        let live = RecordWord::new(u64::from(of.incarnation()), of, RecordState::Live);
+        is_found.then(|| Remedy::Set(record, record.load(S6.acquire()), live.0))
     }
 
     /// What members note for their reapers.
