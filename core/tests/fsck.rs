@@ -40,6 +40,16 @@ fn with_eight(test: &str) -> TestBus {
     bus
 }
 
+/// The messages of the queue, as they come.
+fn in_order(bus: &Bus) -> Vec<u8> {
+    let (member, mut received) = (bus.join().unwrap(), Vec::new());
+    while let Some(message) = member.try_receive("q").unwrap() {
+        received.push(message[0]);
+        message.release().unwrap();
+    }
+    received
+}
+
 /// The messages that are there, wherever.
 fn numbers(bus: &Bus) -> BTreeSet<u8> {
     let member = bus.join().unwrap();
@@ -151,14 +161,37 @@ fn a_queue_whose_name_leads_to_it_is_there() {
         assert_ne!(bus.observer().unwrap().fsck(), [], "{value:x}");
         let repaired = repair_bus(bus.name()).unwrap();
         assert_eq!(repaired.left, [], "{value:x}: {:?}", repaired.done);
-        let member = bus.join().unwrap();
-        let mut received = Vec::new();
-        while let Some(message) = member.try_receive("q").unwrap() {
-            received.push(message[0]);
-            message.release().unwrap();
-        }
-        assert_eq!(received, [0, 1, 2, 3, 4, 5, 6, 7], "{value:x}: {:?}", repaired.done);
+        assert_eq!(in_order(&bus), [0, 1, 2, 3, 4, 5, 6, 7], "{value:x}: {:?}", repaired.done);
     }
+}
+
+/// Found by writing over `lanes`: what waited in a lane went to the end of the queue, and its slots were left behind.
+#[test]
+fn a_lane_with_messages_has_its_memory() {
+    let bus = with_eight("fsck-lanes");
+    let words = Words::of(&bus);
+    words.write(words.cell(queue(&words)) + QUEUE_IN_CELL + 88, 0);
+    assert!(bus.observer().unwrap().fsck().iter().any(|problem| problem.place.ends_with("normal lane")));
+    let repaired = repair_bus(bus.name()).unwrap();
+    assert_eq!((repaired.left, repaired.done.len()), (vec![], 1), "{:?}", repaired.done);
+    assert_eq!(in_order(&bus), [0, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+/// Found by writing over slots: what was worked out anew then began before position 0, which was no order to count in.
+#[test]
+fn a_tail_behind_its_head_is_no_problem() {
+    let bus = with_eight("fsck-tail");
+    bus.declare("empty", &QueueOptions::default()).unwrap();
+    let words = Words::of(&bus);
+    let index = (0..words.geometry.agents).filter(|index| *index != queue(&words));
+    let empty = index.map(|index| words.cell(index)).find(|cell| words.read(cell + QUEUE_IN_CELL) == 0x79_7470_6d65);
+    let control = empty.unwrap() + QUEUE_IN_CELL;
+    // Its normal lane was used, and both hints are as far as one may lag behind the other.
+    words.write(control + 88, words.read(control + 88) | 1 << 4);
+    words.write(control + 384 + 4 * 256, u64::MAX);
+    assert_eq!(bus.observer().unwrap().fsck(), []);
+    let repaired = repair_bus(bus.name()).unwrap();
+    assert_eq!((repaired.left, repaired.done), (vec![], vec![]));
 }
 
 #[test]

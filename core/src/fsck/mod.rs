@@ -63,6 +63,8 @@ enum Remedy<'s> {
     Mend(Name),
     /// Memory that is in use is committed, and said to be.
     Commit(Name),
+    /// The same for a lane of a queue.
+    CommitLane(Name, usize),
     /// A name is entered in the directory again.
     Enter(Name),
     /// What an agent says of itself is forgotten.
@@ -80,7 +82,7 @@ impl Remedy<'_> {
             Remedy::Free(_) => {
                 "its memory is not used until it is repaired when nobody uses the bus (swarmbus fsck --repair)"
             }
-            Remedy::Commit(_) => {
+            Remedy::Commit(_) | Remedy::CommitLane(..) => {
                 "what is in it is not found until it is repaired when nobody uses the bus (swarmbus fsck --repair)"
             }
             Remedy::Enter(_) => {

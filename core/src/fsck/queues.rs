@@ -18,6 +18,7 @@ impl<'s> Look<'s> {
             self.settings(&queue, control);
             self.owner(&queue, "owner", &control.owner, |entry| &entry.mailbox);
             self.owner(&queue, "tap", &control.tap, |entry| &entry.taps);
+            self.unused(&queue);
             for (number, ring) in queue.active() {
                 self.ring(&queue, number, &ring);
             }
@@ -94,6 +95,26 @@ impl<'s> Look<'s> {
         }
     }
 
+    /// Lanes that are said to have no memory yet: nobody has been there.
+    fn unused(&mut self, queue: &Queue<'s>) {
+        for (number, ring) in queue.rings.iter().enumerate() {
+            let positions = ring.positions();
+            let lanes = queue.lanes.load(S7.acquire());
+            // The lanes were read last: who is on its way to the first message has said so before.
+            if lanes & 1 << number == 0 && positions != (0, 0) {
+                let place = format!("{}, {} lane", self.spoken(queue.name), RING_NAMES[number]);
+                let problem = "messages were in it, and 'lanes' says that it has no memory";
+                self.find(
+                    "queue",
+                    place,
+                    problem,
+                    &[lanes, positions.0, positions.1],
+                    Remedy::CommitLane(queue.name, number),
+                );
+            }
+        }
+    }
+
     fn ring(&mut self, queue: &Queue<'s>, number: usize, ring: &Ring<'s>) {
         let place = format!("{}, {} lane", self.spoken(queue.name), RING_NAMES[number]);
         if !ring.is_sound() {
@@ -104,7 +125,9 @@ impl<'s> Look<'s> {
         let shift = self.segment.geometry().ring_shift;
         let slots = self.segment.slots_of(queue.name.index());
         let (tail, head) = ring.positions();
-        for position in (head..tail).take(1 << shift) {
+        // Both are hints, and the tail may be the one behind.
+        let count = (tail.wrapping_sub(head) as i64).clamp(0, 1 << shift) as u64;
+        for position in (0..count).map(|step| head.wrapping_add(step)) {
             // Every slot before the tail was filled; one that waits to be filled holds up all behind it.
             let slot = ring.slot(position);
             let seen = SlotWord(slot.load(S1.acquire()));

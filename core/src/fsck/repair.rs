@@ -72,8 +72,8 @@ fn repair(bus: Bus) -> Result<Repaired> {
         let findings = Look::through(segment);
         let is_clean = findings.is_empty();
         let member = bus.join()?;
-        // What queues there are comes first: a message of one that comes back has not lost its place.
-        let is_first = |finding: &&Finding<'_>| matches!(finding.kind, "record" | "roster" | "directory");
+        // What queues and lanes there are comes first: a message of one that comes back has not lost its place.
+        let is_first = |finding: &&Finding<'_>| matches!(finding.kind, "record" | "roster" | "directory" | "queue");
         let is_refused = |finding: &&Finding<'_>| refused.contains_key(&(finding.kind, finding.place.clone()));
         let mut due: Vec<&Finding<'_>> =
             findings.iter().filter(|finding| is_first(finding) && !is_refused(finding)).collect();
@@ -130,6 +130,11 @@ fn mend(member: &Member, finding: &Finding<'_>) -> Mended<Option<String>> {
             let committed =
                 if of.topic().is_some() { segment.commit_topic(*of) } else { segment.commit_cell(of.index()) };
             committed.map_err(|error| error.to_string())?;
+            "its memory is there".to_owned()
+        }
+        Remedy::CommitLane(of, lane) => {
+            let Some(queue) = segment.queue(*of) else { return Ok(None) };
+            queue.commit(segment, *lane).map_err(|error| error.to_string())?;
             "its memory is there".to_owned()
         }
         Remedy::Free(chunk) => {
