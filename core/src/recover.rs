@@ -239,6 +239,11 @@ impl<'a, M: Memory> Reaper<'a, M> {
             Decision::Free => self.free(chunk, word),
             Decision::Redeliver => {
                 let Some(home) = self.memory.home_of_another(chunk) else {
+                    if self.memory.owned(chunk).is_none() {
+                        // Its span was scribbled over: no span is given back with a message in it. Nobody can read it any more.
+                        self.free(chunk, word);
+                        return false;
+                    }
                     self.reaped.deferred += 1;
                     return true;
                 };

@@ -165,6 +165,22 @@ fn a_queue_whose_name_leads_to_it_is_there() {
     }
 }
 
+/// Found by writing over spans: a dead member whose message could not be read was never buried, and nothing said so.
+#[test]
+fn a_message_in_a_span_that_is_no_more_keeps_no_index() {
+    let bus = with_eight("fsck-span");
+    let member = bus.join().unwrap();
+    let message = member.receive("q", Some(Duration::ZERO)).unwrap();
+    let copy = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
+    std::fs::copy(format!("/dev/shm/swarmbus.{}", bus.name()), copy.path()).unwrap();
+    let words = Words::open(copy.path());
+    words.write(words.geometry.spans_at, 0);
+    let repaired = repair_file(copy.path()).unwrap();
+    let observer = Observer::open_file(copy.path()).unwrap();
+    assert_eq!((repaired.left, observer.members().len()), (vec![], 0), "{:?}", repaired.done);
+    message.release().unwrap();
+}
+
 /// Found by writing over `lanes`: what waited in a lane went to the end of the queue, and its slots were left behind.
 #[test]
 fn a_lane_with_messages_has_its_memory() {
