@@ -328,7 +328,7 @@ impl<'a> Ring<'a> {
     /// at work there.
     ///
     /// By I3 the slot before `head` was emptied, the one before `tail` filled; and since places are filled in order, the one at `head` does not wait to be filled
-    /// while `tail` is beyond.
+    /// while `tail` is beyond. And the one at `tail` waits to be emptied only where so many messages wait as there are slots: the one a lap before `head` was.
     pub fn mend(&self) -> bool {
         let head = self.control.front.head.load(S5.acquire());
         let tail = self.control.tail.load(S5.acquire());
@@ -353,8 +353,10 @@ impl<'a> Ring<'a> {
         let head_leads = front.ahead_of(lap) < 0 || before.ahead_of(head.wrapping_sub(1) >> self.shift) < 1;
         let behind_tail = last.ahead_of(tail.wrapping_sub(1) >> self.shift);
         let tail_leads = behind_tail < 0 || behind_tail == 0 && !last.is_ready();
+        let has_room = (tail.wrapping_sub(head) as i64) < self.slots.len() as i64;
+        let is_stuck = has_room && slot_at(tail).ahead_of(tail >> self.shift) < 0;
         let is_near = (tail.wrapping_sub(head) as i64).unsigned_abs() < LAG_MAX;
-        is_near && !in_gap && !head_leads && !tail_leads
+        is_near && !in_gap && !head_leads && !tail_leads && !is_stuck
     }
 
     fn work_out(&self, head: u64, tail: u64) {
