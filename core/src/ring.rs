@@ -349,7 +349,8 @@ impl<'a> Ring<'a> {
         let lap = head >> self.shift;
         let slot_at = |position: u64| SlotWord(self.slot(position).load(S1.acquire()));
         let (front, before, last) = (slot_at(head), slot_at(head.wrapping_sub(1)), slot_at(tail.wrapping_sub(1)));
-        let in_gap = tail.wrapping_sub(head) as i64 > 0 && front == SlotWord::empty(lap);
+        // Whatever chunk it names: nobody fills one that does.
+        let in_gap = tail.wrapping_sub(head) as i64 > 0 && front.ahead_of(lap) == 0 && !front.is_ready();
         let head_leads = front.ahead_of(lap) < 0 || before.ahead_of(head.wrapping_sub(1) >> self.shift) < 1;
         let behind_tail = last.ahead_of(tail.wrapping_sub(1) >> self.shift);
         let tail_leads = behind_tail < 0 || behind_tail == 0 && !last.is_ready();
@@ -385,7 +386,10 @@ impl<'a> Ring<'a> {
         }
         // Sent beyond where it could have been: the places before are used up, so that takers get there.
         for place in end..last {
-            set(place, SlotWord::empty(base.wrapping_add(place.div_euclid(count) as u64)), 1);
+            let slot = seen[place.rem_euclid(count) as usize];
+            if !slot.is_ready() && next(slot) == place.div_euclid(count) {
+                set(place, slot, 1);
+            }
         }
         // Neither can lead: what has happened since has only moved the slots on.
         let position = |place: i64| (base << self.shift).wrapping_add(place as u64);

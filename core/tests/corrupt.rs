@@ -417,6 +417,20 @@ fn a_slot_at_the_tail_that_was_never_emptied_is_mended_by_a_reap() {
     }
 }
 
+/// Found by writing over slots: the message behind it was never found.
+#[test]
+fn an_empty_slot_that_names_a_chunk_holds_up_no_message() {
+    let (bus, member, ring) = with_seven("empty-slot");
+    let scribbler = Scribbler::new(&bus);
+    while receive(&member).is_ok() {}
+    let slots = ring - QUEUE_IN_CELL - 384 - 4 * 256 + SLOTS_IN_CELL + 4 * scribbler.geometry.ring_bytes;
+    let at = slots + 70 % (1 << scribbler.geometry.ring_shift) * 8;
+    scribbler.write(at, scribbler.read(at) | 39 << 2);
+    send(&member, 70).unwrap();
+    member.reap().unwrap();
+    assert_eq!(receive(&member), Ok(70));
+}
+
 #[test]
 fn a_scribbled_topic_is_mended_by_a_reap() {
     for (place, name) in [(128u64, "tail"), (256, "floor"), (96, "trimmed")] {
