@@ -3,10 +3,9 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Duration;
-use swarmbus_stress::corrupt::flips;
 use swarmbus_stress::corrupt::fuzz::guard;
+use swarmbus_stress::corrupt::{flips, judge, template};
 use swarmbus_stress::crash::Point;
-use swarmbus_stress::figures::Flipped;
 use swarmbus_stress::mistake::Mistake;
 use swarmbus_stress::scale::Measurement;
 use swarmbus_stress::victim::{Operation, Orders};
@@ -260,6 +259,9 @@ enum Verb {
         processes: usize,
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// This field only.
+        #[arg(long)]
+        field: Option<String>,
         /// Where the figures go.
         #[arg(long, value_name = "FILE")]
         json: Option<std::path::PathBuf>,
@@ -271,6 +273,21 @@ enum Verb {
         bus: String,
         #[arg(long)]
         seed: u64,
+    },
+    /// Take something of everything on a bus, and die with it.
+    #[command(hide = true)]
+    ScribbledDead {
+        #[arg(long)]
+        bus: String,
+    },
+    /// Repair a copy of a bus over which somebody scribbles, and try whether it works.
+    #[command(hide = true)]
+    ScribbledJudge {
+        #[arg(long, required_unless_present = "file")]
+        bus: Option<String>,
+        /// A copy that is there already.
+        #[arg(long)]
+        file: Option<std::path::PathBuf>,
     },
     /// Measure what many attached processes cost.
     Scale {
@@ -353,17 +370,12 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Fuzz { seconds, seed, seeds, found, failures, json, .. } => {
             guard::fuzz(&guard::Orders { time: Duration::from_secs(seconds), seed, seeds, found, failures, json })
         }
-        Verb::Flips { words, processes, seed, json } => {
-            let swept = flips::sweep(&std::env::current_exe()?, flips::Sweep { words, processes, seed })?;
-            println!(
-                "seed {seed}: {} fields, {} words written over, {} operations",
-                swept.fields, swept.writes, swept.operations
-            );
-            let flips::Swept { fields, writes, operations } = swept;
-            let figures = Flipped { seed, processes: processes as u64, fields: fields as u64, writes, operations };
-            json.map_or(Ok(()), |path| storm::save(&figures, &path))
+        Verb::Flips { words, processes, seed, field, json } => {
+            flips::run(&flips::Sweep { words, processes, seed, field }, json.as_deref())
         }
         Verb::Scribbled { bus, seed } => flips::work(&bus, seed),
+        Verb::ScribbledDead { bus } => template::die(&bus),
+        Verb::ScribbledJudge { bus, file } => judge::run(bus.as_deref(), file.as_deref()),
         Verb::Scale { measurement } => scale::measure(&std::env::current_exe()?, &measurement),
         Verb::Counted { bus } => scale::counted(&bus),
         Verb::OpenElsewhere { bus } => space::open_elsewhere(&bus),

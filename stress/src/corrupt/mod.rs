@@ -7,6 +7,7 @@
 pub mod fields;
 pub mod flips;
 pub mod fuzz;
+pub mod judge;
 pub mod operations;
 pub mod program;
 pub mod scribbler;

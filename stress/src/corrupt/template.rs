@@ -1,17 +1,17 @@
 //! A small segment in which something of everything is, living and dead, and copies of it, each a bus of its own.
 
 use crate::Result;
+use crate::killer::Process;
 use crate::scene::file_of;
 use nix::fcntl::{AT_FDCWD, OFlag, open};
 use nix::sys::signal::{Signal, raise};
 use nix::sys::stat::Mode;
-use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, LinkatFlags, Whence, fork, linkat, lseek};
+use nix::unistd::{LinkatFlags, Whence, linkat, lseek};
 use std::fs::File;
 use std::mem::offset_of;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use swarmbus_core::layout::{Header, PAGE};
 use swarmbus_core::{
@@ -30,10 +30,7 @@ pub fn small() -> CreateOptions {
 }
 
 /// What a bus is to have before somebody scribbles over it: queues with and without limits, dead letters, topics of each policy.
-///
-/// # Errors
-/// Those of the bus.
-pub fn furnish(bus: &Bus) -> Result<()> {
+fn furnish(bus: &Bus) -> Result<()> {
     let letters = QueueOptions { max_deliveries: Some(3), dead_letters: Some("d".into()), ..QueueOptions::default() };
     bus.declare("q", &letters)?;
     bus.declare(
@@ -76,8 +73,11 @@ fn fill(bus: &Bus) -> Result<()> {
     Ok(())
 }
 
-/// What one has who will be found dead.
-fn die(bus: &str) -> Result<()> {
+/// Takes something of everything, and dies with it.
+///
+/// # Errors
+/// Those of the bus: it lives, then.
+pub fn die(bus: &str) -> Result<()> {
     let bus = Bus::open(bus)?;
     let agent = bus.attach("b")?;
     agent.tap("q")?;
@@ -93,42 +93,51 @@ fn die(bus: &str) -> Result<()> {
     Ok(())
 }
 
-/// The committed bytes of a segment.
-pub struct Template {
-    name: String,
+/// What is in a segment's file.
+pub struct Contents {
     bytes: u64,
     extents: Vec<(u64, Vec<u8>)>,
+}
+
+impl Contents {
+    /// Of a file, which others may be writing to.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn of(path: &Path) -> Result<Contents> {
+        let file = File::open(path)?;
+        Ok(Contents { bytes: file.metadata()?.len(), extents: extents(&file)? })
+    }
+
+    /// Fills an empty file with it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn fill(&self, file: &File) -> Result<()> {
+        file.set_len(self.bytes)?;
+        self.extents.iter().try_for_each(|(at, bytes)| Ok(file.write_all_at(bytes, *at)?))
+    }
+}
+
+/// A bus to be copied: something of everything is in it.
+pub struct Template {
+    name: String,
+    contents: Contents,
     copies: u64,
 }
 
 impl Template {
-    /// Makes the segment in a bus of this process' own, which is gone afterwards. The caller has no other thread.
+    /// Makes the segment in a bus of this process' own, which is gone afterwards. `program`: this crate's, which dies there.
     ///
     /// # Errors
     /// Those of the bus.
-    pub fn new(name: &str) -> Result<Template> {
-        let bus = Bus::create(name, &small())?;
-        furnish(&bus)?;
-        fill(&bus)?;
-        // SAFETY: this process has one thread, so its child may do whatever it wants.
-        match unsafe { fork() }? {
-            ForkResult::Child => {
-                let error = die(name);
-                eprintln!("who was to die: {error:?}");
-                std::process::abort();
-            }
-            ForkResult::Parent { child } => drop(waitpid(child, None)?),
-        }
-        let file = File::open(file_of(name))?;
-        let template = Template {
-            name: name.into(),
-            bytes: file.metadata()?.len(),
-            extents: extents(&file)?,
-            copies: file.metadata()?.len(),
-        };
-        drop(bus);
-        std::fs::remove_file(file_of(name))?;
-        Ok(template)
+    pub fn new(name: &str, program: &Path) -> Result<Template> {
+        let made = Made(Bus::create(name, &small())?);
+        furnish(&made.0)?;
+        fill(&made.0)?;
+        Process::start(program, &["scribbled-dead", "--bus", name])?.expect_killed()?;
+        let contents = Contents::of(&file_of(name))?;
+        Ok(Template { name: name.into(), copies: contents.bytes, contents })
     }
 
     /// The file of its copies.
@@ -141,7 +150,7 @@ impl Template {
         &self.name
     }
 
-    /// A copy, in the place of the one before: a bus as it was, of a birth of its own.
+    /// A copy, in the place of the one before: a bus as it was, of a birth of its own. It is there whole from one moment to the next.
     ///
     /// # Errors
     /// The system's.
@@ -149,10 +158,7 @@ impl Template {
         let _ = std::fs::remove_file(self.path());
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
         let file = File::from(open("/dev/shm", flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
-        file.set_len(self.bytes)?;
-        for (at, bytes) in &self.extents {
-            file.write_all_at(bytes, *at)?;
-        }
+        self.contents.fill(&file)?;
         self.copies += 1;
         file.write_all_at(&self.copies.to_ne_bytes(), offset_of!(Header, birth) as u64)?;
         let own = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -164,6 +170,15 @@ impl Template {
 impl Drop for Template {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(self.path());
+    }
+}
+
+/// The bus of which a template is made. Its file goes, but it is not destroyed: copies would be of a bus that was.
+struct Made(Bus);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(file_of(self.0.name()));
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Wish {
 pub fn run(wish: &Wish) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is above");
     let seed = wish.seed.unwrap_or_else(|| u64::from(std::process::id()) ^ now_ns());
+    // Before anything is drawn: what fails on the way is repeated by it as well.
+    println!("--seed {seed} repeats this");
     let schedules = Schedules { seed, each: wish.schedules };
     let mut tests = Vec::new();
     for suite in &wish.suites {
@@ -77,7 +79,6 @@ pub fn run(wish: &Wish) -> Result<()> {
         return Ok(());
     }
     let mut chosen: Vec<&Mutant> = all.iter().filter(|mutant| is_wanted(mutant, &wish.only)).collect();
-    println!("--seed {seed} repeats this");
     if wish.minutes.is_some() {
         shuffle(&mut chosen, seed);
     }

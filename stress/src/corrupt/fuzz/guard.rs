@@ -103,7 +103,12 @@ pub fn fuzz(orders: &Orders) -> Result<()> {
     std::fs::create_dir_all(&orders.found)?;
     let (shared, begun) = (Shared::new()?, Instant::now());
     let mut failures = 0;
-    println!("seed {}, {} edges counted", orders.seed, coverage::edges());
+    println!(
+        "swarmbus-stress fuzz --seed {} --seconds {}: {} edges counted",
+        orders.seed,
+        orders.time.as_secs(),
+        coverage::edges()
+    );
     while failures < orders.failures && begun.elapsed() < orders.time {
         let left = orders.time - begun.elapsed();
         let seed = orders.seed + u64::from(failures);
@@ -114,7 +119,7 @@ pub fn fuzz(orders: &Orders) -> Result<()> {
                 failures += 1;
                 let path = orders.found.join(format!("failure-{seed}.txt"));
                 std::fs::write(&path, to_text(&shared.program(), &[]))?;
-                println!("{why}: {}", path.display());
+                println!("seed {seed}: {why}; again: swarmbus-stress fuzz --replay {}", path.display());
             }
         }
     }
@@ -124,10 +129,11 @@ pub fn fuzz(orders: &Orders) -> Result<()> {
     }
     match failures {
         0 => Ok(()),
-        failures => {
-            Err(format!("{failures} programs crashed or hung; 'swarmbus-stress fuzz --replay FILE' runs one again")
-                .into())
-        }
+        failures => Err(format!(
+            "seed {}: {failures} programs crashed or hung; each is run again by the command that stands above",
+            orders.seed
+        )
+        .into()),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::corrupt::operations::{How, OPERATIONS, Stage};
 use crate::corrupt::program::Step;
 use crate::corrupt::scribbler::Scribbler;
 use crate::corrupt::template::Template;
+use std::path::Path;
 use swarmbus_core::Bus;
 
 /// A segment to be copied for each program.
@@ -14,12 +15,12 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// The caller has no other thread.
+    /// For buses of this name.
     ///
     /// # Errors
     /// Those of the bus.
     pub fn new(name: &str) -> Result<Runner> {
-        Ok(Runner { template: Template::new(name)? })
+        Ok(Runner { template: Template::new(name, Path::new("/proc/self/exe"))? })
     }
 
     /// The fields that programs write to, for people.
