@@ -10,6 +10,6 @@ fn nobody_crashes_or_hangs_whatever_field_is_written_over() {
     let one = Sweep { words: 1, processes: 2, seed, field: None };
     let swept = sweep(Path::new(env!("CARGO_BIN_EXE_swarmbus-stress")), &one);
     let swept = swept.unwrap_or_else(|failure| panic!("seed {seed}: {failure}"));
-    assert!(swept.fields > 100 && swept.operations > 200 * swept.fields, "{swept:?}");
+    assert!(swept.fields > 100 && swept.operations > 100 * swept.fields, "{swept:?}");
     assert!(swept.repaired > 90 && swept.refused > 0, "{swept:?}");
 }

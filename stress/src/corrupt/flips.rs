@@ -27,8 +27,8 @@ use swarmbus_core::Bus;
 const PATIENCE: Duration = Duration::from_secs(100);
 /// Operations that every process comes to the end of before the next word is written over.
 const OPERATIONS_BETWEEN: u64 = 2;
-/// Operations that every process comes to the end of while words of a field are written over without a pause.
-const OPERATIONS_AMID: u64 = 200;
+/// Operations that every process comes to the end of while words of a field are written over without a pause, for each of those that were written over alone.
+const OPERATIONS_AMID: u64 = 50;
 /// Words that are written over before somebody looks how the processes are.
 const BURST: usize = 100;
 /// The ways in which a word is changed, and with what value: 0, all ones, one more, a low bit, a high one, another's word, anything.
@@ -220,7 +220,7 @@ fn sweep_field(
             scribbler.change(field, word, dice.below(WAYS), dice.roll())
         })
     };
-    wait(workers, OPERATIONS_AMID, burst).map_err(|failure| format!("many words: {failure}").into())
+    wait(workers, sweep.words * OPERATIONS_AMID, burst).map_err(|failure| format!("many words: {failure}").into())
 }
 
 /// The number of a word of a field, if possible of one that says something.

@@ -1,4 +1,4 @@
-//! The end of a scribbled bus: what `fsck` says of it while others are at work, and whether a copy that was repaired is as good as new.
+//! The end of a scribbled bus: whether `fsck` makes a copy of it, made while others are at work, as good as new.
 //!
 //! A process of its own does this, for it may crash or hang over what it finds.
 
@@ -34,15 +34,11 @@ pub fn run(bus: Option<&str>, file: Option<&Path>) -> Result<()> {
     Ok(std::io::stdout().write_all(&u64::from(is_bus).to_ne_bytes())?)
 }
 
-/// Looks through a bus that others may be scribbling over; repairs a copy of it, and uses that. `false`: the header says that this is no bus.
+/// Repairs a copy of a bus that others use, and uses that. `false`: the header says that this is no bus.
 ///
 /// # Errors
 /// When the repaired copy is still not sound, or does not work. The copy as it was is in a file then, which the error names.
 fn judge(bus: &str) -> Result<bool> {
-    if let Ok(observer) = Observer::open(bus) {
-        // It says whatever it says; words change under it.
-        observer.fsck();
-    }
     let contents = Contents::of(&file_of(bus))?;
     let copy = Copy(copy_of(bus));
     contents.fill(&File::create(file_of(&copy.0))?)?;
