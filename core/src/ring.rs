@@ -370,7 +370,10 @@ impl<'a> Ring<'a> {
         let mut laps: Vec<i64> = seen.iter().map(|slot| next(*slot)).collect();
         laps.sort_unstable();
         let usual = laps[laps.len() / 2];
-        let right = || seen.iter().enumerate().filter(|(_, slot)| (next(**slot) - usual).abs() <= 1);
+        // In no state, or empty with a chunk: nobody fills or empties it, whatever its lap.
+        let is_formed = |slot: SlotWord| slot.is_ready() || slot == SlotWord::empty(slot.lap());
+        let is_right = |slot: SlotWord| is_formed(slot) && (next(slot) - usual).abs() <= 1;
+        let right = || seen.iter().enumerate().filter(|(_, slot)| is_right(**slot));
         let place = |at: usize, lap: i64| lap * count + at as i64;
         let end = right().map(|(at, slot)| place(at, next(*slot))).min().unwrap_or(0);
         let ready = || right().filter(|(_, slot)| slot.is_ready()).map(|(at, slot)| place(at, next(*slot) - 1));
@@ -381,7 +384,7 @@ impl<'a> Ring<'a> {
             let slot = self.slot(place.rem_euclid(count) as u64);
             let _ = slot.compare_exchange(seen.0, SlotWord::empty(lap).0, S1.acquire_then(S4));
         };
-        for (at, slot) in seen.iter().enumerate().filter(|(_, slot)| (next(**slot) - usual).abs() > 1) {
+        for (at, slot) in seen.iter().enumerate().filter(|(_, slot)| !is_right(**slot)) {
             set(end + (at as i64 - end).rem_euclid(count), *slot, 0);
         }
         // Sent beyond where it could have been: the places before are used up, so that takers get there.

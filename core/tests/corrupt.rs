@@ -431,6 +431,27 @@ fn an_empty_slot_that_names_a_chunk_holds_up_no_message() {
     assert_eq!(receive(&member), Ok(70));
 }
 
+/// Found by writing over slots: a lane whose next slot was in no state, and seemed to be a lap behind, was full for ever.
+#[test]
+fn a_slot_in_no_state_is_mended_by_a_reap() {
+    let (bus, member, ring) = with_seven("no-state");
+    let scribbler = Scribbler::new(&bus);
+    while receive(&member).is_ok() {}
+    let slots = ring - QUEUE_IN_CELL - 384 - 4 * 256 + SLOTS_IN_CELL + 4 * scribbler.geometry.ring_bytes;
+    let count = 1 << scribbler.geometry.ring_shift;
+    scribbler.write(slots + 70 % count * 8, (70 / count - 1) << 28 | 0xfff_ff4a);
+    for number in 0..100 {
+        if send(&member, number).is_err() {
+            member.reap().unwrap();
+            send(&member, number).unwrap();
+        }
+        if number == 0 {
+            member.reap().unwrap();
+        }
+        assert_eq!(receive(&member), Ok(number));
+    }
+}
+
 #[test]
 fn a_scribbled_topic_is_mended_by_a_reap() {
     for (place, name) in [(128u64, "tail"), (256, "floor"), (96, "trimmed")] {
