@@ -45,11 +45,10 @@ fn publish(stage: &Stage, book: &Book, me: Name, number: u64) {
 /// Joins, reads and leaves.
 fn read(stage: &Stage, book: &Book, me: Name) {
     let history = drawn(2);
-    let mut position = stage.topic().join(me, history).unwrap().unwrap();
-    for _ in 0..EACH {
+    let first = stage.topic().join(me, history).unwrap().unwrap();
+    for position in first..first + EACH {
         let number = stage.receive(me, position);
         book.read.lock().unwrap().push((position, number));
-        position += 1;
     }
     stage.topic().leave(me, || true);
 }
