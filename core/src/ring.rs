@@ -350,10 +350,9 @@ impl<'a> Ring<'a> {
         let slot_at = |position: u64| SlotWord(self.slot(position).load(S1.acquire()));
         let (front, before, last) = (slot_at(head), slot_at(head.wrapping_sub(1)), slot_at(tail.wrapping_sub(1)));
         // Whatever chunk it names: nobody fills one that does.
-        let in_gap = tail.wrapping_sub(head) as i64 > 0 && front.ahead_of(lap) == 0 && !front.is_ready();
+        let in_gap = tail.wrapping_sub(head) as i64 > 0 && front.filled_since(lap) < 1;
         let head_leads = front.ahead_of(lap) < 0 || before.ahead_of(head.wrapping_sub(1) >> self.shift) < 1;
-        let behind_tail = last.ahead_of(tail.wrapping_sub(1) >> self.shift);
-        let tail_leads = behind_tail < 0 || behind_tail == 0 && !last.is_ready();
+        let tail_leads = last.filled_since(tail.wrapping_sub(1) >> self.shift) < 1;
         let has_room = (tail.wrapping_sub(head) as i64) < self.slots.len() as i64;
         let is_stuck = has_room && slot_at(tail).ahead_of(tail >> self.shift) < 0;
         let is_near = (tail.wrapping_sub(head) as i64).unsigned_abs() < LAG_MAX;
@@ -366,7 +365,7 @@ impl<'a> Ring<'a> {
         // Where each slot is filled next, in laps after the first slot's. Most slots are right, and those are a lap apart at most.
         let seen: Vec<SlotWord> = (0..count as u64).map(slot_at).collect();
         let base = seen[0].lap();
-        let next = |slot: SlotWord| slot.ahead_of(base) + slot.is_ready() as i64;
+        let next = |slot: SlotWord| slot.filled_since(base);
         let mut laps: Vec<i64> = seen.iter().map(|slot| next(*slot)).collect();
         laps.sort_unstable();
         let usual = laps[laps.len() / 2];

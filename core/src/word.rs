@@ -156,6 +156,11 @@ impl SlotWord {
         let difference = self.lap().wrapping_sub(lap) & GENERATION_MASK;
         ((difference << (64 - GENERATION_BITS)) as i64) >> (64 - GENERATION_BITS)
     }
+
+    /// How often this slot was filled from `lap` on, that lap included; 0 or less: not yet. Modulo 2³⁶.
+    pub const fn filled_since(self, lap: u64) -> i64 {
+        self.ahead_of(lap) + self.is_ready() as i64
+    }
 }
 
 /// What a member may have been publishing when it died.

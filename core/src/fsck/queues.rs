@@ -132,7 +132,7 @@ impl<'s> Look<'s> {
             let slot = ring.slot(position);
             let seen = SlotWord(slot.load(S1.acquire()));
             let lap = position >> shift;
-            if seen.ahead_of(lap) < 0 || seen.ahead_of(lap) == 0 && !seen.is_ready() {
+            if seen.filled_since(lap) < 1 {
                 let problem = "it was never filled, and holds up the messages behind it";
                 let remedy = Remedy::Set(slot, seen.0, SlotWord::empty(lap + 1).0);
                 self.find("slot", format!("{place}, position {position}"), problem, &[seen.0], remedy);

@@ -24,7 +24,7 @@ impl Topic<'_> {
         let end = self.tail.load(S5.acquire());
         let (lap, at_end) = (end >> self.shift, end as usize & (self.slots.len() - 1));
         let fits = |(at, slot): (usize, SlotWord)| {
-            let filled = slot.ahead_of(lap) + slot.is_ready() as i64;
+            let filled = slot.filled_since(lap);
             filled == (at < at_end) as i64 || at == at_end && filled == 1
         };
         let sound = self.seen().enumerate().all(fits);
@@ -37,7 +37,7 @@ impl Topic<'_> {
         let end = self.tail.load(S5.acquire());
         let seen: Vec<SlotWord> = self.seen().collect();
         let base = seen[0].lap();
-        let laps: Vec<i64> = seen.iter().map(|slot| slot.ahead_of(base) + slot.is_ready() as i64).collect();
+        let laps: Vec<i64> = seen.iter().map(|slot| slot.filled_since(base)).collect();
         let mut sorted = laps.clone();
         sorted.sort_unstable();
         let usual = sorted[sorted.len() / 2];

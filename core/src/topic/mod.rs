@@ -154,7 +154,7 @@ impl<'a> Topic<'a> {
     /// How many laps the slot of a position has been filled beyond that position: 0 if it waits for that position's message, 1 if it
     /// has it.
     fn filled(&self, position: u64, seen: SlotWord) -> i64 {
-        seen.ahead_of(position >> self.shift) + seen.is_ready() as i64
+        seen.filled_since(position >> self.shift)
     }
 
     fn move_tail(&self, position: u64) {
