@@ -187,19 +187,24 @@ impl Member {
         let order = self.order();
         let alone =
             queue::take(segment, notes, queue, self.name, order, rest, clock::monotonic_ms, |claimed, chunk| {
-                let next = self.claim_next(claimed, chunk);
-                if let Some(next) = next {
-                    self.keep_rest(queue.name, next);
-                }
-                is_to_go_on(claimed, chunk) && next.is_none()
+                let hangs = self.keep_next(queue, claimed, chunk);
+                is_to_go_on(claimed, chunk) && !hangs
             })?;
         Ok(alone.map(|claimed| {
             let chunk = segment.chunk_of_mine(claimed.chunk);
-            if let Some(next) = self.claim_next(claimed, chunk) {
-                self.keep_rest(queue.name, next);
-            }
+            self.keep_next(queue, claimed, chunk);
             (claimed, chunk)
         }))
+    }
+
+    /// Claims what hangs on a message that was just claimed, and keeps it; `false` if nothing does.
+    #[inline(always)]
+    fn keep_next(&self, queue: &Queue<'_>, claimed: Claimed, chunk: Option<Chunk<'_>>) -> bool {
+        let next = self.claim_next(claimed, chunk);
+        if let Some(next) = next {
+            self.keep_rest(queue.name, next);
+        }
+        next.is_some()
     }
 
     /// Claims what hangs on a message that was just claimed, if anything does.
