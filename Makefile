@@ -82,7 +82,7 @@ FUZZING := RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/stress/fuzz/rustc
 FUZZ := $(FUZZING) cargo run --quiet --target-dir target/fuzzing --profile fuzz -p swarmbus-stress -- fuzz --seeds stress/fuzz/seeds.txt
 
 test-fuzz:
-	$(FUZZ) --seconds 20 --seed 1 --found target/fuzzing/test --failures 1
+	$(FUZZ) --programs 2000 --seed 1 --found target/fuzzing/test --failures 1
 
 test-python: build $(VENV)/.test-tools
 	cd bindings/python && pytest -q

@@ -229,6 +229,9 @@ enum Verb {
         /// For how long, seconds.
         #[arg(long, default_value_t = 300)]
         seconds: u64,
+        /// No more programs than this: with a seed the same ones on any machine.
+        #[arg(long)]
+        programs: Option<usize>,
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Programs to begin with.
@@ -367,8 +370,9 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Fuzz { merge: Some(to), seeds: Some(from), seconds, .. } => {
             guard::merge(&from, &to, Duration::from_secs(seconds))
         }
-        Verb::Fuzz { seconds, seed, seeds, found, failures, json, .. } => {
-            guard::fuzz(&guard::Orders { time: Duration::from_secs(seconds), seed, seeds, found, failures, json })
+        Verb::Fuzz { seconds, programs, seed, seeds, found, failures, json, .. } => {
+            let (time, programs) = (Duration::from_secs(seconds), programs.unwrap_or(usize::MAX));
+            guard::fuzz(&guard::Orders { time, programs, seed, seeds, found, failures, json })
         }
         Verb::Flips { words, processes, seed, field, json } => {
             flips::run(&flips::Sweep { words, processes, seed, field }, json.as_deref())

@@ -34,7 +34,8 @@ pub struct Wish {
     /// Only mutants whose name contains this, or number so and so of the list.
     #[arg(long)]
     only: Vec<String>,
-    /// Put this run and the one before together, as long as core/src is the same: what that one saw noticed is not tried again, what it did not try comes first.
+    /// Put this run and the one before together, as long as core/src is the same: what that one saw noticed, or alive for a reason, is not tried again; what it
+    /// did not try comes first.
     #[arg(long)]
     rest: bool,
     /// List the mutants and who passes them; run none.
@@ -83,7 +84,7 @@ pub fn run(wish: &Wish) -> Result<()> {
         shuffle(&mut chosen, seed);
     }
     let before = if wish.rest { Before::read(root, &wish.target, &tests)? } else { Before::nothing() };
-    chosen.retain(|mutant| !before.killed(mutant));
+    chosen.retain(|mutant| !before.killed(mutant) && !(before.tried(mutant) && spares.hold(root, mutant)));
     chosen.sort_by_key(|mutant| before.tried(mutant));
     let mut outcomes = all_trials(&chosen, &tests, wish, schedules);
     before.complete(&all, &mut outcomes);

@@ -30,8 +30,10 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// What to do.
 #[derive(Clone, Debug)]
 pub struct Orders {
-    /// For how long.
+    /// For how long at most.
     pub time: Duration,
+    /// How many programs at most.
+    pub programs: usize,
     /// Where chance begins.
     pub seed: u64,
     /// Programs to begin with, as text.
@@ -224,7 +226,7 @@ fn search(orders: &Orders, seed: u64, time: Duration, shared: &Shared) -> Result
     }
     let mut file = OpenOptions::new().create(true).append(true).open(&corpus)?;
     let mut known = known.into_iter();
-    while begun.elapsed() < time {
+    while begun.elapsed() < time && shared.runs.load(Relaxed) < orders.programs {
         let (program, is_known) = known.next().map_or_else(|| (engine.propose(), false), |program| (program, true));
         shared.say(&program);
         let started = cpu_time()?;
