@@ -212,14 +212,14 @@ impl<'a, M: Memory> Reaper<'a, M> {
         let mut rest = vec![(first, word)];
         while let Some((before, word)) = rest.last().copied().filter(|_| rest.len() < BATCH_MAX)
             && let Some(link) = self.memory.rest_of_another(before).map(Link)
-            // It was the header of that life of the chunk, if that still goes on.
-            && self.memory.chunk(before).is_some_and(|shared| shared.load(S3.acquire()) == word.0)
             && let Some(chunk) = link.chunk()
             && let Some(shared) = self.memory.chunk(chunk)
-            && let word = ChunkWord(shared.load(S3.acquire()))
-            && link.holds(word)
+            && let next = ChunkWord(shared.load(S3.acquire()))
+            && link.holds(next)
+            // It was the header of that life of the chunk, if that still goes on. After the next one's word, which brings who wrote the link.
+            && self.memory.chunk(before).is_some_and(|shared| shared.load(S3.acquire()) == word.0)
         {
-            rest.push((chunk, word));
+            rest.push((chunk, next));
         }
         if mutated("first-of-rest-first") {
             rest[1..].reverse();
