@@ -8,15 +8,22 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::time::Duration;
 use swarmbus_core::queue::{Queue, note_wake};
 use swarmbus_core::sync::{WakeWord, Word};
-use swarmbus_core::wait;
+use swarmbus_core::wait::{self, Ticket};
 
 /// A blind clear of the sleepers' bit needs that many preemptions to show.
 const FAR: usize = 5;
 
+/// A ring that does not compare with the word that it saw needs that many.
+const MORE: usize = 3;
+
 /// Waits as members do: announces, looks once more, sleeps.
-fn wait_until<T>(word: &WakeWord, mut look: impl FnMut() -> Option<T>) -> T {
+fn wait_until<T>(word: &WakeWord, look: impl FnMut() -> Option<T>) -> T {
+    wait_by(wait::announce, word, look)
+}
+
+fn wait_by<T>(announce: fn(&WakeWord) -> Ticket, word: &WakeWord, mut look: impl FnMut() -> Option<T>) -> T {
     loop {
-        let ticket = wait::announce(word);
+        let ticket = announce(word);
         if let Some(found) = look() {
             return found;
         }
@@ -24,18 +31,21 @@ fn wait_until<T>(word: &WakeWord, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Takes one of `messages`, the smallest queue there is.
-fn take_one(messages: &Word, items: &WakeWord) {
-    wait_until(items, || {
-        let mut seen = messages.load(Acquire);
-        while seen > 0 {
-            match messages.compare_exchange(seen, seen - 1, AcqRel) {
-                Ok(_) => return Some(()),
-                Err(now) => seen = now,
-            }
+/// Takes one of `messages`, the smallest queue there is, if there is one.
+fn try_take(messages: &Word) -> Option<()> {
+    let mut seen = messages.load(Acquire);
+    while seen > 0 {
+        match messages.compare_exchange(seen, seen - 1, AcqRel) {
+            Ok(_) => return Some(()),
+            Err(now) => seen = now,
         }
-        None
-    });
+    }
+    None
+}
+
+/// Waits for one of `messages`, and takes it.
+fn take_one(messages: &Word, items: &WakeWord) {
+    wait_until(items, || try_take(messages));
 }
 
 /// That queue, and the word on which to wait for its messages.
@@ -93,6 +103,27 @@ fn a_receiver_of_two_messages() {
     });
 }
 
+/// Somebody has announced itself and left, so the first ring wakes nobody. While it is under way the receiver, who was awake, takes the first message and
+/// announces itself for the second: that must not be undone, nor taken for the ring's own word.
+fn a_receiver_who_was_awake() {
+    explore(MORE, || {
+        let count = Count::new();
+        wait::announce(&count.items);
+        let receiver = thread::spawn({
+            let count = count.clone();
+            move || {
+                if try_take(&count.messages).is_none() {
+                    count.receive();
+                }
+                count.receive();
+            }
+        });
+        count.send();
+        count.send();
+        receiver.join().unwrap();
+    });
+}
+
 fn two_sleepers_and_two_messages() {
     explore(ORDINARY, || {
         let count = Count::new();
@@ -105,6 +136,34 @@ fn two_sleepers_and_two_messages() {
         for receiver in receivers {
             receiver.join().unwrap();
         }
+    });
+}
+
+/// Who rings for everybody is slow. Since it looked at the word, another one has rung, announced itself, looked in vain and is about to sleep, and the message
+/// came and was rung for: the announced word must not come back, or the other one sleeps on it.
+fn a_slow_ringer(ring: fn(&WakeWord)) {
+    explore(ORDINARY, move || {
+        let count = Count::new();
+        wait::announce_to_all(&count.items);
+        let sleeper = thread::spawn({
+            let count = count.clone();
+            move || {
+                wait::ring_all(&count.items);
+                wait_by(wait::announce_to_all, &count.items, || try_take(&count.messages));
+            }
+        });
+        let sender = thread::spawn({
+            let count = count.clone();
+            move || {
+                count.messages.fetch_add(1, AcqRel);
+                wait::ring_all(&count.items);
+            }
+        });
+        ring(&count.items);
+        // Then it announces itself, and has no need to sleep.
+        wait::announce_to_all(&count.items);
+        sleeper.join().unwrap();
+        sender.join().unwrap();
     });
 }
 
@@ -259,6 +318,20 @@ fn a_second_sleeper_is_not_forgotten() {
     two_sleepers_and_two_messages();
     caught(&["blind-clear"], a_receiver_of_two_messages);
     caught(&["announce-keeps-sequence"], a_receiver_of_two_messages);
+}
+
+#[test]
+fn a_ring_that_nobody_heard_forgets_no_sleeper() {
+    a_receiver_who_was_awake();
+    caught(&["blind-clear"], a_receiver_who_was_awake);
+    caught(&["announce-keeps-sequence"], a_receiver_who_was_awake);
+}
+
+#[test]
+fn a_slow_ringer_brings_back_no_word_on_which_somebody_is_about_to_sleep() {
+    a_slow_ringer(wait::ring_all);
+    a_slow_ringer(wait::ring_all_anyway);
+    caught(&["woken-before-cleared"], || a_slow_ringer(wait::ring_all));
 }
 
 #[test]
