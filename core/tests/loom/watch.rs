@@ -128,6 +128,10 @@ impl Watcher {
         }
     }
 
+    fn rearm(&self) {
+        self.armed.rearm(&self.control, || _ = self.readable.fetch_and(0, AcqRel));
+    }
+
     fn end(&self) {
         self.ended.fetch_or(1, AcqRel);
         wait::ring(&self.control, 1);
@@ -142,7 +146,7 @@ impl Watcher {
                     return;
                 }
             }
-            self.armed.rearm(&self.control, || _ = self.readable.fetch_and(0, AcqRel));
+            self.rearm();
             sleep_until(&self.poll, || self.readable.load(Acquire) == 1);
         }
     }
@@ -171,6 +175,26 @@ fn messages_while_it_is_armed<const MESSAGES: u32>(bound: usize) {
         (0..MESSAGES).for_each(|_| inbox.send());
         owner.join().unwrap();
         watching.join().unwrap();
+    });
+}
+
+/// An owner who is told of something is done at once, and arms the descriptor while the watcher comes from telling it: the watcher must not undo that (I27).
+fn a_quick_owner() {
+    explore(ORDINARY, || {
+        let watcher = Watcher::new(&Inbox::new());
+        watcher.armed.wants();
+        let owner = thread::spawn({
+            let watcher = watcher.clone();
+            move || {
+                if watcher.readable.load(Acquire) == 1 {
+                    watcher.rearm();
+                }
+            }
+        });
+        watcher.armed.fire(|| watcher.set());
+        owner.join().unwrap();
+        let is_readable = watcher.readable.load(Acquire) == 1;
+        assert!(is_readable || watcher.armed.wants() != Wants::Nothing, "neither readable nor armed");
     });
 }
 
@@ -242,6 +266,12 @@ fn no_message_slips_by_while_a_descriptor_is_armed() {
     caught(&["cleared-after-arming"], || messages_while_it_is_armed::<1>(ORDINARY));
     caught(&["armed-silently"], || messages_while_it_is_armed::<1>(ORDINARY));
     caught(&["set-before-idle"], || messages_while_it_is_armed::<2>(ORDINARY));
+}
+
+#[test]
+fn a_descriptor_that_was_fired_and_armed_is_armed_or_readable() {
+    a_quick_owner();
+    caught(&["set-before-idle"], a_quick_owner);
 }
 
 #[test]
