@@ -3,6 +3,8 @@
 use crate::check::{BRIEF, ORDINARY, caught, explore, needs};
 use crate::tiny::{Segment, Shape, member};
 use loom::thread;
+use swarmbus_core::layout::QUEUE_SEALED;
+use swarmbus_core::sync::S10;
 
 /// Sends one message; `true` if it was sent.
 fn send(segment: &Segment, me: u16, chunk: u32) -> bool {
@@ -82,6 +84,29 @@ fn a_slow_sealer() {
     });
 }
 
+/// Somebody else has sealed the queue: who is told so sees every message that came before.
+fn a_queue_that_another_has_sealed() {
+    explore(BRIEF, || {
+        let segment = Segment::new(Shape::of(1, 1).closing());
+        let sender = thread::spawn({
+            let segment = segment.clone();
+            move || send(&segment, 0, 0) as usize
+        });
+        let reader = thread::spawn({
+            let segment = segment.clone();
+            move || {
+                // As who comes when it is sealed already.
+                let is_sealed = segment.queue_at(0).flags.load(S10.acquire()) & QUEUE_SEALED != 0;
+                is_sealed.then(|| segment.drain(member(1), 0).len())
+            }
+        });
+        segment.queue_at(0).set_closed(true);
+        segment.queue_at(0).seal().unwrap();
+        let (sent, received) = (sender.join().unwrap(), reader.join().unwrap());
+        assert!(received.is_none_or(|received| received == sent), "sealed and empty, and a message was there");
+    });
+}
+
 #[test]
 fn nothing_comes_after_a_queue_is_sealed_and_empty() {
     for shape in [Shape::of(0, 1), Shape::of(1, 1), Shape::of(0, 1).ancient()] {
@@ -109,4 +134,10 @@ fn a_lane_that_comes_into_being_meanwhile_is_closed_as_well() {
 fn a_slow_sealer_does_not_seal_the_next_closing() {
     a_slow_sealer();
     caught(&["epoch-not-compared"], a_slow_sealer);
+}
+
+#[test]
+fn who_is_told_that_a_queue_is_sealed_sees_what_was_sent_before() {
+    a_queue_that_another_has_sealed();
+    needs(&[10], a_queue_that_another_has_sealed);
 }
