@@ -1,6 +1,6 @@
 //! Chunks from one life to the next, while somebody still looks at the life before.
 
-use crate::check::{ORDINARY, caught, explore, needs};
+use crate::check::{BRIEF, ORDINARY, caught, explore, needs};
 use crate::tiny::{Segment, Shape, member};
 use loom::thread;
 
@@ -18,6 +18,42 @@ fn a_reader_is_done_before_the_next_writer() {
             assert!(segment.loan(member(2), 0, 8).is_some(), "a released chunk is free");
         }
         assert_eq!(segment.read(0), 8);
+    });
+}
+
+/// Who has released a chunk goes on to the next one, while somebody else claims the first: that is the next owner's from then on.
+fn two_are_released() {
+    explore(BRIEF, || {
+        let segment = Segment::new(Shape::of(0, 2));
+        let [first, second] = [0, 1].map(|chunk| segment.loan(member(1), chunk, 7).unwrap());
+        let next = thread::spawn({
+            let segment = segment.clone();
+            move || segment.loan(member(2), 0, 8)
+        });
+        segment.free(0, first);
+        segment.free(1, second);
+        if let Some(word) = next.join().unwrap() {
+            assert_eq!(segment.word(0), word, "taken from its next owner");
+        }
+    });
+}
+
+/// A member dies with a chunk that it has written; who claims what the reaper frees has the kernel's word from the reaper alone.
+fn a_dead_writer_is_done_before_the_next() {
+    explore(ORDINARY, || {
+        let segment = Segment::new(Shape::of(0, 1));
+        let dead = thread::spawn({
+            let segment = segment.clone();
+            move || segment.loan(member(1), 0, 7).map(|_| ())
+        });
+        let next = thread::spawn({
+            let segment = segment.clone();
+            move || segment.loan(member(2), 0, 8).map(|word| segment.free(0, word))
+        });
+        dead.join().unwrap();
+        segment.reap(member(3), &[member(1)]);
+        next.join().unwrap();
+        segment.assert_empty();
     });
 }
 
@@ -55,6 +91,17 @@ pub fn reuse(to: u16, shape: Shape) {
 fn a_chunk_is_written_only_after_its_last_reader_is_done() {
     a_reader_is_done_before_the_next_writer();
     needs(&[2], a_reader_is_done_before_the_next_writer);
+}
+
+#[test]
+fn a_released_chunk_is_its_next_owners() {
+    two_are_released();
+}
+
+#[test]
+fn a_dead_members_chunk_is_written_only_after_its_last_write() {
+    a_dead_writer_is_done_before_the_next();
+    needs(&[2], a_dead_writer_is_done_before_the_next);
 }
 
 #[test]
