@@ -1,6 +1,6 @@
 //! Sleeping and waking: nobody sleeps for ever. A model has no clock, so a wake that is missed is a deadlock, which loom reports.
 
-use crate::check::{Mortal, ORDINARY, caught, every_death, explore, mortal};
+use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, explore, mortal};
 use crate::tiny::{LANE, Segment, Shape, member, queue};
 use loom::thread;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use swarmbus_core::queue::{Queue, note_wake};
 use swarmbus_core::sync::{WakeWord, Word};
 use swarmbus_core::wait::{self, Ticket};
+use swarmbus_core::word::IntentKind;
 
 /// A blind clear of the sleepers' bit needs that many preemptions to show.
 const FAR: usize = 5;
@@ -221,23 +222,30 @@ fn a_queue_wakes_its_receiver() {
     });
 }
 
+/// Sends chunk 1, and waits for room as long as there is none.
+fn send_patiently(segment: &Segment, me: u16, value: u64) {
+    let mut word = segment.loan(member(me), 1, value).unwrap();
+    wait_until(segment.lane(0).room(), || {
+        segment.publish(member(me), (0, LANE), IntentKind::Send, (1, word)).map_err(|back| word = back).ok()
+    });
+}
+
+/// Receives, and wakes who waits for room.
+fn receive_and_make_room(segment: &Segment, me: u16) {
+    assert_eq!(segment.receive(member(me), 0), Some(7));
+    let lane = segment.lane(0);
+    wait::ring_if(lane.room(), 1, || lane.is_time_for_senders(1));
+}
+
 fn a_full_queue_wakes_its_sender() {
     explore(ORDINARY, || {
         let segment = Segment::new(Shape::of(0, 2));
         segment.send(member(0), 0, 0, 7).unwrap();
         let sender = thread::spawn({
             let segment = segment.clone();
-            move || {
-                let mut word = segment.loan(member(1), 1, 8).unwrap();
-                wait_until(segment.lane(0).room(), || {
-                    let kind = swarmbus_core::word::IntentKind::Send;
-                    segment.publish(member(1), (0, LANE), kind, (1, word)).map_err(|back| word = back).ok()
-                });
-            }
+            move || send_patiently(&segment, 1, 8)
         });
-        assert_eq!(segment.receive(member(2), 0), Some(7));
-        let lane = segment.lane(0);
-        wait::ring_if(lane.room(), 1, || lane.is_time_for_senders(1));
+        receive_and_make_room(&segment, 2);
         sender.join().unwrap();
         assert_eq!(segment.drain(member(2), 0), [8]);
         segment.assert_empty();
@@ -306,6 +314,31 @@ fn a_dead_receiver_swallows_a_wake() {
     });
 }
 
+/// A taker dies, perhaps between its claim, which makes room, and the wake that it owes to who waits for that; the reaper pays.
+fn a_dead_taker_owes_a_wake_for_room() {
+    every_death(BRIEF, |budget| {
+        let segment = Segment::new(Shape::of(0, 2));
+        segment.send(member(0), 0, 0, 7).unwrap();
+        let sender = thread::spawn({
+            let segment = segment.clone();
+            move || send_patiently(&segment, 1, 8)
+        });
+        let waiting = segment.word(0);
+        let taken = mortal(Mortal::Victim, budget, || receive_and_make_room(&segment, 2));
+        let was_claimed = segment.word(0) != waiting;
+        if taken.is_none() {
+            segment.reap(member(3), &[member(2)]);
+        }
+        if !was_claimed {
+            receive_and_make_room(&segment, 3);
+        }
+        sender.join().unwrap();
+        let received = segment.drain(member(3), 0);
+        assert!(received.last() == Some(&8), "{received:?}");
+        segment.assert_empty();
+    });
+}
+
 #[test]
 fn a_change_is_seen_or_the_sleeper_is_woken() {
     a_sender_and_a_receiver();
@@ -353,6 +386,12 @@ fn a_dead_senders_wake_is_paid_by_its_reaper() {
     a_dead_sender_owes_a_wake(|queue| queue.group);
     caught(&["debts-forgotten"], || a_dead_sender_owes_a_wake(|queue| queue.items));
     caught(&["debts-forgotten"], || a_dead_sender_owes_a_wake(|queue| queue.group));
+}
+
+#[test]
+fn room_that_a_dead_taker_made_wakes_a_sender() {
+    a_dead_taker_owes_a_wake_for_room();
+    caught(&["debts-forgotten"], a_dead_taker_owes_a_wake_for_room);
 }
 
 #[test]
