@@ -75,13 +75,16 @@ fn takes_from(memory: &Committing, area: usize) -> bool {
     seen.get()
 }
 
-/// Somebody commits an area while somebody else looks, in one of the ways in which that is done, whether it is there.
+/// Somebody commits an area, and finds it there, while somebody else looks, in one of the ways in which that is done, whether it is.
 fn an_area_comes_into_being(area: usize, is_there: fn(&Committing, usize) -> bool) {
     explore(ORDINARY, move || {
         let memory = Committing::new();
         let other = thread::spawn({
             let memory = memory.clone();
-            move || memory.queue().commit(&*memory, area).unwrap()
+            move || {
+                memory.queue().commit(&*memory, area).unwrap();
+                assert!(is_there(&memory, area), "committed, and not found by who did that");
+            }
         });
         assert!(!is_there(&memory, area) || memory.has(area), "said to be committed, and not seen to be");
         other.join().unwrap();
