@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aeron")]
 mod aeron;
+mod bare;
 mod iceoryx2;
 mod mq;
 mod nats;
@@ -27,6 +28,7 @@ pub fn is_ours(name: &str) -> bool {
 /// All of them, in the order of the tables.
 pub static ALL: &[&dyn Rival] = &[
     &raw::Raw,
+    &bare::Bare,
     &swarmbus::Swarmbus,
     &iceoryx2::Iceoryx2,
     #[cfg(feature = "aeron")]

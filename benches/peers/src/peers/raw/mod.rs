@@ -11,7 +11,7 @@ use crate::trial::{Kind, Manner, Trial, Work, depth};
 use anyhow::{Context, Result, bail};
 use broadcast::Broadcast;
 use ring::Ring;
-use shared::Shared;
+pub use shared::Shared;
 use std::any::Any;
 
 /// The limits.

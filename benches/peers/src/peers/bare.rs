@@ -1,0 +1,279 @@
+//! Our own limit: the words that make a message crash-safe, and nothing around them.
+//!
+//! What `swarmbus` writes to shared memory for a message is written here as well, by the same protocol and in the same order: a chunk claimed by its word, header,
+//! payload, intent, `QUEUED`, the slot, `tail`, a full fence and a look at who sleeps; and `INFLIGHT`, the slot emptied, `head`, a look at who waits for room, the delivery
+//! counted, `FREE`. No names, lanes, options, counters, checks of what was read, nor anybody who would recover it. Beside *raw* it shows what the protocol costs,
+//! beside `swarmbus` what everything else does.
+
+use super::raw::Shared;
+use crate::peer::{End, Peer};
+use crate::trial::{Kind, Manner, Trial, Work, depth};
+use anyhow::{Context, Result, bail};
+use std::any::Any;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicU64, fence};
+
+/// The protocol.
+pub struct Bare;
+
+/// Words on a line, and what lies between two uses of it.
+const LINE: usize = 8;
+const LINE_SHIFT: u32 = LINE.ilog2();
+/// Lines of a lane before its slots: `tail`, `head`, who sleeps, who waits for room, and an intent for each of a few senders.
+const CONTROL_LINES: usize = 64;
+const TAIL: usize = 0;
+const HEAD: usize = 2 * LINE;
+const ITEMS: usize = 4 * LINE;
+const ROOM: usize = 6 * LINE;
+const INTENTS: usize = 8 * LINE;
+const HEADER_WORDS: usize = 8;
+
+/// Generations, laps: bits above the name or chunk and the state.
+const SHIFT: u32 = 28;
+const FREE: u64 = 0;
+const HELD: u64 = 1;
+const QUEUED: u64 = 2;
+const IN_FLIGHT: u64 = 3;
+const READY: u64 = 1;
+
+/// A ring with chunks of its own, as one process sees it.
+struct Lane {
+    words: &'static [AtomicU64],
+    chunks: *mut u8,
+    length: usize,
+    stride: usize,
+    slots: usize,
+    /// Our name, shifted to its place.
+    me: u64,
+    intent: usize,
+    next_chunk: usize,
+    known_head: u64,
+    sent: u64,
+}
+
+fn words_of(length: usize) -> usize {
+    CONTROL_LINES * LINE + 3 * depth(length)
+}
+
+fn stride_of(length: usize) -> usize {
+    HEADER_WORDS * 8 + length.next_multiple_of(64)
+}
+
+/// Bytes of a lane for messages of `length` bytes: a chunk in each place, and as many on their way.
+fn bytes_of(length: usize) -> usize {
+    ((words_of(length) * 8).next_multiple_of(128) + 2 * depth(length) * stride_of(length)).next_multiple_of(128)
+}
+
+impl Lane {
+    fn at(shared: &Shared, number: usize, length: usize, sender: u32) -> Result<Lane> {
+        let base = shared.at(number * bytes_of(length), bytes_of(length))?;
+        // SAFETY: in bounds and aligned (`Shared::at`), mapped for the process' life, made of atomics that begin as zero.
+        let words = unsafe { std::slice::from_raw_parts(base.cast::<AtomicU64>(), words_of(length)) };
+        // SAFETY: the chunks follow the words within the bytes that `Shared::at` has checked.
+        let chunks = unsafe { base.add((words_of(length) * 8).next_multiple_of(128)) };
+        let senders = (CONTROL_LINES * LINE - INTENTS) / LINE;
+        let (slots, intent) = (depth(length), INTENTS + sender as usize % senders * LINE);
+        let next_chunk = sender as usize * slots / 4;
+        let me = (u64::from(sender) + 1) << 2;
+        Ok(Lane {
+            words,
+            chunks,
+            length,
+            stride: stride_of(length),
+            slots,
+            me,
+            intent,
+            next_chunk,
+            known_head: 0,
+            sent: 0,
+        })
+    }
+
+    /// Neighbours on lines of their own, as in our rings.
+    #[inline(always)]
+    fn slot(&self, position: u64) -> &'static AtomicU64 {
+        let (shift, place) = (self.slots.ilog2(), position as usize & (self.slots - 1));
+        let spread = if shift >= 2 * LINE_SHIFT { LINE_SHIFT } else { 0 };
+        &self.words[CONTROL_LINES * LINE + ((place << spread | place >> (shift - spread)) & (self.slots - 1))]
+    }
+
+    #[inline(always)]
+    fn word(&self, chunk: usize) -> &'static AtomicU64 {
+        &self.words[CONTROL_LINES * LINE + self.slots + (chunk & (2 * self.slots - 1))]
+    }
+
+    #[inline(always)]
+    fn chunk(&self, chunk: usize) -> (&'static [AtomicU64; HEADER_WORDS], *mut u8) {
+        // SAFETY: the number is taken modulo the number of chunks, so it lies among them.
+        let at = unsafe { self.chunks.add((chunk & (2 * self.slots - 1)) * self.stride) };
+        // SAFETY: a chunk begins with its header, of atomics, aligned to 64 bytes.
+        let header = unsafe { &*at.cast() };
+        // SAFETY: its payload follows.
+        (header, unsafe { at.add(HEADER_WORDS * 8) })
+    }
+
+    /// Claims a free chunk, the next one from where the last was.
+    #[inline(always)]
+    fn claim(&mut self) -> Option<(usize, u64)> {
+        for _ in 0..2 * self.slots {
+            let chunk = self.next_chunk & (2 * self.slots - 1);
+            self.next_chunk = chunk + 1;
+            let (shared, seen) = (self.word(chunk), self.word(chunk).load(Acquire));
+            let generation = (seen >> SHIFT) + 1;
+            let held = generation << SHIFT | self.me | HELD;
+            if seen & 3 == FREE && shared.compare_exchange(seen, held, AcqRel, Acquire).is_ok() {
+                return Some((chunk, generation));
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn send(&mut self, mut write: impl FnMut(&mut [u8]), idle: impl Fn()) {
+        let (chunk, generation) = loop {
+            let tail = self.words[TAIL].load(Acquire);
+            if tail - self.known_head < self.slots as u64
+                && let Some(claimed) = self.claim()
+            {
+                break claimed;
+            }
+            let head = self.words[HEAD].load(Acquire);
+            if head == self.known_head {
+                idle();
+            }
+            self.known_head = head;
+        };
+        let (header, payload) = self.chunk(chunk);
+        self.sent += 1;
+        let fields = [self.me, self.length as u64, 0, self.sent, 0, 0, 0, 0];
+        header.iter().zip(fields).for_each(|(word, field)| word.store(field, Relaxed));
+        // SAFETY: the chunk is held by us, and its payload has `length` bytes.
+        write(unsafe { std::slice::from_raw_parts_mut(payload, self.length) });
+        self.words[self.intent].store(generation << SHIFT | (chunk as u64) << 2 | 1, Release);
+        self.word(chunk).store(generation << SHIFT | QUEUED, Release);
+        loop {
+            let tail = self.words[TAIL].load(Acquire);
+            let (slot, lap) = (self.slot(tail), tail >> self.slots.ilog2());
+            let seen = slot.load(Acquire);
+            let filled = lap << SHIFT | (chunk as u64) << 2 | READY;
+            if seen == lap << SHIFT && slot.compare_exchange(seen, filled, AcqRel, Acquire).is_ok() {
+                self.words[TAIL].store(tail + 1, Release);
+                break;
+            }
+            if seen >> SHIFT >= lap && seen != lap << SHIFT {
+                // Somebody was faster, and has not come to it.
+                let _ = self.words[TAIL].compare_exchange(tail, tail + 1, AcqRel, Acquire);
+            } else {
+                idle();
+            }
+        }
+        fence(SeqCst);
+        assert_eq!(self.words[ITEMS].load(Relaxed), 0, "nobody sleeps");
+    }
+
+    #[inline]
+    fn receive(&mut self, mut read: impl FnMut(&[u8])) -> bool {
+        let head = self.words[HEAD].load(Acquire);
+        let (slot, lap) = (self.slot(head), head >> self.slots.ilog2());
+        let seen = slot.load(Acquire);
+        if seen >> SHIFT != lap || seen & READY == 0 {
+            return false;
+        }
+        let chunk = (seen >> 2) as usize & (2 * self.slots - 1);
+        let (shared, word) = (self.word(chunk), self.word(chunk).load(Acquire));
+        let generation = (word >> SHIFT) + 1;
+        let claimed = generation << SHIFT | self.me | IN_FLIGHT;
+        if slot.load(Acquire) != seen
+            || word & 3 != QUEUED
+            || shared.compare_exchange(word, claimed, AcqRel, Acquire).is_err()
+        {
+            return false;
+        }
+        let _ = slot.compare_exchange(seen, (lap + 1) << SHIFT, AcqRel, Acquire);
+        self.words[HEAD].store(head + 1, Release);
+        assert_eq!(self.words[ROOM].load(Acquire), 0, "nobody waits for room asleep");
+        let (header, payload) = self.chunk(chunk);
+        let length = (header[1].load(Relaxed) as usize).min(self.length);
+        header[5].store(header[5].load(Relaxed) + 1, Relaxed);
+        // SAFETY: the chunk is in flight with us, and its payload has `length` bytes.
+        read(unsafe { std::slice::from_raw_parts(payload, length) });
+        shared.store((generation + 1) << SHIFT | FREE, Release);
+        true
+    }
+}
+
+/// An end of it.
+pub struct BareEnd {
+    out: Option<Lane>,
+    into: Option<Lane>,
+    trial: Trial,
+}
+
+impl End for BareEnd {
+    #[inline]
+    fn send(&mut self, _length: usize, write: impl FnMut(&mut [u8])) -> Result<()> {
+        self.out.as_mut().context("this end only receives")?.send(write, || self.trial.idle());
+        Ok(())
+    }
+
+    #[inline]
+    fn receive(&mut self, mut read: impl FnMut(&[u8])) -> Result<usize> {
+        let into = self.into.as_mut().context("this end only sends")?;
+        let mut count = 0;
+        while count < 64 && into.receive(&mut read) {
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+impl Peer for Bare {
+    type End = BareEnd;
+
+    fn name(&self) -> &'static str {
+        "bare"
+    }
+
+    fn version(&self) -> String {
+        "our protocol's words of this tree, written down once more".into()
+    }
+
+    fn manners(&self) -> &'static [Manner] {
+        &[Manner::Polling]
+    }
+
+    fn settings(&self, work: &Work, _manner: Manner) -> String {
+        let slots = depth(work.bytes);
+        format!(
+            "a ring of {slots} slots for all senders, {} chunks; up to 64 messages taken in a row, one by one",
+            2 * slots
+        )
+    }
+
+    fn refuses(&self, work: &Work, _manner: Manner) -> Option<String> {
+        let is_made = matches!(work.kind, Kind::OneWay | Kind::RoundTrip);
+        (!is_made || work.followers > 8).then(|| "it shows what one message costs".into())
+    }
+
+    fn prepare(&self, trial: &Trial) -> Result<Box<dyn Any>> {
+        let lanes = match trial.kind {
+            Kind::OneWay => 1,
+            Kind::RoundTrip => 2,
+            _ => bail!("lanes are not made for this"),
+        };
+        Shared::create(trial, lanes * bytes_of(trial.bytes))?;
+        Ok(Box::new(()))
+    }
+
+    fn lead(&self, trial: &Trial) -> Result<BareEnd> {
+        let shared = Shared::open(trial)?;
+        let out = trial.has_down().then(|| Lane::at(&shared, 1, trial.bytes, 9)).transpose()?;
+        Ok(BareEnd { out, into: Some(Lane::at(&shared, 0, trial.bytes, 9)?), trial: trial.clone() })
+    }
+
+    fn follower(&self, trial: &Trial, index: u32) -> Result<BareEnd> {
+        let shared = Shared::open(trial)?;
+        let into = trial.has_down().then(|| Lane::at(&shared, 1, trial.bytes, index)).transpose()?;
+        Ok(BareEnd { out: Some(Lane::at(&shared, 0, trial.bytes, index)?), into, trial: trial.clone() })
+    }
+}
