@@ -4,6 +4,7 @@ use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, every_death_of_
 use crate::tiny::{LANE, Segment, Shape, member};
 use loom::thread;
 use swarmbus_core::queue::{Claimed, Route};
+use swarmbus_core::recover::Reaper;
 use swarmbus_core::word::{ChunkState, ChunkWord};
 
 /// Claims chunks 0 to `count` - 1 and sends them as one batch.
@@ -189,4 +190,42 @@ fn a_reaper_that_comes_late_spares_the_next_batch_of_the_same_chunks() {
 fn an_old_link_leads_nowhere() {
     an_old_link();
     caught(&["link-not-compared"], an_old_link);
+}
+
+/// The sender dies before it has told anybody. A reaper comes late: another has freed the batch, and a third member, which has no fence behind what it
+/// claimed, sends one of its own in the same chunks. The link of that one is none that the late reaper may follow.
+fn a_late_reaper_meets_the_next_batch() {
+    crate::check::explore(ORDINARY, || {
+        let segment = Segment::new(Shape::of(1, 2));
+        // All but the slot.
+        assert!(mortal(Mortal::Victim, 10, || send(&segment, 2).unwrap()).is_none());
+        assert!(segment.word(0).state() == ChunkState::Queued && segment.references(0, 0) == 0);
+        let find = |segment: &Segment, me| {
+            Reaper::new(segment, member(me), segment.notes_of(member(me))).intent(segment.notes_of(member(0)), || true);
+        };
+        let late = thread::spawn({
+            let segment = segment.clone();
+            move || find(&segment, 3)
+        });
+        find(&segment, 4);
+        let held = [0, 1].map(|chunk| (chunk, segment.loan(member(5), chunk, 7 + chunk as u64)));
+        let mut expected = vec![];
+        if let [(_, Some(one)), (_, Some(two))] = held {
+            segment.publish_by(member(5), 0, Route::send(LANE), (0, one), &mut [(1, two)]).expect("there is room");
+            expected.extend([7, 8]);
+        } else {
+            for (chunk, word) in held {
+                word.map(|word| segment.release(Claimed { chunk, word, ring: LANE }));
+            }
+        }
+        late.join().unwrap();
+        assert_eq!(drain(&segment, 1), expected, "freed by the late reaper");
+        segment.assert_empty();
+    });
+}
+
+#[test]
+fn a_late_reaper_follows_no_link_of_the_next_batch() {
+    a_late_reaper_meets_the_next_batch();
+    needs(&[3], a_late_reaper_meets_the_next_batch);
 }
