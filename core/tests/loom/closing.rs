@@ -59,6 +59,27 @@ fn two_senders(shape: Shape) {
     });
 }
 
+/// A sender is left behind while the queue is sealed, opened and sealed again: it finds a slot burnt for the first time, looks where the tail belongs, and finds it
+/// burnt for the second.
+fn a_sender_left_behind() {
+    explore(BRIEF, || {
+        let segment = Segment::new(Shape::of(0, 1).closing());
+        let slow = thread::spawn({
+            let segment = segment.clone();
+            move || send(&segment, 0, 0) as usize
+        });
+        let queue = segment.queue_at(0);
+        queue.set_closed(true);
+        let is_sealed = queue.seal().unwrap();
+        queue.set_closed(false);
+        queue.set_closed(true);
+        let received = receive_all(&segment, 1);
+        assert_eq!(slow.join().unwrap(), received, "sent after the end, or lost");
+        assert!(is_sealed || received == 1, "nothing was in the way");
+        segment.assert_empty();
+    });
+}
+
 /// The queue is closed, opened and closed again, while somebody still seals it for the first time.
 fn a_slow_sealer() {
     explore(BRIEF, || {
@@ -120,6 +141,13 @@ fn nothing_comes_after_a_queue_is_sealed_and_empty() {
 #[test]
 fn nothing_comes_after_the_end_from_two_senders() {
     two_senders(Shape::of(0, 2));
+}
+
+/// Or it would go on from there, and what it sends come after the end.
+#[test]
+fn who_finds_a_burnt_slot_sees_that_the_queue_is_closed() {
+    a_sender_left_behind();
+    needs(&[4], a_sender_left_behind);
 }
 
 #[test]
