@@ -87,6 +87,31 @@ pub fn reuse(to: u16, shape: Shape) {
     });
 }
 
+/// One member takes and releases, and sends the same chunk again, while another takes: by the chunk's own slot, and empties that (I4). Were it by the slot of
+/// the life before, the other one would stay and speak of what the chunk is used for next.
+fn a_chunk_is_sent_again() {
+    explore(BRIEF, || {
+        let segment = Segment::new(Shape::of(1, 1));
+        segment.send(member(0), 0, 0, 7).unwrap();
+        let slow = thread::spawn({
+            let segment = segment.clone();
+            move || segment.take(member(1), 0)
+        });
+        if segment.receive(member(2), 0).is_some() {
+            segment.send(member(2), 0, 0, 8).expect("the queue is empty");
+        }
+        if slow.join().unwrap().is_some() {
+            assert_eq!(segment.references(0, 0), 0, "a slot speaks of a chunk that was claimed");
+        }
+    });
+}
+
+#[test]
+fn who_claims_a_chunk_empties_its_slot() {
+    a_chunk_is_sent_again();
+    needs(&[3], a_chunk_is_sent_again);
+}
+
 #[test]
 fn a_chunk_is_written_only_after_its_last_reader_is_done() {
     a_reader_is_done_before_the_next_writer();
