@@ -1,7 +1,7 @@
 //! Spans: who uses a chunk uses committed memory, whoever retires the span, dies in the midst of it, or gives it to another class.
 
-use crate::check::{Mortal, ORDINARY, caught, every_death, every_death_of_two, explore, mortal, needs};
-use crate::heap::Heap;
+use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, every_death_of_two, explore, mortal, needs};
+use crate::heap::{Heap, PLACER};
 use crate::tiny::member;
 use loom::thread;
 use swarmbus_core::span::Claim;
@@ -36,6 +36,45 @@ fn a_claimer_of_a_former_life() {
             heap.use_one(member(0));
         }
         claimer.join().unwrap();
+        assert_eq!(heap.assert_settled(), SpanState::Active);
+    });
+}
+
+/// The same beside two who use the chunk as the span is now: the claimer gives it back as it was left, and once.
+fn a_claimer_of_a_former_life_beside_users() {
+    explore(BRIEF, || {
+        let heap = Heap::new(SpanState::Active, 1, 1);
+        let seen = heap.word(0);
+        assert!(heap.retire(member(0)) && heap.activate(member(0)));
+        let claimer = thread::spawn({
+            let heap = heap.clone();
+            move || {
+                heap.use_seen(seen, member(1));
+                heap.use_one(member(1));
+            }
+        });
+        let user = thread::spawn({
+            let heap = heap.clone();
+            move || heap.use_one(member(2))
+        });
+        heap.use_one(member(0));
+        claimer.join().unwrap();
+        user.join().unwrap();
+        assert_eq!(heap.assert_settled(), SpanState::Active);
+    });
+}
+
+/// Somebody frees a span and commits it for another class, or somebody else does.
+fn a_span_is_freed(state: SpanState, frees: fn(&Heap)) {
+    explore(ORDINARY, move || {
+        let heap = Heap::new(state, 1, 1);
+        frees(&heap);
+        let other = thread::spawn({
+            let heap = heap.clone();
+            move || heap.activate(member(2))
+        });
+        let mine = heap.activate(member(0));
+        assert!(mine != other.join().unwrap(), "one of both has it");
         assert_eq!(heap.assert_settled(), SpanState::Active);
     });
 }
@@ -129,6 +168,18 @@ fn a_claimer_that_was_paused_takes_nothing_of_the_next_life() {
     a_claimer_of_a_former_life();
     caught(&["no-second-look-at-span"], a_claimer_of_a_former_life);
     needs(&[2], a_claimer_of_a_former_life);
+}
+
+#[test]
+fn what_a_claimer_gives_back_is_as_it_was() {
+    a_claimer_of_a_former_life_beside_users();
+    needs(&[2], a_claimer_of_a_former_life_beside_users);
+}
+
+#[test]
+fn who_has_freed_a_span_does_not_do_so_again() {
+    a_span_is_freed(SpanState::Active, |heap| assert!(heap.retire(member(0))));
+    a_span_is_freed(SpanState::Claimed, |heap| heap.reap(member(0), &[PLACER]));
 }
 
 #[test]
