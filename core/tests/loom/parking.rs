@@ -1,9 +1,10 @@
 //! The parking lot: who parks, who takes, who raises the due word, and what a reaper makes of it.
 
 use crate::check::{Mortal, ORDINARY, caught, every_death, explore, mortal, needs};
-use crate::tiny::{Segment, Shape, member};
+use crate::tiny::{Segment, Shape, member, together};
 use loom::thread;
 use swarmbus_core::layout::REDELIVERY;
+use swarmbus_core::memory::Memory;
 use swarmbus_core::queue::Route;
 
 const NOW_MS: u64 = 100;
@@ -130,6 +131,31 @@ fn a_message_is_parked_again() {
         assert_eq!([early, drain(&segment, 4, LATER_MS)].concat(), [7], "lost, or still there");
         segment.assert_empty();
     });
+}
+
+/// One has claimed a parked message and is slow to empty its place; another one empties it for him, and parks the next message there.
+fn a_place_is_used_again() {
+    explore(ORDINARY, || {
+        let segment = Segment::new(Shape::of(0, 2).parking());
+        segment.send(member(0), 0, 0, 7).unwrap();
+        park(&segment, 1, NOW_MS);
+        segment.send(member(0), 0, 1, 8).unwrap();
+        let slow = thread::spawn({
+            let segment = segment.clone();
+            move || receive(&segment, 2, NOW_MS)
+        });
+        let lot = segment.queue_at(0).lot().unwrap();
+        lot.empty_stale(segment.queue_at(0).name, |chunk| segment.chunk(chunk));
+        park(&segment, 3, LATER_MS);
+        let early = Vec::from_iter(slow.join().unwrap());
+        assert_eq!(together(early, drain(&segment, 4, LATER_MS)), [7, 8], "one is lost");
+        segment.assert_empty();
+    });
+}
+
+#[test]
+fn who_empties_a_place_spares_what_was_parked_there_since() {
+    a_place_is_used_again();
 }
 
 #[test]
