@@ -4,7 +4,7 @@ use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, every_death_of_
 use crate::table::{FILE, OTHER, Table};
 use crate::tiny::member;
 use loom::thread;
-use swarmbus_core::lock::LockMode;
+use swarmbus_core::lock::{Label, LockMode};
 
 use LockMode::{Exclusive, Shared};
 
@@ -177,5 +177,25 @@ fn a_reaper_that_comes_late_spares_the_next_claim() {
         let (place, _) = table.ask(2, Exclusive, FILE, 0).unwrap();
         late.join().unwrap();
         place.give_up().unwrap();
+    });
+}
+
+/// Two readers get the same lock at the same time.
+#[test]
+fn each_grant_has_a_token_of_its_own() {
+    explore(ORDINARY, || {
+        let table = Table::new(2, 2);
+        let enter = |me: u16| {
+            let mut place = table.locks().claim(member(me), Shared, 0).unwrap();
+            place.enter(&Label { hash: FILE, length: 0, words: [] }, 0).unwrap();
+            (place.index(), place.word())
+        };
+        let (first, second) = (enter(1), enter(2));
+        let hold = |table: &Table, (index, word)| table.locks().find(index, word).unwrap().hold().unwrap();
+        let other = thread::spawn({
+            let table = table.clone();
+            move || hold(&table, first)
+        });
+        assert_ne!(hold(&table, second), other.join().unwrap(), "a token for two");
     });
 }
