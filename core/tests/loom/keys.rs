@@ -1,11 +1,14 @@
 //! Messages with one key: of a sender that dies at any step and its successor, of two senders at once, exactly one is delivered.
 
 use crate::check::{Mortal, ORDINARY, caught, every_death, every_death_of_two, explore, mortal, needs};
-use crate::tiny::{Segment, Shape, member};
+use crate::tiny::{Segment, Shape, member, queue};
 use loom::thread;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use swarmbus_core::keys::Keyed;
-use swarmbus_core::word::ChunkWord;
+use swarmbus_core::memory::Memory;
+use swarmbus_core::recover::Reaper;
+use swarmbus_core::word::{ChunkWord, RecordState, RecordWord};
 
 const KEY: u64 = 9;
 const SHAPE: Shape = Shape::of(0, 2).keyed();
@@ -185,4 +188,33 @@ fn a_sender_dies_beside_another() {
 #[test]
 fn a_dead_sender_and_a_living_one_send_once() {
     a_sender_dies_beside_another();
+}
+
+/// Two reap a sender that died with a stripe, and each then sends with the same key. One is slow to give up the stripe: it spares who has it by then.
+fn two_reapers_send() {
+    explore(ORDINARY, || {
+        let (segment, dead) = (Segment::new(Shape::of(1, 2).keyed()), member(2));
+        let key_notes = segment.key_notes_of(dead).unwrap();
+        key_notes.key.store(KEY, Relaxed);
+        key_notes.keyed_in.store(queue(0).bits() + 1, Relaxed);
+        let stripe = &segment.keys(queue(0)).unwrap().stripes[0];
+        stripe.store(RecordWord::new(1, dead, RecordState::Live).0, Relaxed);
+        let reap_and_send = |me: u16| {
+            let segment = segment.clone();
+            let word = segment.loan(member(me), me as u32, 7).unwrap();
+            move || {
+                let reaper = Reaper::new(&*segment, member(me), segment.notes_of(member(me)));
+                reaper.stripe(dead, segment.notes_of(dead), segment.key_notes_of(dead).unwrap(), || true);
+                segment.publish_keyed(member(me), 0, KEY, (me as u32, word))
+            }
+        };
+        let (first, second) = (thread::spawn(reap_and_send(0)), reap_and_send(1));
+        let results = [second(), first.join().unwrap()];
+        assert!(results.iter().filter(|result| **result == Keyed::Sent).count() < 2, "two with one key were sent");
+    });
+}
+
+#[test]
+fn a_slow_reaper_does_not_give_up_the_stripe_of_another() {
+    two_reapers_send();
 }
