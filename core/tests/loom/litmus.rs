@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use swarmbus_core::keys::{Keyed, Keys};
 use swarmbus_core::queue::{claim_free, release};
-use swarmbus_core::sync::{WakeWord, Word, is_a_run_of_mutants};
+use swarmbus_core::sync::{WakeWord, Word, is_a_run_of_mutants, mutant};
 use swarmbus_core::topic::{CursorWord, FloorWord, Policy, Topic};
 use swarmbus_core::word::SpanState;
 
@@ -315,11 +315,15 @@ impl KeyTables {
     }
 
     fn send(&self, segment: &Segment, sender: u16, key: u64) -> Keyed {
+        self.send_to(0, segment, sender, key)
+    }
+
+    fn send_to(&self, queue: u16, segment: &Segment, sender: u16, key: u64) -> Keyed {
         let KeyTables { stripes, window, count, given_up } = self;
         let keys = Keys { stripes, window, count, given_up };
         // A chunk for each key: none is taken.
         let word = segment.loan(member(sender), key as u32, key).unwrap();
-        segment.publish_remembered(member(sender), 0, (keys, key), (key as u32, word))
+        segment.publish_remembered(member(sender), queue, (keys, key), (key as u32, word))
     }
 
     fn remembers(&self, key: u64) -> bool {
@@ -349,4 +353,26 @@ fn a_slow_sender_pushes_out_no_newer_key() {
         explore(ORDINARY, move || a_slow_sender(places));
     }
     needs(&[16], || explore(ORDINARY, || a_slow_sender(2)));
+}
+
+/// Two remember keys of messages in lanes of their own (here: queues), and know nothing of one another but by the count.
+fn two_senders_that_never_meet() {
+    let (segment, tables) = (Segment::new(Size::of(2, 4).keyed()), KeyTables::new(2));
+    let senders = [&[1, 3][..], &[2]].map(|keys| {
+        let (segment, tables) = (segment.clone(), tables.clone());
+        let sender = keys.len() as u16 - 1;
+        thread::spawn(move || {
+            keys.iter().for_each(|key| assert_eq!(tables.send_to(sender, &segment, sender, *key), Keyed::Sent));
+        })
+    });
+    senders.into_iter().for_each(|sender| sender.join().unwrap());
+    assert!(tables.remembers(3), "the last one of its sender is no older than any other");
+}
+
+/// Without the fences that stand in the wakes between one key of a sender and the next, and would do as well.
+#[test]
+fn who_counts_on_sees_the_keys_before() {
+    let bare = || mutant::with(&["fence-after-rmw"], || explore(ORDINARY, two_senders_that_never_meet));
+    bare();
+    needs(&[16], bare);
 }
