@@ -17,6 +17,7 @@ mod batch;
 mod board;
 mod chunk;
 mod closing;
+mod cursor;
 mod forward;
 mod keys;
 mod limbo;
