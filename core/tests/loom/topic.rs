@@ -6,11 +6,12 @@ use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+use swarmbus_core::memory::Memory;
 use swarmbus_core::queue::{claim_free, release};
 use swarmbus_core::sync::{WakeWord, Word};
-use swarmbus_core::topic::{CursorWord, Policy};
+use swarmbus_core::topic::{self, CursorWord, Policy};
 use swarmbus_core::wait;
-use swarmbus_core::word::Name;
+use swarmbus_core::word::{ChunkState, Name};
 
 /// A subscriber reads what a publisher publishes, both waiting for the other.
 fn a_publisher_and_a_subscriber(shape: Shape, messages: u64) {
@@ -171,11 +172,16 @@ fn a_reader() {
             let stage = stage.clone();
             move || (0..3).all(|number| stage.publish_silently(member(0), shape.before + number).is_ok())
         });
-        for position in first..first + 3 {
-            let Some(number) = stage.look(position) else { break };
+        let mut position = first;
+        while position < first + 3
+            && let Some(number) = stage.look(position)
+        {
             assert_eq!(number, stage.number_at(position));
-            stage.topic().advance(member(1), position + 1);
+            position += 1;
+            stage.topic().advance(member(1), position);
         }
+        let cursor = CursorWord(stage.cursors[1].word.load(Relaxed));
+        assert_eq!(cursor.behind(position), 0, "publishers find the room that it has made");
         publisher.join().unwrap();
         stage.assert_whole();
     });
@@ -463,4 +469,98 @@ fn a_joiner_and_a_publisher_that_waits(bound: usize) {
 fn who_comes_again_wakes_whom_it_has_held_up() {
     a_joiner_and_a_publisher_that_waits(3);
     caught(&["moved-on-silently"], || a_joiner_and_a_publisher_that_waits(3));
+}
+
+/// A publisher has filled its slot, and moves the tail on late, when another one is two messages further.
+#[test]
+fn a_slow_publisher_does_not_move_the_tail_back() {
+    explore(BRIEF, || {
+        let stage = Stage::new(Shape { policy: Policy::Lossy, before: 0, ..Shape::of(1) });
+        let other = thread::spawn({
+            let stage = stage.clone();
+            move || (0..2).all(|number| stage.publish_silently(member(1), number).is_ok())
+        });
+        stage.publish_silently(member(0), 7).unwrap();
+        assert!(other.join().unwrap());
+        assert!(!stage.topic().mend(|_| false), "nothing was scribbled over");
+        stage.assert_whole();
+    });
+}
+
+/// A message for which there may be room stays its publisher's if there is none, in a new life, so that no note of the attempt speaks of it. Death at every step.
+#[test]
+fn a_refused_message_is_its_publishers() {
+    every_death(ORDINARY, |budget| {
+        let stage = Stage::new(Shape { policy: Policy::DropNew, ..Shape::of(1) });
+        let (me, chunk, reader) = (member(0), 3, member(1));
+        let first = stage.topic().join(reader, 1).unwrap().unwrap();
+        let word = claim_free(&stage.chunks[chunk], me).unwrap();
+        let publisher = thread::spawn({
+            let stage = stage.clone();
+            move || {
+                let chunk = stage.owned(chunk as u32).unwrap();
+                let publish = || topic::publish(&*stage, stage.notes_of(me), &stage.topic(), (chunk, word), |_| None);
+                if let Some(Err(refused)) = mortal(Mortal::Victim, budget, publish) {
+                    assert!(refused.word.is(ChunkState::Held, me) && refused.word.generation() != word.generation());
+                    assert_eq!(chunk.word.load(Relaxed), refused.word.0, "the chunk is the publisher's, as before");
+                    stage.write(3, 9);
+                }
+            }
+        });
+        stage.topic().advance(reader, first + 1);
+        publisher.join().unwrap();
+        stage.reap(member(3), me);
+        stage.assert_whole();
+    });
+}
+
+/// A publisher dies when it has noted what it pushes out. Another one pushes that out; the reaper of the first is faster in taking the chunk, and somebody uses it.
+#[test]
+fn what_a_reaper_has_taken_before_is_not_taken_again() {
+    every_death(ORDINARY, |budget| {
+        let stage = Stage::new(Shape::of(1));
+        if mortal(Mortal::Victim, budget, || stage.publish_silently(member(0), 2)).is_some() {
+            return;
+        }
+        let publisher = thread::spawn({
+            let stage = stage.clone();
+            move || stage.publish_silently(member(1), 2).unwrap()
+        });
+        stage.reap(member(3), member(0));
+        let used = claim_free(&stage.chunks[0], member(2)).inspect(|_| stage.write(0, 7));
+        publisher.join().unwrap();
+        if let Some(word) = used {
+            assert_eq!((stage.read(0), stage.chunks[0].load(Relaxed)), (7, word.0), "it is in use");
+            release(&*stage, (0, &stage.chunks[0]), word, None);
+        }
+        stage.assert_whole();
+    });
+}
+
+/// One who takes messages out dies. It saw a message and, as the word of its chunk, that of the next life of the chunk, which another one has pushed out and is about to
+/// publish anew.
+fn a_trimmer_dies_beside_one_that_uses_what_it_was_to_take_out() {
+    every_death(BRIEF, |budget| {
+        let stage = Stage::new(Shape { policy: Policy::Lossy, ..Shape::of(1) });
+        let other = thread::spawn({
+            let stage = stage.clone();
+            move || (2..4).all(|number| stage.publish_silently(member(1), number).is_ok())
+        });
+        let victim = thread::spawn({
+            let stage = stage.clone();
+            move || mortal(Mortal::Victim, budget, || stage.topic().trim(&*stage, stage.notes_of(member(0)))).is_some()
+        });
+        if !victim.join().unwrap() {
+            stage.reap(member(3), member(0));
+        }
+        assert!(other.join().unwrap());
+        stage.assert_whole();
+    });
+}
+
+#[test]
+fn what_is_used_again_is_not_taken_for_what_the_dead_took_out() {
+    a_trimmer_dies_beside_one_that_uses_what_it_was_to_take_out();
+    caught(&["evicted-slot-not-looked-at-again"], a_trimmer_dies_beside_one_that_uses_what_it_was_to_take_out);
+    needs(&[3], a_trimmer_dies_beside_one_that_uses_what_it_was_to_take_out);
 }
