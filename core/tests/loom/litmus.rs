@@ -333,14 +333,12 @@ impl KeyTables {
 
 fn a_slow_sender(places: usize) {
     let (segment, tables) = (Segment::new(Size::of(2, 4).keyed()), KeyTables::new(places));
-    let slow = thread::spawn({
+    let other = thread::spawn({
         let (segment, tables) = (segment.clone(), tables.clone());
-        move || assert_eq!(tables.send(&segment, 0, 2), Keyed::Sent)
+        move || [1, 3].map(|key| assert_eq!(tables.send(&segment, 1, key), Keyed::Sent))
     });
-    for key in [1, 3] {
-        assert_eq!(tables.send(&segment, 1, key), Keyed::Sent);
-    }
-    slow.join().unwrap();
+    assert_eq!(tables.send(&segment, 0, 2), Keyed::Sent);
+    other.join().unwrap();
     let remembered = [1, 2, 3].map(|key| tables.remembers(key));
     assert!(remembered[2], "the last one of its sender is no older than any other: {remembered:?}");
     assert!(places == 2 || remembered == [true; 3], "there is a place for each: {remembered:?}");
