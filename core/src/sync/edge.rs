@@ -49,7 +49,7 @@ pub const S2: Edge = Edge(2);
 /// S3: a chunk word changes hands (`QUEUED`, `INFLIGHT`) → whoever judges a slot by it: the claimer's emptying of the
 /// slot, done before the chunk's next life, is seen by the second look at the slot.
 pub const S3: Edge = Edge(3);
-/// S4: a slot is emptied → a sender fills it a lap later.
+/// S4: a slot is emptied, or burnt → a sender fills it a lap later, or moves the tail past it.
 pub const S4: Edge = Edge(4);
 /// S5: `head` or `tail` moves on → whoever reads the hint sees the slot as it was left.
 pub const S5: Edge = Edge(5);
