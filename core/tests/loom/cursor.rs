@@ -105,6 +105,35 @@ fn a_cursor_alone_says_that_what_is_before_was_read() {
     needs(&[11], a_reader_that_reads_two_at_once);
 }
 
+/// The same beside somebody who has looked at the cursor and raises the floor: the publisher looks at that alone, and has only its word that all before it was read.
+fn a_reader_whose_cursor_another_has_seen() {
+    explore(BRIEF, || {
+        let stage = Stage::new(Shape { before: 3, ..hurried(1) });
+        let (reader, end) = (member(1), stage.tail.load(Relaxed));
+        stage.cursors[1].word.store(CursorWord::live(end - 2, reader).0, Relaxed);
+        stage.floor.store(FloorWord::new(0, end - 2).0, Relaxed);
+        let looker = thread::spawn({
+            let stage = stage.clone();
+            move || stage.topic().laggard(end)
+        });
+        let publisher = thread::spawn({
+            let stage = stage.clone();
+            move || drop(stage.publish_silently(member(0), 3))
+        });
+        assert_eq!([end - 2, end - 1].map(|position| stage.look(position)), [Some(1), Some(2)]);
+        stage.topic().advance(reader, end);
+        looker.join().unwrap();
+        publisher.join().unwrap();
+        stage.assert_whole();
+    });
+}
+
+#[test]
+fn a_floor_alone_says_that_what_is_before_was_read() {
+    a_reader_whose_cursor_another_has_seen();
+    needs(&[12], a_reader_whose_cursor_another_has_seen);
+}
+
 /// Somebody claims an index and subscribes, while a reaper looks whether the one of the same name that had it before left a cursor: it asks whether that one still is
 /// dead after it saw the cursor.
 fn a_reaper_that_comes_when_the_index_is_used_again() {
