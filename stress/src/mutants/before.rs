@@ -54,6 +54,11 @@ impl Before {
         self.0.get(&mutant.name).is_some_and(|outcome| matches!(outcome.verdict, Verdict::Killed(..)))
     }
 
+    /// Whether no test noticed it.
+    pub fn survived(&self, mutant: &Mutant) -> bool {
+        self.0.get(&mutant.name).is_some_and(|outcome| matches!(outcome.verdict, Verdict::Survived))
+    }
+
     /// Whether it was tried.
     pub fn tried(&self, mutant: &Mutant) -> bool {
         self.0.contains_key(&mutant.name)

@@ -84,7 +84,7 @@ pub fn run(wish: &Wish) -> Result<()> {
         shuffle(&mut chosen, seed);
     }
     let before = if wish.rest { Before::read(root, &wish.target, &tests)? } else { Before::nothing() };
-    chosen.retain(|mutant| !(before.killed(mutant) || before.tried(mutant) && spares.hold(root, mutant)));
+    chosen.retain(|mutant| !(before.killed(mutant) || before.survived(mutant) && spares.hold(root, mutant)));
     chosen.sort_by_key(|mutant| before.tried(mutant));
     let mut outcomes = all_trials(&chosen, &tests, wish, schedules);
     before.complete(&all, &mut outcomes);
