@@ -147,10 +147,13 @@ verify-fuzz:
 
 # One mistake after the other in the core; some model must notice. A sample, by a seed that is printed.
 verify-mutants:
-	cargo run --quiet --release -p swarmbus-stress --bin swarmbus-stress -- mutants --suites models,shuttle --minutes 5
+	cargo run --quiet --release -p swarmbus-stress --bin swarmbus-stress -- mutants --suites models,shuttle --minutes 5 --strict
 
+# The quick tests first; the longer ones have who is left.
 verify-all-mutants:
-	cargo run --quiet --release -p swarmbus-stress --bin swarmbus-stress -- mutants --suites models,shuttle
+	cargo build --quiet --release -p swarmbus-stress
+	target/release/swarmbus-stress mutants --suites models,shuttle --longest 0.5
+	target/release/swarmbus-stress mutants --suites models,shuttle --rest --longest 12 --strict
 
 verify-model:
 	docs/model/check.sh '' target/verify/model.json

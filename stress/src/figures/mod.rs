@@ -28,14 +28,15 @@ pub struct Wish {
 /// A part of the proof: its file, what writes it, and how it reads.
 type Part = (&'static str, &'static str, fn(&str) -> Result<String>);
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     ("kill-sweep.json", "make verify-sweeps", sweeps::killed),
     ("pause-sweep.json", "make verify-sweeps", sweeps::paused),
     ("storm.json", "make verify-storm", parts::storms),
     ("storm-iceoryx2.json", "make verify-peers", parts::storms),
     ("fuzz.json", "make verify-fuzz", parts::fuzzed),
     ("flips.json", "make verify-fuzz", parts::flipped),
-    ("mutants.json", "make verify-mutants", parts::mutants),
+    ("mutants.json", "make verify-all-mutants", parts::mutants),
+    ("mutants-sample.json", "make verify-mutants", parts::mutants),
     ("model.json", "make verify-model", parts::model),
     ("loom.jsonl", "make verify-loom", parts::loom),
     ("soak.json", "make verify-soak", parts::soak),

@@ -30,6 +30,9 @@ pub struct Swept {
     pub heal_us_max: u64,
     /// Victims that did not come to the point and ended after their operation.
     pub after_the_end: u64,
+    /// What was drawn was drawn from this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 /// One row for each operation.
@@ -52,11 +55,13 @@ pub fn as_table(rows: &[Swept]) -> String {
 /// All of them in a sentence.
 pub fn sums(rows: &[Swept], befell: &str) -> String {
     let sum = |of: fn(&Swept) -> u64| grouped(rows.iter().map(of).sum::<u64>());
+    let seed = rows.first().and_then(|row| row.seed).map(|seed| format!(" (`--seed {seed}`)")).unwrap_or_default();
     format!(
-        "**{} operations, {} states, {} processes {befell}: {} lost, {} duplicated, {} stuck, {} leaked.**",
+        "**{} operations, {} states found, {} processes {befell}, {} of them at the end since others were faster: {} lost, {} duplicated, {} stuck, {} leaked**{seed}.",
         rows.len(),
         sum(|row| row.states),
         sum(|row| row.kills),
+        sum(|row| row.after_the_end),
         sum(|row| row.lost),
         sum(|row| row.duplicated),
         sum(|row| row.stuck),

@@ -88,7 +88,9 @@ pub fn run(wish: &Wish) -> Result<()> {
     chosen.sort_by_key(|mutant| before.tried(mutant));
     let mut outcomes = all_trials(&chosen, &tests, wish, schedules);
     before.complete(&all, &mut outcomes);
-    let ran = report::Ran { all: &all, outcomes: &outcomes, suites: &wish.suites, tests: tests.len(), schedules };
+    let is_sample = !wish.rest && (wish.minutes.is_some() || !wish.only.is_empty());
+    let (suites, tests) = (wish.suites.as_slice(), tests.len());
+    let ran = report::Ran { all: &all, outcomes: &outcomes, suites, tests, schedules, is_sample };
     let survivors = report::report(root, &wish.target, &ran, &spares)?;
     if wish.strict && survivors > 0 {
         return Err(format!("{survivors} mutants survived for no known reason").into());

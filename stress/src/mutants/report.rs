@@ -1,4 +1,4 @@
-//! Who was noticed and who was not: for people, and in `verify/mutants.json`.
+//! Who was noticed and who was not: for people, and in `verify/mutants.json` (of a sample in `verify/mutants-sample.json`).
 
 use super::before;
 use super::catalogue::{Mutant, Spares, described, places};
@@ -22,6 +22,8 @@ pub struct Ran<'a> {
     pub tests: usize,
     /// What shuttle drew; with its seed the sample was drawn as well.
     pub schedules: Schedules,
+    /// Whether only some were to be tried.
+    pub is_sample: bool,
 }
 
 /// What became of the mutants, as it is written down.
@@ -109,7 +111,9 @@ pub fn report(root: &Path, target: &Path, ran: &Ran<'_>, spares: &Spares) -> Res
             "runs": outcome.runs, "seconds": outcome.took.as_secs_f64(),
         }));
     }
-    let path = target.join("verify/mutants.json");
+    // A sample leaves what a complete run found where it is.
+    let name = if ran.is_sample { "mutants-sample.json" } else { "mutants.json" };
+    let path = target.join("verify").join(name);
     let by: Vec<String> = killed_by.iter().map(|(suite, count)| format!("{suite} {count}")).collect();
     let totals = Totals {
         source: before::source(root)?,

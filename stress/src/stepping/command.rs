@@ -56,7 +56,7 @@ pub fn obey(orders: Orders) -> Result<()> {
     let Swept { rows, untried } = sweep(&std::env::current_exe()?, &operations, &plan);
     match output {
         Output::Table => print!("{}", as_table(&rows, kind)),
-        Output::Json => print!("{}", as_json(&rows)?),
+        Output::Json => print!("{}", as_json(&rows, (!all).then_some(seed))?),
     }
     let faults = rows.iter().map(Row::faults).sum::<u64>();
     if faults > 0 || !untried.is_empty() {

@@ -91,6 +91,10 @@ impl Fate for Witnessed<'_> {
             }
             if calls {
                 self.course.calls.push(tracee.steps());
+                if files.len() == 1 {
+                    // What it makes has a name since this call.
+                    files.extend(Snapshot::of(&scene.second()).ok());
+                }
             }
             let mut changed = false;
             for file in &mut files {

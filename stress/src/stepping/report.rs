@@ -53,7 +53,7 @@ impl Row {
     }
 
     /// As it is written down.
-    fn written(&self) -> Swept {
+    fn written(&self, seed: Option<u64>) -> Swept {
         let mut times_us: Vec<_> = self.healed_after.iter().map(|time| time.as_micros() as u64).collect();
         times_us.sort_unstable();
         Swept {
@@ -68,22 +68,24 @@ impl Row {
             heal_us_p50: times_us.get(times_us.len() / 2).copied().unwrap_or(0),
             heal_us_max: times_us.last().copied().unwrap_or(0),
             after_the_end: self.missed,
+            seed,
         }
     }
 }
 
-/// For tools: a line for each operation.
+/// For tools: a line for each operation, with the seed that drew its points if any were drawn.
 ///
 /// # Errors
 /// None that these figures could have.
-pub fn as_json(rows: &[Row]) -> serde_json::Result<String> {
-    let lines = rows.iter().map(|row| serde_json::to_string(&row.written())).collect::<serde_json::Result<Vec<_>>>()?;
+pub fn as_json(rows: &[Row], seed: Option<u64>) -> serde_json::Result<String> {
+    let lines =
+        rows.iter().map(|row| serde_json::to_string(&row.written(seed))).collect::<serde_json::Result<Vec<_>>>()?;
     Ok(format!("[\n  {}\n]\n", lines.join(",\n  ")))
 }
 
 /// For people, as Markdown.
 pub fn as_table(rows: &[Row], kind: Kind) -> String {
-    let rows: Vec<Swept> = rows.iter().map(Row::written).collect();
+    let rows: Vec<Swept> = rows.iter().map(|row| row.written(None)).collect();
     let befell = if kind == Kind::Kill { "killed" } else { "paused" };
     format!("{}\n{}\n", figures::as_table(&rows), figures::sums(&rows, befell))
 }
