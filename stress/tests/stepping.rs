@@ -19,7 +19,7 @@ fn short(kind: Kind, mistake: Option<Mistake>, operations: &[Operation]) -> Vec<
     let plan = Plan { kind, seed, instructions: Some(4), states: Some(100), mistake, says_progress: false };
     let swept = sweep(Path::new(env!("CARGO_BIN_EXE_swarmbus-stress")), operations, &plan);
     assert!(swept.untried.is_empty(), "{:?}", swept.untried);
-    println!("{}", as_json(&swept.rows, None).unwrap());
+    println!("{}", as_json(&swept.rows, Some(seed)).unwrap());
     swept.rows
 }
 

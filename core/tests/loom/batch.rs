@@ -109,6 +109,19 @@ fn a_reaper_dies() {
     });
 }
 
+/// A member claims both chunks, and sends 7 and 8 in them as a batch of its own if it gets both. Returns what it sent.
+fn send_if_both_are_free(segment: &Segment) -> Vec<u64> {
+    let held = [0, 1].map(|chunk| (chunk, segment.loan(member(5), chunk, 7 + chunk as u64)));
+    if let [(_, Some(one)), (_, Some(two))] = held {
+        segment.publish_by(member(5), 0, Route::send(LANE), (0, one), &mut [(1, two)]).expect("there is room");
+        return vec![7, 8];
+    }
+    for (chunk, word) in held {
+        word.map(|word| segment.release(Claimed { chunk, word, ring: LANE }));
+    }
+    vec![]
+}
+
 /// Two reapers of a dead sender, and a member that claims the chunks as they get free and sends them as a batch of its own.
 fn a_reaper_is_late() {
     every_death(BRIEF, |budget| {
@@ -120,16 +133,8 @@ fn a_reaper_is_late() {
         });
         segment.reap(member(4), &[member(0)]);
         let first = drain(&segment, 1);
-        let held = [0, 1].map(|chunk| (chunk, segment.loan(member(5), chunk, 7 + chunk as u64)));
         let mut expected = if first.is_empty() && !sent { vec![] } else { vec![0, 1] };
-        if let [(_, Some(one)), (_, Some(two))] = held {
-            segment.publish_by(member(5), 0, Route::send(LANE), (0, one), &mut [(1, two)]).expect("there is room");
-            expected.extend([7, 8]);
-        } else {
-            for (chunk, word) in held {
-                word.map(|word| segment.release(Claimed { chunk, word, ring: LANE }));
-            }
-        }
+        expected.extend(send_if_both_are_free(&segment));
         late.join().unwrap();
         assert_eq!([first, drain(&segment, 1)].concat(), expected);
         segment.assert_empty();
@@ -208,16 +213,7 @@ fn a_late_reaper_meets_the_next_batch() {
             move || find(&segment, 3)
         });
         find(&segment, 4);
-        let held = [0, 1].map(|chunk| (chunk, segment.loan(member(5), chunk, 7 + chunk as u64)));
-        let mut expected = vec![];
-        if let [(_, Some(one)), (_, Some(two))] = held {
-            segment.publish_by(member(5), 0, Route::send(LANE), (0, one), &mut [(1, two)]).expect("there is room");
-            expected.extend([7, 8]);
-        } else {
-            for (chunk, word) in held {
-                word.map(|word| segment.release(Claimed { chunk, word, ring: LANE }));
-            }
-        }
+        let expected = send_if_both_are_free(&segment);
         late.join().unwrap();
         assert_eq!(drain(&segment, 1), expected, "freed by the late reaper");
         segment.assert_empty();

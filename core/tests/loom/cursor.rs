@@ -79,21 +79,31 @@ fn what_was_read_last_was_read_before_the_reader_left() {
     needs(&[11], a_reader_leaves);
 }
 
-/// A subscriber is one further behind than half of the slots, for a publisher had looked before it joined (I31). It reads both messages at once, then another publisher
-/// pushes one of them out, and has only the cursor's word that it was read. (Loom's fences bring what anybody has seen who came before; so nobody looks at the
+/// A subscriber that is one further behind than half of the slots, for a publisher had looked before it joined (I31); and the end.
+fn two_behind() -> (Arc<Stage>, Name, u64) {
+    let stage = Stage::new(Shape { before: 3, ..hurried(1) });
+    let (reader, end) = (member(1), stage.tail.load(Relaxed));
+    stage.cursors[1].word.store(CursorWord::live(end - 2, reader).0, Relaxed);
+    stage.floor.store(FloorWord::new(0, end - 2).0, Relaxed);
+    (stage, reader, end)
+}
+
+/// It reads both messages.
+fn read_both(stage: &Stage, reader: Name, end: u64) {
+    assert_eq!([end - 2, end - 1].map(|position| stage.look(position)), [Some(1), Some(2)]);
+    stage.topic().advance(reader, end);
+}
+
+/// A subscriber two behind reads both messages at once, then another publisher pushes one of them out, and has only the cursor's word that it was read. (Loom's fences bring what anybody has seen who came before; so nobody looks at the
 /// cursor twice.)
 fn a_reader_that_reads_two_at_once() {
     explore(ORDINARY, || {
-        let stage = Stage::new(Shape { before: 3, ..hurried(1) });
-        let (reader, first) = (member(1), stage.tail.load(Relaxed) - 2);
-        stage.cursors[1].word.store(CursorWord::live(first, reader).0, Relaxed);
-        stage.floor.store(FloorWord::new(0, first).0, Relaxed);
+        let (stage, reader, end) = two_behind();
         let publisher = thread::spawn({
             let stage = stage.clone();
             move || drop(stage.publish_silently(member(0), 3))
         });
-        assert_eq!([first, first + 1].map(|position| stage.look(position)), [Some(1), Some(2)]);
-        stage.topic().advance(reader, first + 2);
+        read_both(&stage, reader, end);
         publisher.join().unwrap();
         stage.assert_whole();
     });
@@ -108,10 +118,7 @@ fn a_cursor_alone_says_that_what_is_before_was_read() {
 /// The same beside somebody who has looked at the cursor and raises the floor: the publisher looks at that alone, and has only its word that all before it was read.
 fn a_reader_whose_cursor_another_has_seen() {
     explore(BRIEF, || {
-        let stage = Stage::new(Shape { before: 3, ..hurried(1) });
-        let (reader, end) = (member(1), stage.tail.load(Relaxed));
-        stage.cursors[1].word.store(CursorWord::live(end - 2, reader).0, Relaxed);
-        stage.floor.store(FloorWord::new(0, end - 2).0, Relaxed);
+        let (stage, reader, end) = two_behind();
         let looker = thread::spawn({
             let stage = stage.clone();
             move || stage.topic().laggard(end)
@@ -120,8 +127,7 @@ fn a_reader_whose_cursor_another_has_seen() {
             let stage = stage.clone();
             move || drop(stage.publish_silently(member(0), 3))
         });
-        assert_eq!([end - 2, end - 1].map(|position| stage.look(position)), [Some(1), Some(2)]);
-        stage.topic().advance(reader, end);
+        read_both(&stage, reader, end);
         looker.join().unwrap();
         publisher.join().unwrap();
         stage.assert_whole();
