@@ -132,7 +132,8 @@ impl Lane {
     fn send(&mut self, mut write: impl FnMut(&mut [u8]), idle: impl Fn()) {
         let (chunk, generation) = loop {
             let tail = self.words[TAIL].load(Acquire);
-            if tail - self.known_head < self.slots as u64
+            // A slow sender may have set `tail` back.
+            if (tail.wrapping_sub(self.known_head) as i64) < self.slots as i64
                 && let Some(claimed) = self.claim()
             {
                 break claimed;
