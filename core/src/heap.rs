@@ -32,7 +32,7 @@ const KEEP_PAYLOAD: u64 = 4096;
 const KEEP_BYTES: u64 = 64 * 1024;
 /// Bytes and chunks claimed at once when the cache is empty.
 const REFILL_BYTES: u64 = 16 * 1024;
-const REFILL_CHUNKS: u64 = 16;
+const REFILL_CHUNKS: u64 = 32;
 /// A request may be served from a class this many steps larger before the heap counts as full.
 const LARGER_CLASSES: usize = 4;
 /// Sweeps are at least this far apart, ns.
@@ -71,7 +71,7 @@ impl Heap {
     }
 
     /// A chunk whose payload holds `length` bytes, held by this member: one that it has kept.
-    #[inline]
+    #[inline(always)]
     pub fn allocate_kept<'s>(&mut self, segment: &'s Segment, length: u64) -> Option<(Chunk<'s>, ChunkWord)> {
         self.pop(segment, class_of(length)?)
     }
@@ -121,7 +121,7 @@ impl Heap {
         None
     }
 
-    #[inline]
+    #[inline(always)]
     fn pop<'s>(&mut self, segment: &'s Segment, class: usize) -> Option<(Chunk<'s>, ChunkWord)> {
         let (chunk, word) = self.classes[class].kept.pop()?;
         self.kept_bytes -= class_stride(class);

@@ -65,17 +65,9 @@ pub trait Memory {
     /// Commits an area of a queue (a ring, the parking lot, the keys), so that it may be read. Idempotent.
     fn commit_area(&self, queue: Name, area: usize) -> Result<()>;
 
-    /// Says that the caller is about to claim a chunk, and to read it (a hint).
-    #[inline(always)]
-    fn expect(_chunk: Self::Chunk<'_>)
-    where
-        Self: Sized,
-    {
-    }
-
     /// Says that a chunk may be free (a hint).
     fn hint_free(&self, chunk: u32);
 
-    /// Notes that `me` is about to claim `chunk`, so that its reaper looks there. Before the claim.
+    /// Notes that `me`, a member, is about to claim `chunk`, so that its reaper looks there. Before the claim.
     fn touch(&self, me: Name, chunk: u32);
 }

@@ -148,7 +148,7 @@ pub fn take_due(
                 let _ = first.place.compare_exchange(first.seen.0, first.seen.emptied().0, S1.acquire_then(S4));
             }
             window(73);
-            return Some(Claimed { chunk: first.seen.chunk(), word: claimed, ring: PARKING });
+            return Some(Claimed::new(first.seen.chunk(), claimed, PARKING));
         }
     }
     raise(lot, noted, None);

@@ -13,7 +13,7 @@ mod publishing;
 mod taking;
 
 pub use publishing::{NotPublished, Refusal, Route, note_wake, publish};
-pub use taking::{Order, take, take_from, unlink};
+pub use taking::{Aside, Order, take, take_at_once, take_from, take_some, unlink};
 
 use crate::error::Result;
 use crate::layout::{PARKING, QUEUE_CLOSED, QUEUE_EPOCH, QUEUE_SEALED, REDELIVERY, REPLY, RINGS};
@@ -63,26 +63,44 @@ pub const LIMBO: Name = Name::new(u16::MAX, 0);
 /// Most messages of a batch.
 pub const BATCH_MAX: usize = 1024;
 
-/// A chunk that has just been claimed.
+/// A chunk that has just been claimed. No larger than two registers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Claimed {
     /// Which.
     pub chunk: u32,
     /// Its word, as it stands now: `INFLIGHT` with the claimer.
     pub word: ChunkWord,
+    ring: u32,
+}
+
+impl Claimed {
+    /// Of this chunk, from this ring (or the parking lot).
+    pub const fn new(chunk: u32, word: ChunkWord, ring: usize) -> Claimed {
+        Claimed { chunk, word, ring: ring as u32 }
+    }
+
     /// The ring it came from.
-    pub ring: usize,
+    #[inline(always)]
+    pub const fn ring(&self) -> usize {
+        self.ring as usize
+    }
 }
 
 impl<'a> Queue<'a> {
+    /// A bit for each area that is committed.
+    #[inline(always)]
+    pub(crate) fn committed(&self) -> u64 {
+        self.lanes.load(S7.acquire())
+    }
+
     /// A ring, once it is committed (nothing can be in it before).
     pub fn ring(&self, ring: usize) -> Option<Ring<'a>> {
-        self.rings.get(ring).copied().filter(|_| self.lanes.load(S7.acquire()) & 1 << ring != 0)
+        self.rings.get(ring).copied().filter(|_| self.committed() & 1 << ring != 0)
     }
 
     /// The parking lot, once it is committed.
     pub fn lot(&self) -> Option<Lot<'a>> {
-        (self.lanes.load(S7.acquire()) & 1 << PARKING != 0).then(|| self.lot_unchecked())
+        (self.committed() & 1 << PARKING != 0).then(|| self.lot_unchecked())
     }
 
     fn lot_unchecked(&self) -> Lot<'a> {
@@ -138,7 +156,7 @@ impl<'a> Queue<'a> {
 
     /// The committed rings with their numbers, in the order in which takers read them.
     pub fn active(&self) -> impl Iterator<Item = (usize, Ring<'a>)> + use<'a> {
-        let lanes = self.lanes.load(S7.acquire());
+        let lanes = self.committed();
         self.rings.into_iter().enumerate().filter(move |(ring, _)| lanes & 1 << ring != 0)
     }
 
@@ -203,7 +221,7 @@ impl<'a> Queue<'a> {
     /// Commits an area (a ring or the parking lot) unless it is.
     #[inline]
     pub fn commit(&self, memory: &impl Memory, area: usize) -> Result<()> {
-        if self.lanes.load(S7.acquire()) & 1 << area != 0 { Ok(()) } else { self.commit_anew(memory, area) }
+        if self.committed() & 1 << area != 0 { Ok(()) } else { self.commit_anew(memory, area) }
     }
 
     #[cold]

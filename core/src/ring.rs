@@ -20,7 +20,7 @@
 //! [`crate::queue`]). Design: DESIGN.md's own; compare Vyukov's bounded MPMC queue, whose claimed-but-unfinished slots
 //! stop everyone when their claimer dies, and SCQ (Nikolaev, DISC 2019).
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::layout::RingControl;
 use crate::sync::{S1, S3, S4, S5, WakeWord, Word, mutated, window};
 use crate::word::{ChunkState, ChunkWord, Name, SlotWord};
@@ -31,6 +31,8 @@ use std::sync::atomic::Ordering::Relaxed;
 pub const RUN: usize = if cfg!(loom) { 2 } else { 16 };
 /// log₂ of the slots of a cache line.
 const SLOTS_OF_LINE_SHIFT: u32 = 3;
+/// How many messages ahead of its sender's the line of a slot is asked for: about as long before as a line takes from one core to another.
+const AHEAD: u64 = 8;
 /// No process is paused for so many messages: hints so far apart were scribbled over. (Laps, which are modulo 2³⁶, would not tell.)
 const LAG_MAX: u64 = 1 << 40;
 /// Most retries of a loop that makes progress unless others do: beyond, the memory is not sane.
@@ -72,9 +74,15 @@ pub struct Waiting<'a, 'm, C> {
     pub chunk: C,
 }
 
-#[cold]
-fn insane() -> Error {
-    Error::corrupt("ring", "I2")
+/// The words of a ring make no sense. Nothing else goes wrong with a ring; and a result with no more in it than that stays in a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Insane;
+
+impl From<Insane> for Error {
+    #[cold]
+    fn from(_: Insane) -> Error {
+        Error::corrupt("ring", "I2")
+    }
 }
 
 impl<'a> Ring<'a> {
@@ -111,43 +119,76 @@ impl<'a> Ring<'a> {
         known_head: &Cell<u64>,
         is_open: impl Fn() -> bool,
         chunk_word: impl Fn(u32) -> Option<&'m Word> + Copy,
-    ) -> Result<Pushed> {
-        let limit = limit.min(self.slots.len() as u64);
-        for attempt in 0..TRIES {
-            let tail = self.control.tail.load(S5.acquire());
-            // After the tail (I23).
-            if (attempt == 0 || !mutated("closed-looked-at-once")) && !is_open() {
-                return Ok(Pushed::Closed);
-            }
-            let check = attempt == 0 || !mutated("limit-checked-once");
-            if check && !self.has_room(tail, limit, queue, known_head, chunk_word)? {
-                if self.control.tail.load(S5.acquire()) == tail {
-                    return Ok(Pushed::Full);
-                }
-                continue;
-            }
-            let lap = tail >> self.shift;
-            let slot = self.slot(tail);
-            let seen = SlotWord(slot.load(S4.acquire()));
-            if seen == SlotWord::empty(lap) || mutated("lap-not-compared") && !seen.is_ready() {
-                let filled = SlotWord::ready(lap, chunk);
-                if slot.compare_exchange(seen.0, filled.0, S4.acquire_then(S1)).is_ok() {
-                    window(5);
-                    // The place of the next message: its last taker wrote there.
-                    self.slot(tail.wrapping_add(1)).expect_write();
-                    self.move_tail(tail.wrapping_add(1));
-                    return Ok(Pushed::Sent);
-                }
-            } else if seen.ahead_of(lap) >= 0 {
-                if mutated("tail-not-helped") {
-                    continue;
-                }
-                self.move_tail(self.past(tail, true));
-            } else if self.control.tail.load(S5.acquire()) == tail {
-                return Ok(Pushed::Full);
+    ) -> Result<Pushed, Insane> {
+        match self.try_push(true, chunk, limit, queue, known_head, &is_open, chunk_word)? {
+            Some(pushed) => Ok(pushed),
+            None => self.push_again(chunk, limit, queue, known_head, is_open, chunk_word),
+        }
+    }
+
+    #[cold]
+    fn push_again<'m>(
+        &self,
+        chunk: u32,
+        limit: u64,
+        queue: Name,
+        known_head: &Cell<u64>,
+        is_open: impl Fn() -> bool,
+        chunk_word: impl Fn(u32) -> Option<&'m Word> + Copy,
+    ) -> Result<Pushed, Insane> {
+        for _ in 1..TRIES {
+            if let Some(pushed) = self.try_push(false, chunk, limit, queue, known_head, &is_open, chunk_word)? {
+                return Ok(pushed);
             }
         }
-        Err(insane())
+        Err(Insane)
+    }
+
+    /// One attempt; `None`: the hint was behind, or somebody was faster.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments, reason = "those of `push`, and whether it is the first")]
+    fn try_push<'m>(
+        &self,
+        first: bool,
+        chunk: u32,
+        limit: u64,
+        queue: Name,
+        known_head: &Cell<u64>,
+        is_open: impl Fn() -> bool,
+        chunk_word: impl Fn(u32) -> Option<&'m Word> + Copy,
+    ) -> Result<Option<Pushed>, Insane> {
+        let tail = self.control.tail.load(S5.acquire());
+        // After the tail (I23).
+        if (first || !mutated("closed-looked-at-once")) && !is_open() {
+            return Ok(Some(Pushed::Closed));
+        }
+        let limit = limit.min(self.slots.len() as u64);
+        if (first || !mutated("limit-checked-once")) && !self.has_room(tail, limit, queue, known_head, chunk_word)? {
+            if self.control.tail.load(S5.acquire()) == tail {
+                return Ok(Some(Pushed::Full));
+            }
+            return Ok(None);
+        }
+        let lap = tail >> self.shift;
+        let slot = self.slot(tail);
+        let seen = SlotWord(slot.load(S4.acquire()));
+        if seen == SlotWord::empty(lap) || mutated("lap-not-compared") && !seen.is_ready() {
+            let filled = SlotWord::ready(lap, chunk);
+            if slot.compare_exchange(seen.0, filled.0, S4.acquire_then(S1)).is_ok() {
+                window(5);
+                // Its last taker wrote there.
+                self.slot(tail.wrapping_add(AHEAD)).expect_write();
+                self.move_tail(tail.wrapping_add(1));
+                return Ok(Some(Pushed::Sent));
+            }
+        } else if seen.ahead_of(lap) >= 0 {
+            if !mutated("tail-not-helped") {
+                self.move_tail(self.past(tail, true));
+            }
+        } else if self.control.tail.load(S5.acquire()) == tail {
+            return Ok(Some(Pushed::Full));
+        }
+        Ok(None)
     }
 
     /// Whether fewer than `limit` messages wait before `tail`; `known_head` as for [`Ring::push`].
@@ -159,10 +200,22 @@ impl<'a> Ring<'a> {
         queue: Name,
         known_head: &Cell<u64>,
         chunk_word: impl Fn(u32) -> Option<&'m Word>,
-    ) -> Result<bool> {
+    ) -> Result<bool, Insane> {
         if tail.wrapping_sub(known_head.get()) < limit {
             return Ok(true);
         }
+        self.looked_for_room(tail, limit, queue, known_head, chunk_word)
+    }
+
+    #[cold]
+    fn looked_for_room<'m>(
+        &self,
+        tail: u64,
+        limit: u64,
+        queue: Name,
+        known_head: &Cell<u64>,
+        chunk_word: impl Fn(u32) -> Option<&'m Word>,
+    ) -> Result<bool, Insane> {
         let mut position = self.head();
         if tail.wrapping_sub(position) as i64 >= limit as i64 {
             // The hint may lag behind a taker that died: the slots tell. It is the takers' to move: it is they who write there all the time.
@@ -170,6 +223,13 @@ impl<'a> Ring<'a> {
         }
         known_head.set(position);
         Ok((tail.wrapping_sub(position) as i64) < limit as i64)
+    }
+
+    /// Whether one more message may wait, by what was known of `head`: without a look at anything that takers write.
+    #[inline(always)]
+    pub fn seems_to_have_room(&self, limit: u64, known_head: &Cell<u64>) -> bool {
+        let tail = self.control.tail.load(S5.acquire());
+        tail.wrapping_sub(known_head.get()) < limit.min(self.slots.len() as u64)
     }
 
     /// Whether a message would be refused now, for who has not written anything yet and does not wait. Where `head` was moved since it was last read, somebody is
@@ -181,7 +241,7 @@ impl<'a> Ring<'a> {
         queue: Name,
         known_head: &Cell<u64>,
         chunk_word: impl Fn(u32) -> Option<&'m Word>,
-    ) -> Result<bool> {
+    ) -> Result<bool, Insane> {
         let (tail, limit) = (self.control.tail.load(S5.acquire()), limit.min(self.slots.len() as u64));
         if tail.wrapping_sub(known_head.get()) < limit {
             return Ok(false);
@@ -194,7 +254,7 @@ impl<'a> Ring<'a> {
     }
 
     /// Uses up the place of the next message without one, so that whoever is about to fill it finds it used (I23). `false`: the ring is full.
-    pub fn burn(&self) -> Result<bool> {
+    pub fn burn(&self) -> Result<bool, Insane> {
         for _ in 0..TRIES {
             let tail = self.control.tail.load(S5.acquire());
             let lap = tail >> self.shift;
@@ -213,7 +273,7 @@ impl<'a> Ring<'a> {
                 return Ok(false);
             }
         }
-        Err(insane())
+        Err(Insane)
     }
 
     /// Where a hint belongs that was found behind at `position`: after the last position at which this slot was emptied, or filled (`filled`), in whichever lap
@@ -241,7 +301,7 @@ impl<'a> Ring<'a> {
         &self,
         queue: Name,
         chunk_word: impl Fn(u32) -> Option<&'m Word>,
-    ) -> Result<(u64, Option<Waiting<'a, 'm, ()>>)> {
+    ) -> Result<(u64, Option<Waiting<'a, 'm, ()>>), Insane> {
         let head = self.head();
         let mut position = head;
         let found = self.front_from(&mut position, queue, |chunk| Some((chunk_word(chunk)?, ())));
@@ -263,6 +323,16 @@ impl<'a> Ring<'a> {
         }
     }
 
+    /// Whether a taker would find nothing, as far as a look at one slot tells: none is there if the hint is right.
+    #[inline(always)]
+    pub fn seems_empty(&self) -> bool {
+        let head = self.head();
+        let lap = head >> self.shift;
+        // Relaxed: a taker who finds nothing has done nothing. Who is about to sleep looks after the fence of its announcement (I8).
+        let slot = SlotWord(self.slot(head).load(Relaxed));
+        !slot.is_ready_in(lap) && slot.ahead_of(lap) <= 0
+    }
+
     /// The first message at `position` or beyond, which moves there; every slot before it is emptied of its lap, whatever `head` says. Empties what is stale (I4).
     /// `find` finds a chunk's word, and whatever else the caller wants of it.
     #[inline(always)]
@@ -271,7 +341,7 @@ impl<'a> Ring<'a> {
         position: &mut u64,
         queue: Name,
         find: impl Fn(u32) -> Option<(&'m Word, C)>,
-    ) -> Result<Option<Waiting<'a, 'm, C>>> {
+    ) -> Result<Option<Waiting<'a, 'm, C>>, Insane> {
         for _ in 0..TRIES {
             let lap = *position >> self.shift;
             let place = self.slot(*position);
@@ -302,15 +372,14 @@ impl<'a> Ring<'a> {
             }
             *position = position.wrapping_add(1);
         }
-        Err(insane())
+        Err(Insane)
     }
 
     /// The chunk that probably is at `position`: a guess.
-    #[inline]
     pub fn peek(&self, position: u64) -> Option<u32> {
         // Relaxed: nothing is done by it but a hint.
         let slot = SlotWord(self.slot(position).load(Relaxed));
-        (!cfg!(loom) && slot.is_ready()).then(|| slot.chunk())
+        slot.is_ready().then(|| slot.chunk())
     }
 
     /// Empties the slot at `position`, which is at `place` and was seen as `seen`. Idempotent. `head` is to be moved past it afterwards.

@@ -82,6 +82,7 @@ pub fn ring(word: &WakeWord, count: u32) {
 }
 
 /// [`ring`], if somebody sleeps and then `is_worth_it`.
+#[inline(always)]
 pub fn ring_if(word: &WakeWord, count: u32, is_worth_it: impl FnOnce() -> bool) {
     fence_after_rmw();
     // Acquire: as in `ring_fenced`, which looks again.

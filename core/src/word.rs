@@ -143,7 +143,8 @@ impl SlotWord {
 
     /// Whether it holds the message of `lap`.
     pub const fn is_ready_in(self, lap: u64) -> bool {
-        self.lap() == lap & GENERATION_MASK && self.is_ready()
+        // All but the chunk, at once.
+        self.0 & !(NAME_MASK << 2) == SlotWord::ready(lap, 0).0
     }
 
     /// The chunk of a `READY` slot.

@@ -65,6 +65,7 @@ impl Agent {
     ///
     /// # Errors
     /// `Timeout`, `Closed` (closed and empty, or the bus destroyed), `HandedOver` (another has taken the mailbox over).
+    #[inline(always)]
     pub fn recv(&self, timeout: Option<Duration>) -> Result<Message<'_>> {
         self.recv_until(timeout, &mut || false)
     }
@@ -73,6 +74,7 @@ impl Agent {
     ///
     /// # Errors
     /// As [`Agent::recv`], and [`Error::Interrupted`] when the hook says so.
+    #[inline(always)]
     pub fn recv_until(&self, timeout: Option<Duration>, interrupted: &mut dyn FnMut() -> bool) -> Result<Message<'_>> {
         if self.roles.borrow().is_empty() {
             return self.member.take_until(self.mailbox, timeout, interrupted);
@@ -84,7 +86,7 @@ impl Agent {
     ///
     /// # Errors
     /// `Closed`.
-    #[inline]
+    #[inline(always)]
     pub fn try_recv(&self) -> Result<Option<Message<'_>>> {
         if self.roles.borrow().is_empty() {
             return self.member.try_take(self.mailbox);

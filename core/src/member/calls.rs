@@ -280,7 +280,7 @@ impl Member {
             }
             room
         };
-        if claimed.ring == REPLY && self.asked(id, room) == Some(true) {
+        if claimed.ring() == REPLY && self.asked(id, room) == Some(true) {
             answer.into_raw();
         } else {
             self.drop_answer(answer);

@@ -102,7 +102,7 @@ impl Member {
         let route = Route::put_back(Lane::Normal.ring());
         let notes = &self.entry().notes;
         for _ in 0..ROUNDS {
-            let head = target.head(route.ring);
+            let head = target.head(route.ring());
             match publish(self.segment(), notes, target, route, (chunk, *word), &mut [], head) {
                 Ok(()) => {
                     target.ring_items(1);
@@ -115,8 +115,8 @@ impl Member {
                     }
                 }
             }
-            let Some(ring) = target.ring(route.ring) else { continue };
-            if let Some((oldest, _)) = take_from(self.segment(), target, route.ring, &ring, self.name)? {
+            let Some(ring) = target.ring(route.ring()) else { continue };
+            if let Some((oldest, _)) = take_from(self.segment(), target, route.ring(), &ring, self.name)? {
                 self.each_of(oldest, |one| {
                     self.drop_letter(target.name, one.chunk, one.word);
                     Ok(())

@@ -43,7 +43,7 @@ impl Member {
         let (to, key, segment, entry) = (queue.name, key_word(key), self.segment(), self.entry());
         queue.commit(segment, KEYED)?;
         let Some(keys) = segment.keys(to) else { return Err(Error::corrupt(format!("queue {}", to.index()), "I12")) };
-        let ring = queue.ring_for_sending(segment, route.ring)?;
+        let ring = queue.ring_for_sending(segment, route.ring())?;
         let notes: &Notes = &entry.notes;
         let me = (self.name, notes, KeyNotes { key: &entry.key, keyed_in: &entry.keyed_in });
         let deadline = timeout.map(from_now_ns);
@@ -65,7 +65,7 @@ impl Member {
                 }
                 let mut attempt = || {
                     let chunk = (chunk, *word_now);
-                    publish_keyed(segment, me, queue, (keys, key), route, chunk, rest_now, queue.head(route.ring))
+                    publish_keyed(segment, me, queue, (keys, key), route, chunk, rest_now, queue.head(route.ring()))
                 };
                 let mut result = attempt();
                 if let Keyed::Taken(holder) = result
@@ -96,7 +96,7 @@ impl Member {
                 Refusal::Closed => return Err(self.closed(to)),
                 Refusal::Failed(error) => return Err(error),
             }
-            if self.make_room(queue, route.ring)? {
+            if self.make_room(queue, route.ring())? {
                 rounds += 1;
                 continue;
             }
@@ -112,7 +112,7 @@ impl Member {
                     looks_left -= 1;
                     return Ok(None);
                 }
-                self.may_have_room(queue, route.ring)
+                self.may_have_room(queue, route.ring())
             })
             .map_err(|error| self.full_if_at_once(error, queue, timeout))?;
         }

@@ -168,24 +168,40 @@ impl Member {
         self.at_hand.entry()
     }
 
+    /// The name of a queue.
     #[inline(always)]
     pub(crate) fn find(&self, name: &str) -> Result<Name> {
-        self.find_kind(name, false)
+        Ok(self.queue_called(name)?.name)
     }
 
-    /// The queue, or the topic, of this name.
+    /// The queue of this name.
     #[inline(always)]
-    fn find_kind(&self, name: &str, topic: bool) -> Result<Name> {
-        match self.at_hand.name(name) {
-            Some(found) if found.topic().is_some() == topic => Ok(found),
-            _ => self.look_up(name, topic),
+    pub(crate) fn queue_called(&self, name: &str) -> Result<&Known<'_>> {
+        match self.at_hand.called(name) {
+            Some(found) => Ok(found),
+            None => self.look_up_queue(name),
         }
+    }
+
+    #[cold]
+    fn look_up_queue(&self, name: &str) -> Result<&Known<'_>> {
+        let found = self.look_up(name, false)?;
+        self.at_hand.queue_called(&self.bus, name, found).ok_or_else(|| no_queue(found))
+    }
+
+    /// The topic of this name.
+    fn find_topic(&self, name: &str) -> Result<Name> {
+        if let Some(found) = self.at_hand.topic(name) {
+            return Ok(found);
+        }
+        let found = self.look_up(name, true)?;
+        self.at_hand.keep_topic(name, found);
+        Ok(found)
     }
 
     #[cold]
     fn look_up(&self, name: &str, topic: bool) -> Result<Name> {
         if let Some(found) = registry::look_up(self.segment(), name) {
-            self.at_hand.keep_name(name, found);
             return registry::check_kind(name, found, topic);
         }
         check_queue_name(name)?;
@@ -193,7 +209,7 @@ impl Member {
     }
 
     pub(crate) fn queue(&self, name: Name) -> Result<&Known<'_>> {
-        self.at_hand.queue(&self.bus, name).ok_or_else(|| Error::corrupt(format!("queue {}", name.index()), "I17"))
+        self.at_hand.queue(&self.bus, name).ok_or_else(|| no_queue(name))
     }
 
     fn spoken_name(&self, queue: Name) -> String {
@@ -206,7 +222,7 @@ impl Member {
     /// `UnknownAgent`.
     pub fn close_queue(&self, name: &str) -> Result<()> {
         self.check()?;
-        let queue = self.queue(self.find(name)?)?;
+        let queue = self.queue_called(name)?;
         queue.set_closed(true);
         window(36);
         // Who waits for messages is to find out that none will come. Who finds the queue empty seals it: a slot burnt now, behind messages,
@@ -221,7 +237,7 @@ impl Member {
     /// `UnknownAgent`.
     pub fn reopen_queue(&self, name: &str) -> Result<()> {
         self.check()?;
-        self.queue(self.find(name)?)?.set_closed(false);
+        self.queue_called(name)?.set_closed(false);
         Ok(())
     }
 
@@ -293,6 +309,11 @@ impl Member {
         let last = |seen: ClaimWord| if finished { seen.freed() } else { seen.with_state(ClaimState::Dead) };
         registry::give_up_claim(segment, &self.seat, last);
     }
+}
+
+#[cold]
+fn no_queue(name: Name) -> Error {
+    Error::corrupt(format!("queue {}", name.index()), "I17")
 }
 
 impl Drop for Member {

@@ -231,6 +231,19 @@ impl Member {
         }
     }
 
+    /// Whether there is an owner of a queue who is not this member. [`Member::other_owner`] asks whether he lives.
+    #[inline(always)]
+    pub(super) fn has_other_owner(&self, queue: &Queue<'_>) -> bool {
+        match self.owned.get() {
+            Some((mailbox, word)) if mailbox == queue.name => !owner::is_still(queue.owner, word),
+            _ => {
+                // Where there was a claim before, after that (I39).
+                fence_after_rmw();
+                owner::owner(queue.owner).is_some_and(|owner| owner != self.name)
+            }
+        }
+    }
+
     /// Why this member may not take from a queue: somebody else who is alive owns it, or it was taken from this member.
     #[inline]
     pub(super) fn other_owner(&self, queue: &Queue<'_>) -> Option<Error> {
@@ -272,11 +285,11 @@ impl Member {
 
     #[cold]
     fn put_back_claim(&self, queue: &Known<'_>, claimed: Claimed) {
-        if let Some(ring) = queue.ring(claimed.ring) {
+        if let Some(ring) = queue.ring(claimed.ring()) {
             wait::ring(ring.room(), 1);
         }
         window(127);
-        if claimed.ring == REPLY {
+        if claimed.ring() == REPLY {
             // To where the new owner looks for answers.
             self.put_back_answer(queue, claimed);
         } else {

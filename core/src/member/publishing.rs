@@ -86,7 +86,7 @@ impl Member {
     }
 
     fn topic(&self, name: &str) -> Result<Topic<'_>> {
-        self.topic_of(self.find_kind(name, true)?)
+        self.topic_of(self.find_topic(name)?)
     }
 
     pub(super) fn topic_of(&self, name: Name) -> Result<Topic<'_>> {

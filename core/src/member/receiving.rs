@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::layout::REDELIVERY;
 use crate::message::{Lane, Message, Meta};
 use crate::platform::{clock, process};
-use crate::queue::{self, Claimed, NotPublished, Order, Queue, Refusal, Route, unlink};
+use crate::queue::{self, Aside, Claimed, NotPublished, Order, Queue, Refusal, Route, unlink};
 use crate::reap::unshelve;
 use crate::ring::RUN;
 use crate::segment::Chunk;
@@ -26,11 +26,22 @@ const FIRST_PAUSES: u32 = 64;
 /// Who takes messages of a full queue further apart than this wakes a sender each time, ns.
 const UNHURRIED_NS: u64 = 100_000;
 
+/// What a look leaves that has no message to hand out.
+enum Left<'m> {
+    /// One that was claimed, and nothing else was done with it.
+    Claimed(Claimed, Option<Chunk<'m>>),
+    /// An empty queue.
+    Nothing,
+    /// Everything, and nothing was claimed: there is more to see to than a look does.
+    All,
+}
+
 impl Member {
     /// Takes the most urgent message of a queue, as one of any number of consumers; waits for one until `timeout` (`None`: for ever).
     ///
     /// # Errors
     /// `Timeout`, `Closed` (closed and empty), `UnknownAgent`, `AgentBusy` (a mailbox that somebody else owns), `HandedOver` (one that was this member's).
+    #[inline(always)]
     pub fn receive(&self, queue: &str, timeout: Option<Duration>) -> Result<Message<'_>> {
         self.receive_until(queue, timeout, &mut || false)
     }
@@ -39,45 +50,93 @@ impl Member {
     ///
     /// # Errors
     /// As [`Member::receive`], and [`Error::Interrupted`] when the hook says so.
+    #[inline(always)]
     pub fn receive_until(
         &self,
         queue: &str,
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Message<'_>> {
-        self.check()?;
-        let name = self.find(queue)?;
-        self.check_owner(name)?;
-        self.take_until(name, timeout, interrupted)
+        match self.look(self.at_hand.called(queue)) {
+            Ok(message) => Ok(message),
+            Err(Left::Nothing) if timeout == Some(Duration::ZERO) => Err(Error::Timeout),
+            Err(left) => self.receive_patiently(queue, left, timeout, interrupted),
+        }
+    }
+
+    #[cold]
+    fn receive_patiently<'m>(
+        &'m self,
+        queue: &str,
+        left: Left<'m>,
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Message<'m>> {
+        self.take_patiently_until(self.find_to_take(queue, &left)?, left, timeout, interrupted)
     }
 
     /// Takes a message if there is one.
     ///
     /// # Errors
     /// As [`Member::receive`], without `Timeout`.
+    #[inline(always)]
     pub fn try_receive(&self, queue: &str) -> Result<Option<Message<'_>>> {
-        self.check()?;
-        let name = self.find(queue)?;
-        self.check_owner(name)?;
-        self.try_take(name)
+        match self.look(self.at_hand.called(queue)) {
+            Ok(message) => Ok(Some(message)),
+            Err(Left::Nothing) => Ok(None),
+            Err(left) => self.try_receive_patiently(queue, left),
+        }
+    }
+
+    #[cold]
+    fn try_receive_patiently<'m>(&'m self, queue: &str, left: Left<'m>) -> Result<Option<Message<'m>>> {
+        self.finish_look(self.find_to_take(queue, &left)?, left)
+    }
+
+    /// The name of a queue, if this member may take from it, or has: what it has claimed there is to be seen to whoever owns it.
+    fn find_to_take(&self, queue: &str, left: &Left<'_>) -> Result<Name> {
+        if let Left::All = left {
+            self.check()?;
+            let name = self.find(queue)?;
+            self.check_owner(name)?;
+            return Ok(name);
+        }
+        self.find(queue)
     }
 
     /// Takes a message of this queue if there is one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn try_take(&self, name: Name) -> Result<Option<Message<'_>>> {
-        self.check()?;
-        let queue = self.queue(name)?;
-        self.give_back_rests(|other| other != name);
-        if queue.is_open() { self.take_one(queue) } else { self.take_any(&[queue], &Cell::new(0)) }
+        match self.look(self.at_hand.recent(name)) {
+            Ok(message) => Ok(Some(message)),
+            Err(Left::Nothing) => Ok(None),
+            Err(left) => self.finish_look(name, left),
+        }
     }
 
+    #[inline(always)]
     pub(crate) fn take_until(
         &self,
         name: Name,
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Message<'_>> {
-        if let Some(message) = self.try_take(name)? {
+        match self.look(self.at_hand.recent(name)) {
+            Ok(message) => Ok(message),
+            Err(Left::Nothing) if timeout == Some(Duration::ZERO) => Err(Error::Timeout),
+            Err(left) => self.take_patiently_until(name, left, timeout, interrupted),
+        }
+    }
+
+    #[cold]
+    fn take_patiently_until<'m>(
+        &'m self,
+        name: Name,
+        left: Left<'m>,
+        timeout: Option<Duration>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Message<'m>> {
+        if let Some(message) = self.finish_look(name, left)? {
             return Ok(message);
         }
         if timeout == Some(Duration::ZERO) {
@@ -149,20 +208,56 @@ impl Member {
         Err(Error::Closed { what: names.collect::<Vec<_>>().join(", ") })
     }
 
+    /// A look for a message of a queue as nearly every one goes: everything about it stands in this function and in registers, and so does the message until the
+    /// caller has it.
+    #[inline(always)]
+    fn look(&self, queue: Option<&Known<'_>>) -> std::result::Result<Message<'_>, Left<'_>> {
+        let Some(queue) = queue else { return Err(Left::All) };
+        let is_plain = self.order() == Order::Priority && self.rests.borrow().is_empty() && self.check().is_ok();
+        if !is_plain || queue.has_in_limbo() || queue.lot().is_some() || !queue.is_open() || self.has_other_owner(queue)
+        {
+            return Err(Left::All);
+        }
+        match queue::take_at_once(self.segment(), &self.entry().notes, queue, self.name) {
+            Ok(Some((claimed, chunk))) => {
+                // Relaxed: our own header (I7).
+                let is_one = chunk.is_some_and(|chunk| chunk.header().next.load(Relaxed) == 0);
+                let message = if is_one { self.open_at_once(queue, claimed, chunk) } else { None };
+                message.ok_or(Left::Claimed(claimed, chunk))
+            }
+            // Whoever has just taken the queue over may have emptied it.
+            Ok(None) if !self.has_other_owner(queue) => Err(Left::Nothing),
+            Ok(None) => Err(Left::All),
+            Err(_) => Err(Left::All),
+        }
+    }
+
+    /// Sees to what a look has left.
+    #[cold]
+    fn finish_look<'m>(&'m self, name: Name, left: Left<'m>) -> Result<Option<Message<'m>>> {
+        let queue = self.queue(name)?;
+        match left {
+            Left::Nothing => return Ok(None),
+            Left::Claimed(claimed, chunk) => {
+                self.keep_next(queue, claimed, chunk);
+                if let Some(message) = self.open_claim(queue, claimed, chunk)? {
+                    return Ok(Some(message));
+                }
+            }
+            Left::All => {}
+        }
+        self.check()?;
+        self.give_back_rests(|other| other != name);
+        if queue.is_open() { self.take_one(queue) } else { self.take_any(&[queue], &Cell::new(0)) }
+    }
+
     /// The first message of a queue that is one to hand out.
     fn take_one(&self, queue: &Known<'_>) -> Result<Option<Message<'_>>> {
         self.check_not_deposed_from(queue).inspect_err(|_| self.give_up_rests(|of| of == queue.name))?;
         while let Some((claimed, chunk)) = self.claim_one(queue)? {
-            self.check_claim(queue, claimed)?;
-            let Some((message, lane)) = self.open(queue, claimed, chunk)? else { continue };
-            if lane == Lane::Reply {
-                // This member may have asked, and look for it later.
-                self.keep(queue, message, claimed);
-                continue;
+            if let Some(message) = self.open_claim(queue, claimed, chunk)? {
+                return Ok(Some(message));
             }
-            self.taken.set(self.taken.get().wrapping_add(1));
-            self.counted_received(message.len());
-            return Ok(Some(message));
         }
         match self.other_owner(queue) {
             Some(owner) => Err(owner),
@@ -170,31 +265,74 @@ impl Member {
         }
     }
 
+    /// Makes a message of a claimed chunk, if it is one to hand out.
+    ///
+    /// # Errors
+    /// If the queue has got another owner: it is back there then; those of [`Member::open`].
+    #[cold]
+    fn open_claim<'m>(
+        &'m self,
+        queue: &Known<'_>,
+        claimed: Claimed,
+        chunk: Option<Chunk<'m>>,
+    ) -> Result<Option<Message<'m>>> {
+        self.check_claim(queue, claimed)?;
+        match self.open(queue, claimed, chunk)? {
+            Some((answer, Lane::Reply)) => {
+                // This member may have asked, and look for it later.
+                self.keep(queue, answer, claimed);
+                Ok(None)
+            }
+            Some((message, _)) => {
+                self.received(&message);
+                Ok(Some(message))
+            }
+            None => Ok(None),
+        }
+    }
+
+    #[inline(always)]
+    fn received(&self, message: &Message<'_>) {
+        self.taken.set(self.taken.get().wrapping_add(1));
+        self.counted_received(message.len());
+    }
+
+    /// Where it looks for messages of a queue besides its rings.
+    #[inline(always)]
+    fn aside(&self, queue: Name) -> Aside<impl Fn(usize) -> Option<Claimed>, impl Fn() -> u64> {
+        Aside { rest: move |ring| self.rest_from(queue, ring), now_ms: clock::monotonic_ms }
+    }
+
     /// Claims the first messages of a queue, as long as `is_to_go_on` says of the last one; with one of a batch the one that hangs on it, which stands at
     /// the front of its ring for this member then: it alone gets the rest of the batch. Such a one, and one that was parked, is returned instead, alone.
-    #[inline(always)]
     fn claim_some<'m>(
         &'m self,
         queue: &Queue<'_>,
         mut is_to_go_on: impl FnMut(Claimed, Option<Chunk<'m>>) -> bool,
     ) -> Result<Option<(Claimed, Option<Chunk<'m>>)>> {
         let (segment, notes) = (self.segment(), &self.entry().notes);
-        let has_rests = !self.rests.borrow().is_empty();
-        let rest = |ring| if has_rests { self.rest_from(queue.name, ring) } else { None };
-        if queue.has_in_limbo() {
-            self.fetch_from_limbo(queue)?;
-        }
-        let order = self.order();
-        let alone =
-            queue::take(segment, notes, queue, self.name, order, rest, clock::monotonic_ms, |claimed, chunk| {
-                let hangs = self.keep_next(queue, claimed, chunk);
-                is_to_go_on(claimed, chunk) && !hangs
-            })?;
+        self.fetch_from_limbo(queue)?;
+        let aside = self.aside(queue.name);
+        let alone = queue::take_some(segment, notes, queue, self.name, self.order(), &aside, |claimed, chunk| {
+            let hangs = self.keep_next(queue, claimed, chunk);
+            is_to_go_on(claimed, chunk) && !hangs
+        })?;
         Ok(alone.map(|claimed| {
             let chunk = segment.chunk_of_mine(claimed.chunk);
             self.keep_next(queue, claimed, chunk);
             (claimed, chunk)
         }))
+    }
+
+    /// Claims the first message of a queue, and what hangs on it.
+    fn claim_one(&self, queue: &Queue<'_>) -> Result<Option<(Claimed, Option<Chunk<'_>>)>> {
+        let (segment, notes) = (self.segment(), &self.entry().notes);
+        self.fetch_from_limbo(queue)?;
+        let taken = queue::take(segment, notes, queue, self.name, self.order(), &self.aside(queue.name))?;
+        if let Some((claimed, chunk)) = taken {
+            self.keep_next(queue, claimed, chunk);
+        }
+        Ok(taken)
     }
 
     /// Claims what hangs on a message that was just claimed, and keeps it; `false` if nothing does.
@@ -220,28 +358,22 @@ impl Member {
         self.rests.borrow_mut().push((queue, next));
     }
 
-    /// The first message of a queue.
-    #[inline(always)]
-    fn claim_one(&self, queue: &Queue<'_>) -> Result<Option<(Claimed, Option<Chunk<'_>>)>> {
-        let mut one = None;
-        let alone = self.claim_some(queue, |claimed, chunk| {
-            one = Some((claimed, chunk));
-            false
-        })?;
-        Ok(one.or(alone))
-    }
-
     /// What this member has claimed of a batch in that ring.
     #[cold]
     fn rest_from(&self, queue: Name, ring: usize) -> Option<Claimed> {
         let mut rests = self.rests.borrow_mut();
-        let at = rests.iter().position(|(of, next)| *of == queue && next.ring == ring)?;
+        let at = rests.iter().position(|(of, next)| *of == queue && next.ring() == ring)?;
         Some(rests.swap_remove(at).1)
     }
 
-    /// They come before the lanes, as they would have without the delay.
-    #[cold]
+    /// What is in limbo comes before the lanes, as it would have without the delay.
+    #[inline(always)]
     fn fetch_from_limbo(&self, queue: &Queue<'_>) -> Result<()> {
+        if queue.has_in_limbo() { self.fetch_if_empty(queue) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn fetch_if_empty(&self, queue: &Queue<'_>) -> Result<()> {
         if queue.is_empty(self.segment(), REDELIVERY)? {
             unshelve(self.segment(), self.name, queue);
         }
@@ -249,11 +381,15 @@ impl Member {
     }
 
     /// Gives what this member has begun to take of batches to whoever takes from their queues.
-    #[inline]
+    #[inline(always)]
     pub(super) fn give_back_rests(&self, of: impl Fn(Name) -> bool) {
-        if self.rests.borrow().is_empty() {
-            return;
+        if !self.rests.borrow().is_empty() {
+            self.give_back_some_rests(of);
         }
+    }
+
+    #[cold]
+    fn give_back_some_rests(&self, of: impl Fn(Name) -> bool) {
         for rest in self.take_rests(of) {
             // What cannot be put back stays in flight with this member, and is given back when it leaves.
             let _ = self.redeliver(rest.chunk, rest.word);
@@ -290,7 +426,7 @@ impl Member {
         }
         let mut messages = Vec::with_capacity(most.min(RUN));
         messages.push(self.receive_until(queue, timeout, interrupted)?);
-        let queue = self.queue(self.find(queue)?)?;
+        let queue = self.queue_called(queue)?;
         let mut run = Vec::with_capacity(most.min(RUN));
         // What is wrong with the next one is for the next call to say: these are the caller's.
         while messages.len() < most && self.take_run(queue, most, &mut run, &mut messages).unwrap_or(0) > 0 {}
@@ -321,7 +457,7 @@ impl Member {
         }
         // Of a batch, one after the other.
         let mut next = match run.last() {
-            Some((last, _)) if failed.is_none() => self.rest_from(queue.name, last.ring),
+            Some((last, _)) if failed.is_none() => self.rest_from(queue.name, last.ring()),
             _ => None,
         };
         while let Some(claimed) = next {
@@ -339,13 +475,12 @@ impl Member {
                 let _ = self.redeliver(claimed.chunk, claimed.word);
                 continue;
             }
-            match self.check_claim(queue, claimed).and_then(|()| self.open(queue, claimed, chunk)) {
-                Ok(Some((answer, Lane::Reply))) => self.keep(queue, answer, claimed),
-                Ok(Some((message, _))) => {
-                    self.taken.set(self.taken.get().wrapping_add(1));
-                    self.counted_received(message.len());
-                    messages.push(message);
-                }
+            if let Some(message) = self.open_at_once(queue, claimed, chunk) {
+                messages.push(message);
+                continue;
+            }
+            match self.open_claim(queue, claimed, chunk) {
+                Ok(Some(message)) => messages.push(message),
                 Ok(None) => {}
                 Err(error) => failed = Some(error),
             }
@@ -359,21 +494,65 @@ impl Member {
         if self.taken.get() % PATIENCE == PATIENCE - 1 { Order::Patience } else { Order::Priority }
     }
 
+    /// Wakes who sleeps for room in the ring from which a message was claimed, if it is time.
+    #[inline(always)]
+    fn ring_room(&self, queue: &Queue<'_>, claimed: Claimed) {
+        if let Some(ring) = queue.rings.get(claimed.ring()) {
+            wait::ring_if(ring.room(), 1, || ring.is_time_for_senders(queue.limit) || self.is_unhurried());
+        }
+    }
+
+    /// Makes a message of a claimed chunk if there is nothing about it that [`Member::open_claim`] would have to see to; else nothing was done.
+    #[inline(always)]
+    fn open_at_once<'m>(
+        &'m self,
+        queue: &Queue<'_>,
+        claimed: Claimed,
+        chunk: Option<Chunk<'m>>,
+    ) -> Option<Message<'m>> {
+        let chunk = chunk?;
+        if self.has_other_owner(queue) {
+            return None;
+        }
+        let header = chunk.header();
+        // Relaxed, all of it: our chunk now (I7), seen by S1.
+        let meta = Meta(header.meta.load(Relaxed));
+        let is_first = header.deliveries.load(Relaxed) == 0;
+        if !is_first || !meta.is_plain() || header.expires_ns.load(Relaxed) != 0 || meta.length() > chunk.capacity() {
+            return None;
+        }
+        self.ring_room(queue, claimed);
+        let message = self.deliver(chunk, claimed.word, meta.length(), 1);
+        self.received(&message);
+        Some(message)
+    }
+
+    /// Makes a message of a chunk, whose header says from now on that it was delivered; `deliveries` is the new count.
+    #[inline(always)]
+    fn deliver<'m>(&'m self, chunk: Chunk<'m>, word: ChunkWord, length: usize, deliveries: u64) -> Message<'m> {
+        let header = chunk.header();
+        // Relaxed: our chunk (I7).
+        header.deliveries.store(deliveries, Relaxed);
+        let sent_ns = header.sent_ns.load(Relaxed);
+        if sent_ns != 0 {
+            self.measured_taken(chunk.number(), word, sent_ns, deliveries as u32 == 1);
+        }
+        window(15);
+        Message::new(self, chunk, word, length)
+    }
+
     /// Makes a message of a claimed chunk. One that has expired or was delivered too often becomes a dead letter; one whose header
     /// makes no sense is dropped and counted.
     ///
     /// # Errors
     /// If a dead letter cannot be moved; it is queued for redelivery then.
-    #[inline(always)]
     pub(super) fn open<'m>(
         &'m self,
         queue: &Queue<'_>,
         claimed: Claimed,
         chunk: Option<Chunk<'m>>,
     ) -> Result<Option<(Message<'m>, Lane)>> {
-        if let Some(ring) = queue.rings.get(claimed.ring) {
-            wait::ring_if(ring.room(), 1, || ring.is_time_for_senders(queue.limit) || self.is_unhurried());
-        }
+        self.ring_room(queue, claimed);
         let Some(chunk) = chunk else {
             self.count_corrupt();
             return Ok(None);
@@ -394,18 +573,12 @@ impl Member {
             self.dead_letter(queue.name, chunk, word)?;
             return Ok(None);
         }
-        if meta.flags() != 0 && meta.flags() != meta.anew().flags() && claimed.ring != meta.lane().ring() {
+        if meta.flags() != 0 && meta.flags() != meta.anew().flags() && claimed.ring() != meta.lane().ring() {
             // It came back: whoever answered it in part is gone, and the answer begins anew.
             header.meta.store(meta.anew().0, Relaxed);
         }
         let counted = deliveries & !0xffff_ffff | (deliveries as u32).saturating_add(1) as u64;
-        header.deliveries.store(counted, Relaxed);
-        let sent_ns = header.sent_ns.load(Relaxed);
-        if sent_ns != 0 {
-            self.measured_taken(chunk.number(), word, sent_ns, deliveries & 0xffff_ffff == 0);
-        }
-        window(15);
-        Ok(Some((Message::new(self, chunk, word, length), meta.lane())))
+        Ok(Some((self.deliver(chunk, word, length, counted), meta.lane())))
     }
 
     #[cold]
@@ -424,7 +597,15 @@ impl Member {
     /// Gives up a chunk that is this member's by `word`; does nothing if it is no longer (recovered, or after a fork).
     #[inline]
     pub(crate) fn give_back(&self, chunk: Chunk<'_>, word: ChunkWord) {
-        if self.check_fork().is_ok() && chunk.word.load(S3.acquire()) == word.0 {
+        if self.check_fork().is_ok() {
+            self.give_back_unforked(chunk, word);
+        }
+    }
+
+    /// The same for who knows that this process is the member's.
+    #[inline]
+    pub(crate) fn give_back_unforked(&self, chunk: Chunk<'_>, word: ChunkWord) {
+        if chunk.word.load(S3.acquire()) == word.0 {
             self.heap.borrow_mut().give_back(self.segment(), chunk, word);
         }
     }
@@ -484,7 +665,7 @@ impl Member {
         chunk: Chunk<'_>,
         word: ChunkWord,
     ) -> std::result::Result<(), NotPublished> {
-        let (notes, head) = (&self.entry().notes, queue.head(route.ring));
+        let (notes, head) = (&self.entry().notes, queue.head(route.ring()));
         queue::publish(self.segment(), notes, queue, route, (chunk, word), &mut [], head)?;
         queue.ring_items(1);
         Ok(())

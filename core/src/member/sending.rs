@@ -61,6 +61,31 @@ impl Member {
         options: &SendOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<MessageId> {
+        match self.send_at_once(to, payload, options) {
+            Some(id) => Ok(id),
+            None => self.send_patiently(to, payload, options, interrupted),
+        }
+    }
+
+    /// What nearly every send is, by itself, so that its values stay in registers; `None`: nothing was sent, and [`Member::send_patiently`] is to do it, or say why not.
+    #[inline(always)]
+    fn send_at_once(&self, to: &str, payload: &[u8], options: &SendOptions) -> Option<MessageId> {
+        let queue = self.open_road(to, options)?;
+        let (chunk, word) = self.heap.borrow_mut().allocate_kept(self.segment(), payload.len() as u64)?;
+        // SAFETY: the chunk is ours and holds as many bytes, of which nobody has a view.
+        unsafe { chunk.data().copy_from_nonoverlapping(payload.as_ptr(), payload.len()) };
+        let sent = self.publish_at_once(queue, payload.len(), (chunk, word), options);
+        sent.inspect_err(|word| self.give_back(chunk, *word)).ok()
+    }
+
+    #[cold]
+    fn send_patiently(
+        &self,
+        to: &str,
+        payload: &[u8],
+        options: &SendOptions,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<MessageId> {
         if options.trace.is_some() {
             return self.send_traced(to, payload, options, interrupted);
         }
@@ -84,7 +109,6 @@ impl Member {
     }
 
     /// A loan with a copy of `payload`, and with room for a trace behind that, if there is to be one and there are such chunks.
-    #[inline(always)]
     pub(crate) fn loan_of(&self, payload: &[u8], is_traced: bool) -> Result<Loan<'_>> {
         let mut loan = if is_traced { self.loan_with_room(payload.len()) } else { self.loan(payload.len()) }?;
         loan.copy_from_slice(payload);
@@ -195,7 +219,7 @@ impl Member {
             return Err(too_many(loans.len()));
         }
         self.check_sending(options)?;
-        let queue = self.queue(self.find(to)?)?;
+        let queue = self.queue_called(to)?;
         let ids: Vec<_> = loans.iter().map(|loan| self.write_header(loan.chunk, loan.len(), options)).collect();
         let mut rest: Vec<_> = loans.iter().skip(1).map(|loan| (loan.chunk.number(), loan.word)).collect();
         let Some(first) = loans.first_mut() else { return Ok(ids) };
@@ -234,8 +258,37 @@ impl Member {
         Ok(())
     }
 
+    /// The queue of this name, if a message may be sent there with these options as it is, and there is room for it.
+    #[inline(always)]
+    pub(crate) fn open_road(&self, to: &str, options: &SendOptions) -> Option<&Known<'_>> {
+        let is_plain = options.key.is_none() && options.time_to_live.is_none() && options.trace.is_none();
+        if !is_plain || options.lane == Lane::Reply || self.check().is_err() || self.is_deposed() {
+            return None;
+        }
+        let (queue, ring) = (self.at_hand.called(to)?, options.lane.ring());
+        (!queue.is_tapped() && queue.rings[ring].seems_to_have_room(queue.limit, queue.head(ring))).then_some(queue)
+    }
+
+    /// Publishes a chunk of this member's in a queue to which the road is open; if somebody was faster than this, its word comes back.
+    #[inline(always)]
+    pub(crate) fn publish_at_once(
+        &self,
+        queue: &Known<'_>,
+        length: usize,
+        (chunk, word): (Chunk<'_>, ChunkWord),
+        options: &SendOptions,
+    ) -> std::result::Result<MessageId, ChunkWord> {
+        let (route, notes) = (Route::send(options.lane.ring()), &self.entry().notes);
+        let id = self.write_fields(chunk, length, (options.lane, options.content), options.correlation, 0);
+        let head = queue.head(route.ring());
+        queue::publish(self.segment(), notes, queue, route, (chunk, word), &mut [], head)
+            .map_err(|refused| refused.word)?;
+        queue.ring_items(1);
+        self.counted_sent(1, length, id);
+        Ok(id)
+    }
+
     /// Publishes a chunk that this member holds; `word` follows what becomes of it.
-    #[inline]
     pub(crate) fn publish_chunk(
         &self,
         to: &str,
@@ -246,10 +299,10 @@ impl Member {
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<MessageId> {
         self.check_sending(options)?;
-        let queue = self.queue(self.find(to)?)?;
+        let queue = self.queue_called(to)?;
         let route = Route::send(options.lane.ring());
         if options.timeout == Some(Duration::ZERO) && options.key.is_none() {
-            self.check_room(queue, route.ring)?;
+            self.check_room(queue, route.ring())?;
         }
         let id = self.write_header(chunk, length, options);
         let Some(key) = options.key else {
@@ -287,33 +340,7 @@ impl Member {
     }
 
     /// Queues a chunk of this member's, waiting for room as long as `timeout` says; `word` follows what becomes of it.
-    #[inline(always)]
     pub(crate) fn enqueue(
-        &self,
-        queue: &Known<'_>,
-        route: Route,
-        (chunk, word): (Chunk<'_>, &mut ChunkWord),
-        rest: &mut [(u32, ChunkWord)],
-        timeout: Option<Duration>,
-        interrupted: &mut dyn FnMut() -> bool,
-    ) -> Result<()> {
-        // What happens nearly always stands by itself, and keeps its values in registers.
-        if !queue.is_tapped() {
-            let head = queue.head(route.ring);
-            match queue::publish(self.segment(), &self.entry().notes, queue, route, (chunk, *word), rest, head) {
-                Ok(()) => {
-                    queue.ring_items(1);
-                    return Ok(());
-                }
-                Err(refused) => *word = refused.word,
-            }
-        }
-        self.enqueue_patiently(queue, route, (chunk, word), rest, timeout, interrupted)
-    }
-
-    /// The same for who may have to wait, or to make copies.
-    #[cold]
-    fn enqueue_patiently(
         &self,
         queue: &Known<'_>,
         route: Route,
@@ -330,7 +357,7 @@ impl Member {
         if timeout == Some(Duration::ZERO) {
             return Err(self.full(queue));
         }
-        let room = queue.ring_for_sending(self.segment(), route.ring)?.room();
+        let room = queue.ring_for_sending(self.segment(), route.ring())?.room();
         let source = Source { word: room, queue: queue.name, by_time: false };
         self.wait_on(&[source], timeout, interrupted, || {
             self.check_before_retry(route)?;
@@ -349,7 +376,7 @@ impl Member {
         rest: &mut [(u32, ChunkWord)],
         copies: &mut Option<Copies<'a>>,
     ) -> Result<bool> {
-        let (segment, notes, head) = (self.segment(), &self.entry().notes, queue.head(route.ring));
+        let (segment, notes, head) = (self.segment(), &self.entry().notes, queue.head(route.ring()));
         for _ in 0..ROUNDS {
             if copies.is_none() {
                 *copies = self.copy_for_tap(queue, chunk, rest);
@@ -378,7 +405,7 @@ impl Member {
         if route.is_part {
             return self.check_asker(queue.name).map(|()| false);
         }
-        self.make_room(queue, route.ring)
+        self.make_room(queue, route.ring())
     }
 
     /// It may have slept for room: what it sends by then it sends as who it is by then. What finishes a message that is in flight is not refused.

@@ -58,7 +58,7 @@ impl Member {
     /// `UnknownAgent` (no such topic), `WrongKind`, `InvalidArgument` (subscribed already), `OutOfMemory`, `Closed`.
     pub fn subscribe(&self, topic: &str, from: StartAt) -> Result<Subscription<'_>> {
         self.check()?;
-        let topic = self.topic_of(self.find_kind(topic, true)?)?;
+        let topic = self.topic_of(self.find_topic(topic)?)?;
         let (segment, entry) = (self.segment(), self.entry());
         segment.commit_cursor(topic.name, self.index())?;
         let (Some(number), Some(cursor)) = (topic.name.topic(), topic.cursor(self.index())) else {

@@ -152,7 +152,7 @@ impl Member {
         for loan in loans {
             let (chunk, word) = loan.into_parts();
             let notes = &self.entry().notes;
-            match publish(segment, notes, queue, route, (chunk, word), &mut [], queue.head(route.ring)) {
+            match publish(segment, notes, queue, route, (chunk, word), &mut [], queue.head(route.ring())) {
                 Ok(()) => {}
                 Err(NotPublished { word, .. }) => {
                     drop(Loan::new(self, chunk, word, 0));

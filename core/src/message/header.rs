@@ -127,6 +127,10 @@ impl Meta {
     pub(crate) fn lane(self) -> Lane {
         Lane::from_number((self.0 >> 32) as u8)
     }
+    /// Whether it is no answer, and nothing is flagged.
+    pub(crate) fn is_plain(self) -> bool {
+        self.flags() == 0 && self.lane() != Lane::Reply
+    }
     pub(crate) fn content(self) -> ContentType {
         ContentType::from_number((self.0 >> 40) as u8 & 0x7f)
     }

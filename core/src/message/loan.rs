@@ -156,6 +156,26 @@ impl<'a> Loan<'a> {
             let error = Error::TooLarge { length: length as u64, limit: self.length as u64 };
             return Err(PublishError { error, loan: self });
         }
+        if let Some(queue) = self.member.open_road(to, options) {
+            match self.member.publish_at_once(queue, length, (self.chunk, self.word), options) {
+                Ok(id) => {
+                    std::mem::forget(self);
+                    return Ok(id);
+                }
+                Err(word) => self.word = word,
+            }
+        }
+        self.publish_patiently(to, length, options, interrupted)
+    }
+
+    #[cold]
+    fn publish_patiently(
+        mut self,
+        to: &str,
+        length: usize,
+        options: &SendOptions,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> std::result::Result<MessageId, PublishError<'a>> {
         if options.trace.is_some() && !self.fits_trace(length) {
             return self.publish_larger(length, |larger| larger.publish_until(to, length, options, interrupted));
         }

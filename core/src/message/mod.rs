@@ -202,7 +202,7 @@ impl<'a> Message<'a> {
     pub fn release(self) -> Result<()> {
         self.member.check_fork()?;
         self.member.counted_released(self.chunk.number(), self.word);
-        self.member.give_back(self.chunk, self.word);
+        self.member.give_back_unforked(self.chunk, self.word);
         self.member.give_up_rests_if_deposed();
         std::mem::forget(self);
         Ok(())

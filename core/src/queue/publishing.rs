@@ -4,7 +4,7 @@ use super::Queue;
 use crate::error::{Error, Result};
 use crate::layout::{Notes, PARKING, REDELIVERY, REPLY};
 use crate::memory::{Memory, Owned};
-use crate::ring::Pushed;
+use crate::ring::{Insane, Pushed};
 use crate::sync::{S3, S8, Word, mutated, window};
 use crate::word::{ChunkState, ChunkWord, Intent, IntentKind, Link, Name};
 use std::cell::Cell;
@@ -30,25 +30,30 @@ pub enum Refusal {
     Failed(Error),
 }
 
-/// A message on its way into a queue.
+/// A message on its way into a queue. No larger than two registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
-    /// Ring of the queue, or its parking lot.
-    pub ring: usize,
+    /// For the parking lot: when the message is due, ms of `CLOCK_MONOTONIC`.
+    pub due_ms: u64,
+    ring: u8,
     /// A new message or a move.
     pub kind: IntentKind,
     /// Whether a closed queue takes it as well.
     pub past_closing: bool,
-    /// For the parking lot: when the message is due, ms of `CLOCK_MONOTONIC`.
-    pub due_ms: u64,
     /// Whether it is a part of an answer, which leaves half of the lane to others.
     pub is_part: bool,
 }
 
 impl Route {
+    /// Ring of the queue, or its parking lot.
+    #[inline(always)]
+    pub const fn ring(&self) -> usize {
+        self.ring as usize
+    }
+
     /// A new message.
     pub const fn send(ring: usize) -> Route {
-        Route { ring, kind: IntentKind::Send, past_closing: ring == REPLY, due_ms: 0, is_part: false }
+        Route { ring: ring as u8, kind: IntentKind::Send, past_closing: ring == REPLY, due_ms: 0, is_part: false }
     }
 
     /// A part of an answer that is not the last one.
@@ -58,22 +63,22 @@ impl Route {
 
     /// Whether it is a new message that is no answer: what a deposed owner does not send.
     pub fn is_fresh(&self) -> bool {
-        self.kind == IntentKind::Send && self.ring != REPLY
+        self.kind == IntentKind::Send && self.ring() != REPLY
     }
 
     /// A message that goes from one queue to another.
     pub const fn forward(ring: usize) -> Route {
-        Route { ring, kind: IntentKind::Move, past_closing: ring == REPLY, due_ms: 0, is_part: false }
+        Route { ring: ring as u8, kind: IntentKind::Move, past_closing: ring == REPLY, due_ms: 0, is_part: false }
     }
 
     /// A message for which nobody is there who could be refused: one that comes back, or a dead letter.
     pub const fn put_back(ring: usize) -> Route {
-        Route { ring, kind: IntentKind::Move, past_closing: true, due_ms: 0, is_part: false }
+        Route { ring: ring as u8, kind: IntentKind::Move, past_closing: true, due_ms: 0, is_part: false }
     }
 
     /// The same, by way of the parking lot.
     pub const fn parked(self, due_ms: u64) -> Route {
-        Route { ring: PARKING, due_ms, ..self }
+        Route { ring: PARKING as u8, due_ms, ..self }
     }
 }
 
@@ -92,7 +97,7 @@ pub fn publish<'m, M: Memory>(
     known_head: &Cell<u64>,
 ) -> std::result::Result<(), NotPublished> {
     let failed = |error| NotPublished { word, why: Refusal::Failed(error) };
-    queue.commit(memory, route.ring).map_err(failed)?;
+    queue.commit(memory, route.ring()).map_err(failed)?;
     let (shared, home) = (chunk.word(), chunk.home());
     // Relaxed: the owner's own header (I7), published by S1. A forward has emptied its slot in the old queue; from here on the
     // message is at home in the new one.
@@ -118,14 +123,22 @@ pub fn publish<'m, M: Memory>(
     let queued = ChunkWord::new(word.generation(), queue.name, ChunkState::Queued);
     shared.store(queued.0, S3.release());
     window(4);
-    let why = match push(memory, queue, route, chunk.number(), known_head) {
-        Ok(Pushed::Sent) => {
-            window(6);
-            return Ok(());
-        }
-        Ok(Pushed::Full) => Refusal::Full,
-        Ok(Pushed::Closed) => Refusal::Closed,
-        Err(error) => Refusal::Failed(error),
+    let refused = match route.ring() {
+        PARKING => match park(memory, queue, route, chunk.number()) {
+            Ok(true) => None,
+            Ok(false) => Some(Refusal::Full),
+            Err(error) => Some(Refusal::Failed(error)),
+        },
+        ring => match push(memory, queue, route, ring, chunk.number(), known_head) {
+            Ok(Pushed::Sent) => None,
+            Ok(Pushed::Full) => Some(Refusal::Full),
+            Ok(Pushed::Closed) => Some(Refusal::Closed),
+            Err(insane) => Some(Refusal::Failed(insane.into())),
+        },
+    };
+    let Some(why) = refused else {
+        window(6);
+        return Ok(());
     };
     Err(NotPublished { word: take_back(memory, (shared, word), rest, home, old_home), why })
 }
@@ -156,29 +169,32 @@ fn take_back(
 }
 
 #[inline(always)]
-fn push(memory: &impl Memory, queue: &Queue<'_>, route: Route, chunk: u32, known_head: &Cell<u64>) -> Result<Pushed> {
-    if route.ring == PARKING {
-        return park(memory, queue, route, chunk);
-    }
-    let limit = match route.ring {
+fn push(
+    memory: &impl Memory,
+    queue: &Queue<'_>,
+    route: Route,
+    ring: usize,
+    chunk: u32,
+    known_head: &Cell<u64>,
+) -> std::result::Result<Pushed, Insane> {
+    let limit = match ring {
         REDELIVERY => u64::MAX,
         _ if route.is_part => queue.limit.div_ceil(2),
         _ => queue.limit,
     };
-    let ring = queue.rings[route.ring];
     let is_open = || route.past_closing || queue.is_open();
-    ring.push(chunk, limit, queue.name, known_head, is_open, |chunk| memory.chunk_in_slot(chunk))
+    queue.rings[ring].push(chunk, limit, queue.name, known_head, is_open, |chunk| memory.chunk_in_slot(chunk))
 }
 
+/// `false`: there is no room.
 #[cold]
-fn park(memory: &impl Memory, queue: &Queue<'_>, route: Route, chunk: u32) -> Result<Pushed> {
+fn park(memory: &impl Memory, queue: &Queue<'_>, route: Route, chunk: u32) -> Result<bool> {
     let lot = queue.lot_for_parking(memory)?;
-    let parked = lot.park(chunk, route.due_ms, queue.limit) || {
+    Ok(lot.park(chunk, route.due_ms, queue.limit) || {
         // Some places may belong to messages that were taken by somebody who has been paused before emptying them.
         lot.empty_stale(queue.name, |chunk| memory.chunk(chunk));
         lot.park(chunk, route.due_ms, queue.limit)
-    };
-    Ok(if parked { Pushed::Sent } else { Pushed::Full })
+    })
 }
 
 fn set_word(memory: &impl Memory, chunk: u32, word: ChunkWord) {

@@ -142,10 +142,11 @@ impl Segment {
     /// A chunk, for its owner.
     #[inline]
     pub fn chunk_of_mine(&self, chunk: u32) -> Option<Chunk<'_>> {
-        let class = self.chunk_class(chunk)?;
-        let row = self.spans().get(chunk as usize / SPAN_CHUNKS as usize)?;
-        if chunk as u64 % SPAN_CHUNKS >= row.words.load(S7.acquire()) {
-            // Somebody scribbled: its word is not committed (I12).
+        let (span, slot) = (chunk / SPAN_CHUNKS as u32, chunk as u64 % SPAN_CHUNKS);
+        let row = self.spans().get(span as usize)?;
+        let class = self.class_in(span, SpanWord(row.word.load(S7.acquire())))?;
+        // The second: somebody scribbled, and its word is not committed (I12).
+        if slot >= class_chunks(class) || slot >= row.words.load(S7.acquire()) {
             return None;
         }
         // SAFETY: just checked.

@@ -421,13 +421,6 @@ impl Memory for Segment {
         self.commit(first, pages(offset + bytes - first))
     }
 
-    #[inline(always)]
-    fn expect(chunk: Chunk<'_>) {
-        cache::expect_write(chunk.word);
-        cache::expect_write(chunk.header());
-        cache::expect_write(chunk.data());
-    }
-
     fn hint_free(&self, chunk: u32) {
         let Some(control) = self.spans().get((chunk as u64 / SPAN_CHUNKS) as usize) else { return };
         let group = 1 << (chunk as u64 % SPAN_CHUNKS / 64);
@@ -437,9 +430,12 @@ impl Memory for Segment {
         }
     }
 
+    #[inline]
     fn touch(&self, me: Name, chunk: u32) {
         let span = chunk / SPAN_CHUNKS as u32;
-        let Some(word) = self.member(me.index()).and_then(|entry| entry.spans.get(span as usize / 64)) else { return };
+        // It is a member, so its cell is committed.
+        let entry: &MemberEntry = self.at(self.cell_at(me.index()) + MEMBER_IN_CELL);
+        let Some(word) = entry.spans.get(span as usize / 64) else { return };
         let bit = 1u64 << (span % 64);
         // Relaxed load: only this member writes its map.
         let seen = word.load(Relaxed);

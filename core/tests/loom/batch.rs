@@ -117,7 +117,7 @@ fn send_if_both_are_free(segment: &Segment) -> Vec<u64> {
         return vec![7, 8];
     }
     for (chunk, word) in held {
-        word.map(|word| segment.release(Claimed { chunk, word, ring: LANE }));
+        word.map(|word| segment.release(Claimed::new(chunk, word, LANE)));
     }
     vec![]
 }

@@ -11,7 +11,7 @@ fn send(segment: &Segment, me: u16, chunk: u32) -> bool {
     match segment.send(member(me), 0, chunk, 7) {
         Ok(()) => true,
         Err(word) => {
-            segment.release(swarmbus_core::queue::Claimed { chunk, word, ring: 0 });
+            segment.release(swarmbus_core::queue::Claimed::new(chunk, word, 0));
             false
         }
     }

@@ -3,6 +3,8 @@
 use crate::check::{Mortal, ORDINARY, caught, every_death, explore, mortal, needs};
 use crate::tiny::{Segment, Shape, member, together};
 use loom::thread;
+use swarmbus_core::layout::REDELIVERY;
+use swarmbus_core::word::{ChunkState, IntentKind};
 
 fn a_message_on_its_way() {
     explore(ORDINARY, || {
@@ -56,6 +58,24 @@ fn a_paused_taker_wedges_nothing() {
     });
 }
 
+/// A taker dies, or is paused for good, with the message of a more urgent ring: who comes after that goes on to the next one.
+fn a_paused_taker_hides_nothing() {
+    every_death(ORDINARY, |budget| {
+        let segment = Segment::new(Shape::of(0, 2));
+        let word = segment.loan(member(0), 0, 7).unwrap();
+        segment.publish(member(0), (0, REDELIVERY), IntentKind::Send, (0, word)).unwrap();
+        segment.send(member(0), 0, 1, 8).unwrap();
+        let paused = thread::spawn({
+            let segment = segment.clone();
+            move || mortal(Mortal::Victim, budget, || segment.take(member(1), 0))
+        });
+        let _ = paused.join().unwrap();
+        let left = std::iter::from_fn(|| segment.take(member(2), 0)).count();
+        assert!(left > 0, "two messages, and one of them for the paused taker");
+        assert!((0..2).all(|chunk| segment.word(chunk).state() != ChunkState::Queued), "nothing found, and one waits");
+    });
+}
+
 /// One takes two messages at once and moves the head on after that; the other comes between.
 fn a_run_and_a_taker(shape: Shape) {
     explore(ORDINARY, move || {
@@ -103,6 +123,12 @@ fn a_paused_run_wedges_nothing() {
         }
         assert_eq!(segment.drain(member(2), 0), [2, 3]);
     });
+}
+
+#[test]
+fn a_paused_taker_hides_no_less_urgent_message() {
+    a_paused_taker_hides_nothing();
+    caught(&["first-ring-only"], a_paused_taker_hides_nothing);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use swarmbus_core::Result;
 use swarmbus_core::keys::{self, KeyNotes, Keyed, Keys};
 use swarmbus_core::layout::{KEYED, Notes, PARKING, REDELIVERY, RingControl};
 use swarmbus_core::memory::{Memory, Owned};
-use swarmbus_core::queue::{self, Claimed, LIMBO, Order, Queue, Refusal, Route};
+use swarmbus_core::queue::{self, Aside, Claimed, LIMBO, Order, Queue, Refusal, Route};
 use swarmbus_core::recover::Reaper;
 use swarmbus_core::ring::Ring;
 use swarmbus_core::sync::{WakeWord, Word, mutated};
@@ -291,7 +291,7 @@ impl Segment {
         kind: IntentKind,
         chunk: (u32, ChunkWord),
     ) -> std::result::Result<(), ChunkWord> {
-        let route = Route { kind, ..Route::send(ring) };
+        let route = if kind == IntentKind::Move { Route::forward(ring) } else { Route::send(ring) };
         self.publish_by(me, to, route, chunk, &mut [])
     }
 
@@ -344,15 +344,12 @@ impl Segment {
 
     /// The same at a time, in ms: parked messages have theirs.
     pub fn take_at(&self, me: Name, from: u16, now_ms: u64) -> Option<Claimed> {
-        let mut taken = None;
-        let only = |claimed, _: Option<Words<'_>>| {
-            taken = Some(claimed);
-            false
+        let (queue, aside) = (self.queue_at(from), Aside { rest: |_| None, now_ms: || now_ms });
+        let taken = match queue.lot() {
+            None => queue::take_at_once(self, self.notes_of(me), &queue, me).unwrap(),
+            Some(_) => queue::take(self, self.notes_of(me), &queue, me, Order::Priority, &aside).unwrap(),
         };
-        let queue = self.queue_at(from);
-        let parked =
-            queue::take(self, self.notes_of(me), &queue, me, Order::Priority, |_| None, || now_ms, only).unwrap();
-        parked.or(taken)
+        taken.map(|(claimed, _)| claimed)
     }
 
     /// Takes up to `most` messages at once.
@@ -362,8 +359,8 @@ impl Segment {
             run.push(claimed);
             run.len() < most
         };
-        let queue = self.queue_at(from);
-        queue::take(self, self.notes_of(me), &queue, me, Order::Priority, |_| None, || 0, some).unwrap();
+        let (queue, aside) = (self.queue_at(from), Aside { rest: |_| None, now_ms: || 0 });
+        queue::take_some(self, self.notes_of(me), &queue, me, Order::Priority, &aside, some).unwrap();
         run
     }
 

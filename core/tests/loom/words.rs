@@ -13,7 +13,7 @@ use swarmbus_core::Result;
 use swarmbus_core::layout::{Notes, PARKING, QUEUE_EPOCH, REDELIVERY};
 use swarmbus_core::lock::{Label, LockMode, LockState, LockWord};
 use swarmbus_core::memory::Memory;
-use swarmbus_core::queue::{Order, Queue, take};
+use swarmbus_core::queue::{Aside, Order, Queue, take};
 use swarmbus_core::sync::{S7, S14, Word, mutant};
 use swarmbus_core::topic::Topic;
 use swarmbus_core::word::Name;
@@ -70,8 +70,7 @@ fn takes_from(memory: &Committing, area: usize) -> bool {
         seen.set(seen.get() || number == area);
         None
     };
-    let (notes, none) = (Notes::blank(), |_, _: Option<Words<'_>>| false);
-    take(memory, &notes, &memory.queue(), member(1), Order::Priority, rest, || 0, none).unwrap();
+    take(memory, &Notes::blank(), &memory.queue(), member(1), Order::Priority, &Aside { rest, now_ms: || 0 }).unwrap();
     seen.get()
 }
 
