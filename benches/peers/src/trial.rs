@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// An answer's length in a fan-out.
 pub const ANSWER_BYTES: usize = 64;
+/// Messages that a poller takes before it lets the work look around.
+pub const TAKEN_AT_ONCE: usize = 64;
 
 /// The shape of a work. One process, the *lead*, faces one or more *followers*.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -205,6 +207,11 @@ impl Trial {
     /// Whether the lead sends at all.
     pub fn has_down(&self) -> bool {
         !self.kind.is_one_way()
+    }
+
+    /// How many messages who polls takes in a row before it does anything else with them: one where each is answered, and the next one comes after that.
+    pub fn taken_at_once(&self) -> usize {
+        if self.has_down() { 1 } else { TAKEN_AT_ONCE }
     }
 
     /// Whether processes ask again and again.

@@ -7,7 +7,7 @@
 
 use super::raw::Shared;
 use crate::peer::{End, Peer};
-use crate::trial::{Kind, Manner, Trial, Work, depth};
+use crate::trial::{Kind, Manner, TAKEN_AT_ONCE, Trial, Work, depth};
 use anyhow::{Context, Result, bail};
 use std::any::Any;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
@@ -221,7 +221,7 @@ impl End for BareEnd {
     fn receive(&mut self, mut read: impl FnMut(&[u8])) -> Result<usize> {
         let into = self.into.as_mut().context("this end only sends")?;
         let mut count = 0;
-        while count < 64 && into.receive(&mut read) {
+        while count < self.trial.taken_at_once() && into.receive(&mut read) {
             count += 1;
         }
         Ok(count)
@@ -246,7 +246,7 @@ impl Peer for Bare {
     fn settings(&self, work: &Work, _manner: Manner) -> String {
         let slots = depth(work.bytes);
         format!(
-            "a ring of {slots} slots for all senders, {} chunks; up to 64 messages taken in a row, one by one",
+            "a ring of {slots} slots for all senders, {} chunks; up to {TAKEN_AT_ONCE} messages taken in a row (one where each is answered), one by one",
             2 * slots
         )
     }

@@ -2,7 +2,7 @@
 
 use super::net::version_of;
 use crate::peer::{End, Peer};
-use crate::trial::{Kind, Manner, Trial, Work, depth};
+use crate::trial::{Kind, Manner, TAKEN_AT_ONCE, Trial, Work, depth};
 use anyhow::{Context, Result, bail};
 use std::any::Any;
 use std::time::Duration;
@@ -16,8 +16,6 @@ const LEAD: &str = "lead";
 const JOBS: &str = "jobs";
 /// The topic of a fan-out.
 const TOPIC: &str = "all";
-/// Messages that a poller takes before it lets the work look around.
-const TAKEN_AT_ONCE: usize = 64;
 
 /// Ourselves.
 pub struct Swarmbus;
@@ -137,7 +135,7 @@ impl End for SwarmbusEnd {
             }
             return Ok(count);
         }
-        let most = if self.trial.polls() { TAKEN_AT_ONCE } else { 1 };
+        let most = if self.trial.polls() { self.trial.taken_at_once() } else { 1 };
         for taken in 0..most {
             let Some(message) = self.take(self.look())? else { return Ok(taken) };
             read(&message);
@@ -240,7 +238,9 @@ impl Peer for Swarmbus {
             _ => {}
         }
         let how = match manner {
-            Manner::Polling => format!("try_recv, up to {TAKEN_AT_ONCE} in a row; publish that does not wait"),
+            Manner::Polling => format!(
+                "try_recv, up to {TAKEN_AT_ONCE} in a row (one where each is answered); publish that does not wait"
+            ),
             _ => "recv and publish that wait for as long as it takes".into(),
         };
         let shape = if work.kind == Kind::FanOut {

@@ -107,6 +107,7 @@ pub fn make(trial: &Trial, node: Node<ipc::Service>, asker: Option<u32>) -> Resu
         subscriber: None,
         notifier: None,
         listener: None,
+        taken_at_once: trial.taken_at_once(),
         _node: node,
     })
 }

@@ -3,7 +3,7 @@
 mod calls;
 
 use crate::peer::{End, Peer};
-use crate::trial::{Kind, Manner, Trial, Work, depth};
+use crate::trial::{Kind, Manner, TAKEN_AT_ONCE, Trial, Work, depth};
 use anyhow::{Context, Result, anyhow};
 use calls::Calls;
 use iceoryx2::config::Config;
@@ -23,8 +23,6 @@ pub struct Iceoryx2;
 
 const UP: &str = "up";
 const DOWN: &str = "down";
-/// Samples that a poller takes before it lets the work look around.
-const TAKEN_AT_ONCE: usize = 64;
 
 fn failed<E: Debug>(what: &'static str) -> impl FnOnce(E) -> anyhow::Error {
     move |error| anyhow!("iceoryx2: {what}: {error:?}")
@@ -40,6 +38,7 @@ pub struct Iceoryx2End {
     subscriber: Option<Subscriber<ipc::Service, [u8], ()>>,
     notifier: Option<Notifier<ipc::Service>>,
     listener: Option<Listener<ipc::Service>>,
+    taken_at_once: usize,
     // Last, because ports live within it.
     _node: Node<ipc::Service>,
 }
@@ -138,7 +137,8 @@ impl<'a> Maker<'a> {
                 listener = listener.or(receiver);
             }
         }
-        Ok(Iceoryx2End { calls: None, publisher, subscriber, notifier, listener, _node: self.node })
+        let taken_at_once = self.trial.taken_at_once();
+        Ok(Iceoryx2End { calls: None, publisher, subscriber, notifier, listener, taken_at_once, _node: self.node })
     }
 }
 
@@ -165,7 +165,7 @@ impl End for Iceoryx2End {
         loop {
             let mut taken = 0;
             if let Some(subscriber) = &self.subscriber {
-                while taken < TAKEN_AT_ONCE
+                while taken < self.taken_at_once
                     && let Some(sample) = subscriber.receive().map_err(failed("receiving"))?
                 {
                     read(sample.payload());
@@ -226,7 +226,7 @@ impl Peer for Iceoryx2 {
         let answers = if work.kind == Kind::FanOut { "; answers are events alone" } else { "" };
         format!(
             "buffer {depth}, no overflow, retry until delivered; loan, write in place, send, one by one; {wait}{answers}; \
-             up to {TAKEN_AT_ONCE} taken in a row; no search for dead nodes at start and end"
+             up to {TAKEN_AT_ONCE} taken in a row (one where each is answered); no search for dead nodes at start and end"
         )
     }
 
