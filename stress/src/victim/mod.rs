@@ -133,6 +133,8 @@ impl Victim {
             }
             O::Receive => {
                 let member = bus.join()?;
+                // So that it knows the queue, as nearly every receiver does.
+                member.reopen_queue("q")?;
                 self.armed(|clerk| clerk.take(&member, "q", LONG)).map(drop)
             }
             O::ReceiveAgain => {
