@@ -1,5 +1,5 @@
 //! A member: one handle of one process. Here who it is, what it owns and how it leaves; what it does with messages is in
-//! `sending`, `receiving` and `waiting`.
+//! `sending`, `receiving`, `returning` and `waiting`.
 
 mod agent;
 mod at_hand;
@@ -12,6 +12,7 @@ mod metrics;
 mod owning;
 mod publishing;
 mod receiving;
+mod returning;
 mod roles;
 mod sending;
 mod sources;
