@@ -22,6 +22,7 @@ use crate::segment::{Chunk, Segment};
 use crate::span::{self, Claim};
 use crate::sync::{S7, S9, Word, window};
 use crate::word::{ChunkState, ChunkWord, Name, SpanState, SpanWord};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -30,9 +31,9 @@ use std::time::Duration;
 const KEEP_PAYLOAD: u64 = 4096;
 /// Bytes of chunks that a member keeps at most, so that a thousand idle ones do not hoard.
 const KEEP_BYTES: u64 = 64 * 1024;
-/// Bytes and chunks claimed at once when the cache is empty.
+/// Bytes and chunks claimed at once when the cache is empty; so many chunk words are a cache line.
 const REFILL_BYTES: u64 = 16 * 1024;
-const REFILL_CHUNKS: u64 = 32;
+const REFILL_CHUNKS: u64 = 8;
 /// A request may be served from a class this many steps larger before the heap counts as full.
 const LARGER_CLASSES: usize = 4;
 /// Sweeps are at least this far apart, ns.
@@ -46,10 +47,11 @@ const PAUSE_IN_MOTION: Duration = Duration::from_micros(100);
 
 #[derive(Default)]
 struct Class {
-    kept: Vec<(u32, ChunkWord)>,
+    /// The next one to use first.
+    kept: VecDeque<(u32, ChunkWord)>,
     /// Spans that were of this class, lowest first.
     spans: Vec<u32>,
-    /// The one that served last, and where the next claim there begins.
+    /// The one that served last, and the chunk there below which the next claim begins.
     last: Option<u32>,
     next: usize,
 }
@@ -123,13 +125,21 @@ impl Heap {
 
     #[inline(always)]
     fn pop<'s>(&mut self, segment: &'s Segment, class: usize) -> Option<(Chunk<'s>, ChunkWord)> {
-        let (chunk, word) = self.classes[class].kept.pop()?;
+        let (chunk, word) = self.classes[class].kept.pop_front()?;
         self.kept_bytes -= class_stride(class);
         Some((segment.chunk_of_class(chunk, class), word))
     }
 
+    /// Keeps a chunk that was claimed, to be used after those before it.
     fn push(&mut self, class: usize, chunk: (u32, ChunkWord)) {
-        self.classes[class].kept.push(chunk);
+        self.classes[class].kept.push_back(chunk);
+        self.kept_bytes += class_stride(class);
+    }
+
+    /// Keeps a chunk that was used, to be used next: its memory is warm.
+    #[inline]
+    fn put_back(&mut self, class: usize, chunk: (u32, ChunkWord)) {
+        self.classes[class].kept.push_front(chunk);
         self.kept_bytes += class_stride(class);
     }
 
@@ -146,7 +156,7 @@ impl Heap {
     /// Keeps a chunk that is this member's.
     pub fn keep(&mut self, segment: &Segment, chunk: u32, word: ChunkWord) {
         match segment.chunk_class(chunk) {
-            Some(class) => self.push(class, (chunk, word)),
+            Some(class) => self.put_back(class, (chunk, word)),
             None => free(segment, chunk, word),
         }
     }
@@ -157,7 +167,7 @@ impl Heap {
         let keep = self.has_room_for(chunk.class());
         let word = release(segment, (chunk.number(), chunk.word), word, keep.then_some(self.me));
         if keep {
-            self.push(chunk.class(), (chunk.number(), word));
+            self.put_back(chunk.class(), (chunk.number(), word));
         }
         self.released_bytes += RELEASE_COUNTS + class_stride(chunk.class());
         if self.released_bytes >= SWEEP_BYTES {
@@ -218,22 +228,24 @@ impl Heap {
         let row = &run.rows[0];
         let first = span * SPAN_CHUNKS as u32;
         // Small chunks on from where the last claim ended: they are mostly given back in the order in which they were claimed, so it is there that some are
-        // free. Of large ones the first that is free: its memory is the warmest.
+        // free. Of large ones the first that is free: its memory is the warmest. Always downwards: the processor of who receives sees that lines are read one after
+        // the other, and fetches what comes above; those are messages that were received, not the next ones to be written.
         let goes_on = self.classes[class].last == Some(span) && class_payload(class) <= KEEP_PAYLOAD;
         let start = if goes_on { self.classes[class].next } else { 0 };
+        let start = if start == 0 { run.chunks.len() } else { start };
         let groups = run.chunks.len().div_ceil(64);
         let mut claimed = 0;
         for step in 0..groups {
-            let group = (start / 64 + step) % groups;
+            let group = ((start - 1) / 64 + groups - step) % groups;
             // Relaxed: a hint.
             if row.summary.load(Relaxed) & 1 << group == 0 {
                 continue;
             }
             let (begin, end) = (group * 64, run.chunks.len().min(group * 64 + 64));
-            let from = if step == 0 { start.clamp(begin, end) } else { begin };
+            let from = if step == 0 { start } else { end };
             segment.touch(self.me, first);
             window(17);
-            for slot in (from..end).chain(begin..from) {
+            for slot in (begin..from).rev().chain((from..end).rev()) {
                 match span::claim(row, seen, &run.chunks[slot], self.me) {
                     Claim::Mine(word) => {
                         let chunk = segment.chunk_of_class(first + slot as u32, class);
@@ -247,7 +259,11 @@ impl Heap {
                 }
                 if claimed == want {
                     self.classes[class].last = Some(span);
-                    self.classes[class].next = slot + 1;
+                    self.classes[class].next = slot;
+                    // The words that come next.
+                    if let Some(word) = run.chunks.get(slot.wrapping_sub(REFILL_CHUNKS as usize)) {
+                        cache::expect_write(word);
+                    }
                     return true;
                 }
             }
@@ -370,7 +386,7 @@ impl Heap {
             let mut at = 0;
             while let Some((chunk, word)) = self.classes[class].kept.get(at).copied() {
                 if which(class, chunk) {
-                    self.classes[class].kept.swap_remove(at);
+                    self.classes[class].kept.swap_remove_back(at);
                     self.kept_bytes -= class_stride(class);
                     free(segment, chunk, word);
                 } else {

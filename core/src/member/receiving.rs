@@ -60,7 +60,11 @@ impl Member {
         match self.look(self.at_hand.called(queue)) {
             Ok(message) => Ok(message),
             Err(Left::Nothing) if timeout == Some(Duration::ZERO) => Err(Error::Timeout),
-            Err(left) => self.receive_patiently(queue, left, timeout, interrupted),
+            Err(left) => {
+                let mut found = None;
+                self.receive_patiently(queue, left, timeout, interrupted, &mut found)?;
+                found.ok_or(Error::Timeout)
+            }
         }
     }
 
@@ -71,8 +75,9 @@ impl Member {
         left: Left<'m>,
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
-    ) -> Result<Message<'m>> {
-        self.take_patiently_until(self.find_to_take(queue, &left)?, left, timeout, interrupted)
+        found: &mut Option<Message<'m>>,
+    ) -> Result<()> {
+        self.take_patiently_until(self.find_to_take(queue, &left)?, left, timeout, interrupted, found)
     }
 
     /// Takes a message if there is one.
@@ -84,13 +89,12 @@ impl Member {
         match self.look(self.at_hand.called(queue)) {
             Ok(message) => Ok(Some(message)),
             Err(Left::Nothing) => Ok(None),
-            Err(left) => self.try_receive_patiently(queue, left),
+            Err(left) => {
+                let mut found = None;
+                self.receive_patiently(queue, left, Some(Duration::ZERO), &mut || false, &mut found)?;
+                Ok(found)
+            }
         }
-    }
-
-    #[cold]
-    fn try_receive_patiently<'m>(&'m self, queue: &str, left: Left<'m>) -> Result<Option<Message<'m>>> {
-        self.finish_look(self.find_to_take(queue, &left)?, left)
     }
 
     /// The name of a queue, if this member may take from it, or has: what it has claimed there is to be seen to whoever owns it.
@@ -110,7 +114,11 @@ impl Member {
         match self.look(self.at_hand.recent(name)) {
             Ok(message) => Ok(Some(message)),
             Err(Left::Nothing) => Ok(None),
-            Err(left) => self.finish_look(name, left),
+            Err(left) => {
+                let mut found = None;
+                self.take_patiently_until(name, left, Some(Duration::ZERO), &mut || false, &mut found)?;
+                Ok(found)
+            }
         }
     }
 
@@ -124,7 +132,11 @@ impl Member {
         match self.look(self.at_hand.recent(name)) {
             Ok(message) => Ok(message),
             Err(Left::Nothing) if timeout == Some(Duration::ZERO) => Err(Error::Timeout),
-            Err(left) => self.take_patiently_until(name, left, timeout, interrupted),
+            Err(left) => {
+                let mut found = None;
+                self.take_patiently_until(name, left, timeout, interrupted, &mut found)?;
+                found.ok_or(Error::Timeout)
+            }
         }
     }
 
@@ -135,19 +147,20 @@ impl Member {
         left: Left<'m>,
         timeout: Option<Duration>,
         interrupted: &mut dyn FnMut() -> bool,
-    ) -> Result<Message<'m>> {
-        if let Some(message) = self.finish_look(name, left)? {
-            return Ok(message);
+        found: &mut Option<Message<'m>>,
+    ) -> Result<()> {
+        *found = self.finish_look(name, left)?;
+        if found.is_some() || timeout == Some(Duration::ZERO) {
+            return Ok(());
         }
-        if timeout == Some(Duration::ZERO) {
-            return Err(Error::Timeout);
-        }
-        if let Some(message) = self.look_again(name)? {
-            return Ok(message);
+        *found = self.look_again(name)?;
+        if found.is_some() {
+            return Ok(());
         }
         let queue = self.queue(name)?;
         let source = Source { word: queue.items, queue: name, by_time: true };
-        self.take_among(&[queue], &[source], &Cell::new(0), timeout, interrupted)
+        *found = Some(self.take_among(&[queue], &[source], &Cell::new(0), timeout, interrupted)?);
+        Ok(())
     }
 
     /// Who has just received many messages is likely to receive more: it looks a few times before it sleeps, since to sleep and to be woken costs more than a

@@ -135,9 +135,21 @@ impl End for SwarmbusEnd {
             }
             return Ok(count);
         }
-        let most = if self.trial.polls() { self.trial.taken_at_once() } else { 1 };
+        if let Part::Works = self.part {
+            let Some(message) = self.take(self.look())? else { return Ok(0) };
+            read(&message);
+            message.release()?;
+            return Ok(1);
+        }
+        if !self.trial.polls() {
+            let message = self.agent.recv(None)?;
+            read(&message);
+            message.release()?;
+            return Ok(1);
+        }
+        let most = self.trial.taken_at_once();
         for taken in 0..most {
-            let Some(message) = self.take(self.look())? else { return Ok(taken) };
+            let Some(message) = self.agent.try_recv()? else { return Ok(taken) };
             read(&message);
             message.release()?;
         }
