@@ -20,7 +20,7 @@ DEV_REQUIREMENTS := $(VENV)/bin/python -c 'import tomllib; \
 # Builds go where this file says, whatever the environment says.
 unexport CARGO_TARGET_DIR PYTHONHOME PYTHONPATH
 
-PARTS := lint test-rust test-instructions test-loom test-shuttle test-crash test-stepping test-fuzz test-python test-bash test-examples
+PARTS := lint test-rust test-instructions test-loom test-shuttle test-crash test-stepping test-fuzz test-model test-python test-bash test-examples
 PROOFS := verify-crash verify-shuttle verify-sweeps verify-storm verify-fuzz verify-mutants verify-model
 LONG_PROOFS := verify-soak verify-loom verify-all-mutants verify-faces verify-swarms verify-metrics verify-peers
 
@@ -83,6 +83,10 @@ FUZZ := $(FUZZING) cargo run --quiet --target-dir target/fuzzing --profile fuzz 
 
 test-fuzz:
 	$(FUZZ) --programs 2000 --seed 1 --found target/fuzzing/test --failures 1
+
+# Without spin nothing is checked, and the run says so.
+test-model:
+	if command -v spin >/dev/null; then docs/model/check.sh --short; else echo "spin is missing (apt install spin): the model of docs/model is not checked"; fi
 
 test-python: build $(VENV)/.test-tools
 	cd bindings/python && pytest -q
