@@ -112,12 +112,12 @@ impl Lane {
         (header, unsafe { at.add(HEADER_WORDS * 8) })
     }
 
-    /// Claims a free chunk, the next one from where the last was.
+    /// Claims a free chunk, the next one below the last, as ours are.
     #[inline(always)]
     fn claim(&mut self) -> Option<(usize, u64)> {
         for _ in 0..2 * self.slots {
-            let chunk = self.next_chunk & (2 * self.slots - 1);
-            self.next_chunk = chunk + 1;
+            let chunk = self.next_chunk.wrapping_sub(1) & (2 * self.slots - 1);
+            self.next_chunk = chunk;
             let (shared, seen) = (self.word(chunk), self.word(chunk).load(Acquire));
             let generation = (seen >> SHIFT) + 1;
             let held = generation << SHIFT | self.me | HELD;
