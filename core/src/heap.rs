@@ -22,7 +22,6 @@ use crate::segment::{Chunk, Segment};
 use crate::span::{self, Claim};
 use crate::sync::{S7, S9, Word, window};
 use crate::word::{ChunkState, ChunkWord, Name, SpanState, SpanWord};
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -34,6 +33,8 @@ const KEEP_BYTES: u64 = 64 * 1024;
 /// Bytes and chunks claimed at once when the cache is empty; so many chunk words are a cache line.
 const REFILL_BYTES: u64 = 16 * 1024;
 const REFILL_CHUNKS: u64 = 8;
+/// Chunks for which one bit of a span's summary stands.
+const GROUP: usize = 64;
 /// A request may be served from a class this many steps larger before the heap counts as full.
 const LARGER_CLASSES: usize = 4;
 /// Sweeps are at least this far apart, ns.
@@ -47,13 +48,12 @@ const PAUSE_IN_MOTION: Duration = Duration::from_micros(100);
 
 #[derive(Default)]
 struct Class {
-    /// The next one to use first.
-    kept: VecDeque<(u32, ChunkWord)>,
+    kept: Vec<(u32, ChunkWord)>,
     /// Spans that were of this class, lowest first.
     spans: Vec<u32>,
-    /// The one that served last, and the chunk there below which the next claim begins.
+    /// The one that served last, and the chunk that was the last one there.
     last: Option<u32>,
-    next: usize,
+    at: usize,
 }
 
 /// A member's private part of the heap.
@@ -125,21 +125,13 @@ impl Heap {
 
     #[inline(always)]
     fn pop<'s>(&mut self, segment: &'s Segment, class: usize) -> Option<(Chunk<'s>, ChunkWord)> {
-        let (chunk, word) = self.classes[class].kept.pop_front()?;
+        let (chunk, word) = self.classes[class].kept.pop()?;
         self.kept_bytes -= class_stride(class);
         Some((segment.chunk_of_class(chunk, class), word))
     }
 
-    /// Keeps a chunk that was claimed, to be used after those before it.
     fn push(&mut self, class: usize, chunk: (u32, ChunkWord)) {
-        self.classes[class].kept.push_back(chunk);
-        self.kept_bytes += class_stride(class);
-    }
-
-    /// Keeps a chunk that was used, to be used next: its memory is warm.
-    #[inline]
-    fn put_back(&mut self, class: usize, chunk: (u32, ChunkWord)) {
-        self.classes[class].kept.push_front(chunk);
+        self.classes[class].kept.push(chunk);
         self.kept_bytes += class_stride(class);
     }
 
@@ -156,7 +148,7 @@ impl Heap {
     /// Keeps a chunk that is this member's.
     pub fn keep(&mut self, segment: &Segment, chunk: u32, word: ChunkWord) {
         match segment.chunk_class(chunk) {
-            Some(class) => self.put_back(class, (chunk, word)),
+            Some(class) => self.push(class, (chunk, word)),
             None => free(segment, chunk, word),
         }
     }
@@ -167,7 +159,7 @@ impl Heap {
         let keep = self.has_room_for(chunk.class());
         let word = release(segment, (chunk.number(), chunk.word), word, keep.then_some(self.me));
         if keep {
-            self.put_back(chunk.class(), (chunk.number(), word));
+            self.push(chunk.class(), (chunk.number(), word));
         }
         self.released_bytes += RELEASE_COUNTS + class_stride(chunk.class());
         if self.released_bytes >= SWEEP_BYTES {
@@ -227,25 +219,27 @@ impl Heap {
         };
         let row = &run.rows[0];
         let first = span * SPAN_CHUNKS as u32;
-        // Small chunks on from where the last claim ended: they are mostly given back in the order in which they were claimed, so it is there that some are
-        // free. Of large ones the first that is free: its memory is the warmest. Always downwards: the processor of who receives sees that lines are read one after
-        // the other, and fetches what comes above; those are messages that were received, not the next ones to be written.
-        let goes_on = self.classes[class].last == Some(span) && class_payload(class) <= KEEP_PAYLOAD;
-        let start = if goes_on { self.classes[class].next } else { 0 };
-        let start = if start == 0 { run.chunks.len() } else { start };
-        let groups = run.chunks.len().div_ceil(64);
+        // Small chunks among the 64 where the last one was, as long as some of these are free: so few that their lines go to and fro between sender and
+        // receiver, and nowhere else. Each member begins with others. Of large chunks the first that is free: its memory is the warmest.
+        let start = match class_payload(class) <= KEEP_PAYLOAD {
+            true if self.classes[class].last == Some(span) => self.classes[class].at,
+            true => self.me.index() as usize * GROUP % run.chunks.len(),
+            false => 0,
+        };
+        let groups = run.chunks.len().div_ceil(GROUP);
         let mut claimed = 0;
         for step in 0..groups {
-            let group = ((start - 1) / 64 + groups - step) % groups;
+            let group = (start / GROUP + step) % groups;
             // Relaxed: a hint.
             if row.summary.load(Relaxed) & 1 << group == 0 {
                 continue;
             }
-            let (begin, end) = (group * 64, run.chunks.len().min(group * 64 + 64));
-            let from = if step == 0 { start } else { end };
+            let (begin, end) = (group * GROUP, run.chunks.len().min((group + 1) * GROUP));
+            // Downwards: the processor of who receives fetches what comes above a message that it reads. That is not to be what the sender is about to write.
+            let below = if step == 0 { start } else { end };
             segment.touch(self.me, first);
             window(17);
-            for slot in (begin..from).rev().chain((from..end).rev()) {
+            for slot in (begin..below).rev().chain((below..end).rev()) {
                 match span::claim(row, seen, &run.chunks[slot], self.me) {
                     Claim::Mine(word) => {
                         let chunk = segment.chunk_of_class(first + slot as u32, class);
@@ -259,11 +253,10 @@ impl Heap {
                 }
                 if claimed == want {
                     self.classes[class].last = Some(span);
-                    self.classes[class].next = slot;
+                    self.classes[class].at = slot;
                     // The words that come next.
-                    if let Some(word) = run.chunks.get(slot.wrapping_sub(REFILL_CHUNKS as usize)) {
-                        cache::expect_write(word);
-                    }
+                    let next = begin + (slot + GROUP - REFILL_CHUNKS as usize) % GROUP;
+                    run.chunks.get(next).into_iter().for_each(|word| cache::expect_write(word));
                     return true;
                 }
             }
@@ -386,7 +379,7 @@ impl Heap {
             let mut at = 0;
             while let Some((chunk, word)) = self.classes[class].kept.get(at).copied() {
                 if which(class, chunk) {
-                    self.classes[class].kept.swap_remove_back(at);
+                    self.classes[class].kept.swap_remove(at);
                     self.kept_bytes -= class_stride(class);
                     free(segment, chunk, word);
                 } else {
@@ -405,7 +398,7 @@ fn free(segment: &Segment, chunk: u32, word: ChunkWord) {
 
 /// Bits of the summary that stand for chunks of the class.
 fn groups_of(class: usize) -> u64 {
-    u64::MAX >> (64 - class_chunks(class).div_ceil(64))
+    u64::MAX >> (64 - class_chunks(class).div_ceil(GROUP as u64))
 }
 
 fn claim_run(segment: &Segment, me: Name, class: usize, run: Range<usize>) -> bool {
