@@ -27,6 +27,8 @@ const ITEMS: usize = 4 * LINE;
 const ROOM: usize = 6 * LINE;
 const INTENTS: usize = 8 * LINE;
 const HEADER_WORDS: usize = 8;
+/// Chunks among which a sender stays.
+const GROUP: usize = 64;
 
 /// Generations, laps: bits above the name or chunk and the state.
 const SHIFT: u32 = 28;
@@ -112,12 +114,13 @@ impl Lane {
         (header, unsafe { at.add(HEADER_WORDS * 8) })
     }
 
-    /// Claims a free chunk, the next one below the last, as ours are.
+    /// Claims a free chunk, as ours are: among so many for as long as one of them is free, downwards.
     #[inline(always)]
     fn claim(&mut self) -> Option<(usize, u64)> {
-        for _ in 0..2 * self.slots {
-            let chunk = self.next_chunk.wrapping_sub(1) & (2 * self.slots - 1);
-            self.next_chunk = chunk;
+        for tried in 1..=2 * self.slots {
+            let chunk = self.next_chunk & (2 * self.slots - 1);
+            let (group, place) = (self.next_chunk & !(GROUP - 1), self.next_chunk.wrapping_sub(1) & (GROUP - 1));
+            self.next_chunk = if tried % GROUP == 0 { group + GROUP } else { group | place };
             let (shared, seen) = (self.word(chunk), self.word(chunk).load(Acquire));
             let generation = (seen >> SHIFT) + 1;
             let held = generation << SHIFT | self.me | HELD;
