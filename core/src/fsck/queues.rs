@@ -127,11 +127,16 @@ impl<'s> Look<'s> {
         let (tail, head) = ring.positions();
         // Both are hints, and the tail may be the one behind.
         let count = (tail.wrapping_sub(head) as i64).clamp(0, 1 << shift) as u64;
+        // Of several slots that speak of one chunk, the one where a message is looked for next is right.
+        let mut waiting = std::collections::BTreeMap::new();
         for position in (0..count).map(|step| head.wrapping_add(step)) {
             // Every slot before the tail was filled; one that waits to be filled holds up all behind it.
             let slot = ring.slot(position);
             let seen = SlotWord(slot.load(S1.acquire()));
             let lap = position >> shift;
+            if seen == SlotWord::ready(lap, seen.chunk()) {
+                waiting.entry(seen.chunk()).or_insert(std::ptr::from_ref(slot));
+            }
             if seen.filled_since(lap) < 1 {
                 let problem = "it was never filled, and holds up the messages behind it";
                 let remedy = Remedy::Set(slot, seen.0, SlotWord::empty(lap + 1).0);
@@ -146,7 +151,10 @@ impl<'s> Look<'s> {
             if seen.0 & 2 != 0 {
                 self.find("slot", place, "it is in no state", &[seen.0], Remedy::Set(slot, seen.0, emptied));
             } else if seen.is_ready() {
-                let is_told = !told.insert(seen.chunk());
+                let is_told = match waiting.get(&seen.chunk()) {
+                    Some(right) => !std::ptr::eq(*right, slot),
+                    None => !told.insert(seen.chunk()),
+                };
                 self.reference("slot", place, (slot, seen.0, emptied), (queue.name, seen.chunk()), is_told);
             }
         }
