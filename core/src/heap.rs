@@ -12,8 +12,8 @@
 
 use crate::error::{Error, Result};
 use crate::layout::{
-    CLASSES, PAYLOAD_MAX, SPAN_BYTES, SPAN_CHUNKS, class_chunks, class_of, class_payload, class_spans, class_stride,
-    pages,
+    CLASSES, GROUP_CHUNKS, PAYLOAD_MAX, SPAN_BYTES, SPAN_CHUNKS, class_chunks, class_of, class_payload, class_spans,
+    class_stride, pages,
 };
 use crate::memory::Memory;
 use crate::platform::{cache, clock};
@@ -33,8 +33,6 @@ const KEEP_BYTES: u64 = 64 * 1024;
 /// Bytes and chunks claimed at once when the cache is empty; so many chunk words are a cache line.
 const REFILL_BYTES: u64 = 16 * 1024;
 const REFILL_CHUNKS: u64 = 8;
-/// Chunks for which one bit of a span's summary stands.
-const GROUP: usize = 64;
 /// A request may be served from a class this many steps larger before the heap counts as full.
 const LARGER_CLASSES: usize = 4;
 /// Sweeps are at least this far apart, ns.
@@ -223,18 +221,18 @@ impl Heap {
         // receiver, and nowhere else. Each member begins with others. Of large chunks the first that is free: its memory is the warmest.
         let start = match class_payload(class) <= KEEP_PAYLOAD {
             true if self.classes[class].last == Some(span) => self.classes[class].at,
-            true => self.me.index() as usize * GROUP % run.chunks.len(),
+            true => self.me.index() as usize * GROUP_CHUNKS % run.chunks.len(),
             false => 0,
         };
-        let groups = run.chunks.len().div_ceil(GROUP);
+        let groups = run.chunks.len().div_ceil(GROUP_CHUNKS);
         let mut claimed = 0;
         for step in 0..groups {
-            let group = (start / GROUP + step) % groups;
+            let group = (start / GROUP_CHUNKS + step) % groups;
             // Relaxed: a hint.
             if row.summary.load(Relaxed) & 1 << group == 0 {
                 continue;
             }
-            let (begin, end) = (group * GROUP, run.chunks.len().min((group + 1) * GROUP));
+            let (begin, end) = (group * GROUP_CHUNKS, run.chunks.len().min((group + 1) * GROUP_CHUNKS));
             // Downwards: the processor of who receives fetches what comes above a message that it reads. That is not to be what the sender is about to write.
             let below = if step == 0 { start } else { end };
             segment.touch(self.me, first);
@@ -255,7 +253,7 @@ impl Heap {
                     self.classes[class].last = Some(span);
                     self.classes[class].at = slot;
                     // The words that come next.
-                    let next = begin + (slot + GROUP - REFILL_CHUNKS as usize) % GROUP;
+                    let next = begin + (slot + GROUP_CHUNKS - REFILL_CHUNKS as usize) % GROUP_CHUNKS;
                     run.chunks.get(next).into_iter().for_each(|word| cache::expect_write(word));
                     return true;
                 }
@@ -398,7 +396,7 @@ fn free(segment: &Segment, chunk: u32, word: ChunkWord) {
 
 /// Bits of the summary that stand for chunks of the class.
 fn groups_of(class: usize) -> u64 {
-    u64::MAX >> (64 - class_chunks(class).div_ceil(GROUP as u64))
+    u64::MAX >> (64 - class_chunks(class).div_ceil(GROUP_CHUNKS as u64))
 }
 
 fn claim_run(segment: &Segment, me: Name, class: usize, run: Range<usize>) -> bool {

@@ -8,6 +8,7 @@ use crate::queue::Queue;
 use crate::ring::Ring;
 use crate::sync::{S1, S3, S7, S8, S9, S10, Word};
 use crate::word::{ChunkState, ChunkWord, Name, PlaceWord, RecordState, RecordWord, SlotWord};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 
 impl<'s> Look<'s> {
@@ -127,15 +128,15 @@ impl<'s> Look<'s> {
         let (tail, head) = ring.positions();
         // Both are hints, and the tail may be the one behind.
         let count = (tail.wrapping_sub(head) as i64).clamp(0, 1 << shift) as u64;
-        // Of several slots that speak of one chunk, the one where a message is looked for next is right.
-        let mut waiting = std::collections::BTreeMap::new();
+        // Of each chunk the slot that speaks of it: of several, one where a message is looked for before others, else the first.
+        let mut told = BTreeMap::new();
         for position in (0..count).map(|step| head.wrapping_add(step)) {
             // Every slot before the tail was filled; one that waits to be filled holds up all behind it.
             let slot = ring.slot(position);
             let seen = SlotWord(slot.load(S1.acquire()));
             let lap = position >> shift;
             if seen == SlotWord::ready(lap, seen.chunk()) {
-                waiting.entry(seen.chunk()).or_insert(std::ptr::from_ref(slot));
+                told.entry(seen.chunk()).or_insert(slot);
             }
             if seen.filled_since(lap) < 1 {
                 let problem = "it was never filled, and holds up the messages behind it";
@@ -143,7 +144,6 @@ impl<'s> Look<'s> {
                 self.find("slot", format!("{place}, position {position}"), problem, &[seen.0], remedy);
             }
         }
-        let mut told = std::collections::BTreeSet::new();
         for (at, slot) in slots[number << shift..][..1 << shift].iter().enumerate() {
             let seen = SlotWord(slot.load(S1.acquire()));
             let place = format!("{place}, slot {at}");
@@ -151,10 +151,7 @@ impl<'s> Look<'s> {
             if seen.0 & 2 != 0 {
                 self.find("slot", place, "it is in no state", &[seen.0], Remedy::Set(slot, seen.0, emptied));
             } else if seen.is_ready() {
-                let is_told = match waiting.get(&seen.chunk()) {
-                    Some(right) => !std::ptr::eq(*right, slot),
-                    None => !told.insert(seen.chunk()),
-                };
+                let is_told = !std::ptr::eq(*told.entry(seen.chunk()).or_insert(slot), slot);
                 self.reference("slot", place, (slot, seen.0, emptied), (queue.name, seen.chunk()), is_told);
             }
         }

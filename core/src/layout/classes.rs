@@ -10,6 +10,8 @@ pub const CHUNK_HEADER: u64 = 64;
 pub const PAYLOAD_MAX: u64 = class_payload(CLASSES - 1);
 /// Most chunks in a span; the low bits of a chunk's index.
 pub const SPAN_CHUNKS: u64 = 4096;
+/// Chunks for which one bit of a span's summary stands.
+pub const GROUP_CHUNKS: usize = SPAN_CHUNKS as usize / 64;
 /// Bytes of a span: 2 MiB of payloads and a page for headers, so that payloads of 2ⁿ fill it.
 pub const SPAN_BYTES: u64 = 2 * 1024 * 1024 + PAGE;
 /// Most spans: what the map of a member entry holds.

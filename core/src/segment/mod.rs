@@ -423,7 +423,7 @@ impl Memory for Segment {
 
     fn hint_free(&self, chunk: u32) {
         let Some(control) = self.spans().get((chunk as u64 / SPAN_CHUNKS) as usize) else { return };
-        let group = 1 << (chunk as u64 % SPAN_CHUNKS / 64);
+        let group = 1 << (chunk as u64 % SPAN_CHUNKS / GROUP_CHUNKS as u64);
         // Relaxed: a hint. The load spares the line of a summary that says so already.
         if control.summary.load(Relaxed) & group == 0 {
             control.summary.fetch_or(group, Relaxed);
