@@ -1,5 +1,5 @@
 //! A member: one handle of one process. Here who it is, what it owns and how it leaves; what it does with messages is in
-//! `sending`, `receiving`, `returning` and `waiting`.
+//! `sending`, `receiving`, `opening`, `returning` and `waiting`.
 
 mod agent;
 mod at_hand;
@@ -9,6 +9,7 @@ mod descriptor;
 mod keyed;
 pub(crate) mod locks;
 mod metrics;
+mod opening;
 mod owning;
 mod publishing;
 mod receiving;
