@@ -20,7 +20,7 @@ use crate::platform::{cache, clock};
 use crate::queue::{claim_free, release};
 use crate::segment::{Chunk, Segment};
 use crate::span::{self, Claim};
-use crate::sync::{S7, S9, Word, window};
+use crate::sync::{S7, Word, window};
 use crate::word::{ChunkState, ChunkWord, Name, SpanState, SpanWord};
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
@@ -314,16 +314,9 @@ impl Heap {
                 self.push(class, (first + slot as u32, word));
             }
         }
-        for row in &rows[1..] {
-            // Relaxed, here and below: our own claim.
-            let seen = SpanWord(row.word.load(Relaxed));
-            row.word.store(seen.next(class, me, SpanState::Tail).0, S9.release());
-            window(22);
-        }
-        window(23);
+        // Relaxed: a hint, of spans that are our own yet.
         rows[0].summary.store(groups_of(class), Relaxed);
-        let seen = SpanWord(rows[0].word.load(Relaxed));
-        rows[0].word.store(seen.next(class, me, SpanState::Active).0, S7.release());
+        span::activate(rows, class, me);
         self.know(class, start);
         !self.classes[class].kept.is_empty()
     }
@@ -404,18 +397,8 @@ fn claim_run(segment: &Segment, me: Name, class: usize, run: Range<usize>) -> bo
     if !spans[run.clone()].iter().all(|span| SpanWord(span.word.load(Relaxed)).state() == SpanState::Free) {
         return false;
     }
-    for at in run.clone() {
-        segment.touch(me, (at as u64 * SPAN_CHUNKS) as u32);
-        let seen = SpanWord(spans[at].word.load(S9.acquire()));
-        let claimed = seen.next(class, me, SpanState::Claimed);
-        if seen.state() != SpanState::Free || spans[at].word.compare_exchange(seen.0, claimed.0, S9.acquire()).is_err()
-        {
-            span::give_up(&spans[run.start..at], me);
-            return false;
-        }
-        window(19);
-    }
-    true
+    let touch = |at: usize| segment.touch(me, ((run.start + at) as u64 * SPAN_CHUNKS) as u32);
+    span::take_free(&spans[run.clone()], class, me, touch)
 }
 
 /// Commits what a class needs of the caller's spans. When that fails, no chunk word is committed that was not before.

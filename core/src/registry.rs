@@ -466,6 +466,7 @@ fn write_topic(segment: &Segment, index: u16, topic: &str, policy: Policy, limit
     Ok(())
 }
 
+/// Its rings and counters are as they were committed: a record that was given up has never been used.
 fn write_record(
     segment: &Segment,
     index: u16,
@@ -482,8 +483,6 @@ fn write_record(
     control.flags.store(if options.makes_room { QUEUE_MAKES_ROOM } else { 0 }, Relaxed);
     control.max_deliveries.store(options.max_deliveries.unwrap_or(0) as u64, Relaxed);
     control.dead_letters.store(dead_letters.map_or(0, |queue| queue.bits() + 1), Relaxed);
-    control.losses.undelivered.store(0, Relaxed);
-    control.losses.dropped.store(0, Relaxed);
     let limit = options.limit.map_or_else(|| segment.header().limit.load(Relaxed), u64::from);
     control.limit.store(limit, Relaxed);
     Ok(())

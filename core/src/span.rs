@@ -41,6 +41,34 @@ pub enum Claim {
     Moved,
 }
 
+/// Takes free spans, one beside the other, for `me`: all of them or none. `touch` is told of each before it is taken (I13).
+pub fn take_free(rows: &[SpanControl], class: usize, me: Name, touch: impl Fn(usize)) -> bool {
+    for (at, row) in rows.iter().enumerate() {
+        touch(at);
+        let seen = SpanWord(row.word.load(S9.acquire()));
+        let claimed = seen.next(class, me, SpanState::Claimed);
+        if seen.state() != SpanState::Free || row.word.compare_exchange(seen.0, claimed.0, S9.acquire()).is_err() {
+            give_up(&rows[..at], me);
+            return false;
+        }
+        window(19);
+    }
+    true
+}
+
+/// Gives the caller's spans to a class. They and the words of their chunks are to be committed before (I14).
+pub fn activate(rows: &[SpanControl], class: usize, me: Name) {
+    // Relaxed, both: our own claim.
+    for row in &rows[1..] {
+        let seen = SpanWord(row.word.load(Relaxed));
+        row.word.store(seen.next(class, me, SpanState::Tail).0, S9.release());
+        window(22);
+    }
+    window(23);
+    let seen = SpanWord(rows[0].word.load(Relaxed));
+    rows[0].word.store(seen.next(class, me, SpanState::Active).0, S7.release());
+}
+
 /// Claims a chunk of the span whose word was seen as `seen`, if both are as they were.
 pub fn claim(row: &SpanControl, seen: SpanWord, chunk: &Word, me: Name) -> Claim {
     let Some(held) = claim_free(chunk, me) else { return Claim::Busy };

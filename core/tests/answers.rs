@@ -214,6 +214,27 @@ fn a_forwarded_question_is_answered_on_and_a_returned_one_anew() {
 }
 
 #[test]
+fn an_answer_from_among_the_dead_letters_begins_anew() {
+    let bus = TestBus::new("answered-dead");
+    let worn_out =
+        QueueOptions { max_deliveries: Some(1), dead_letters: Some("dead".into()), ..QueueOptions::default() };
+    bus.declare("dead", &QueueOptions::default()).unwrap();
+    bus.declare("server", &worn_out).unwrap();
+    let (asker, server) = (bus.attach("asker").unwrap(), bus.attach("server").unwrap());
+    let mut answers = asker.call_stream("server", b"?", &patient()).unwrap();
+    let question = server.recv(HANGS).unwrap();
+    reply_part(&question, "0").unwrap();
+    question.nack().unwrap();
+    assert!(server.try_recv().unwrap().is_none(), "once was all");
+    let question = server.receive("dead", HANGS).unwrap();
+    reply_part(&question, "0").unwrap();
+    end(question, "1");
+    assert_eq!(next(&mut answers).unwrap().as_deref(), Some("0"));
+    let broken = next(&mut answers).unwrap_err();
+    assert!(broken.to_string().contains("anew"), "{broken}");
+}
+
+#[test]
 fn an_answer_whose_responder_is_killed_is_broken_and_can_be_asked_for_again() {
     let bus = TestBus::new("killed");
     let (asker, server) = pair(&bus, 100);

@@ -15,7 +15,7 @@ use swarmbus_core::layout::{BOARD_IN_CELL, Geometry, PAGE, STATUS_WORDS};
 use swarmbus_core::sync::Word;
 use swarmbus_core::word::Name;
 use swarmbus_core::{
-    AgentFilter, AgentState, Bus, ContentType, CounterInfo, CreateOptions, Error, Observer, PublishOptions,
+    AgentFilter, AgentState, Bus, ContentType, CounterInfo, CreateOptions, Error, LockMode, Observer, PublishOptions,
     SendOptions, StartAt, Status, StatusInfo, TopicOptions,
 };
 
@@ -220,11 +220,39 @@ fn counters_say_what_a_member_did() {
     bob.recv(None).unwrap().detach().unwrap();
     assert_eq!(counters().released, 2);
     assert!(bob.recv(Some(Duration::from_millis(1))).is_err());
-    assert!(counters().sleeps >= 1);
+    let sleeps = counters().sleeps;
+    assert!(sleeps >= 1);
+    let other = bus.join().unwrap();
+    let held = other.lock("file", LockMode::Exclusive, None).unwrap();
+    assert!(bob.lock("file", LockMode::Exclusive, Some(Duration::from_millis(1))).is_err());
+    assert!(counters().sleeps > sleeps, "who waits for a lock sleeps, too");
+    drop(held);
+    let joined_ns = || {
+        let members = bus.observer().unwrap().members();
+        members.into_iter().find(|member| member.agent.as_deref() == Some("bob")).unwrap().joined_ns
+    };
+    let joined_before_ns = joined_ns();
     drop(bob);
     let bob = bus.attach("bob").unwrap();
     assert_eq!(counters(), CounterInfo::default(), "the next owner begins anew");
+    assert!(joined_ns() > joined_before_ns, "and has come later");
     drop(bob);
+}
+
+#[test]
+fn what_a_tap_shows_is_measured_as_well() {
+    let bus = TestBus::new("measured-tap");
+    let (viewer, alice, bob) =
+        (bus.attach("viewer").unwrap(), bus.attach("alice").unwrap(), bus.attach("bob").unwrap());
+    viewer.tap("bob").unwrap();
+    for _ in 0..128 {
+        alice.send("bob", b"", &at_once()).unwrap();
+        bob.recv(None).unwrap().release().unwrap();
+        viewer.recv(None).unwrap().release().unwrap();
+    }
+    let latencies = bus.observer().unwrap().latencies();
+    let of = |agent: &str| latencies.members.iter().find(|member| member.agent.as_deref() == Some(agent)).unwrap();
+    assert_eq!((of("bob").kinds.queueing.count, of("viewer").kinds.queueing.count), (2, 2));
 }
 
 #[test]

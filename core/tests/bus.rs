@@ -1,9 +1,17 @@
 //! What users of a bus see, in one process.
 mod common;
+#[path = "common/words.rs"]
+mod words;
 
-use common::{TestBus, at_once};
+use common::{PATIENCE, TestBus, at_once, eventually};
+use std::mem::offset_of;
+use std::sync::Barrier;
 use std::time::Duration;
+use swarmbus_core::layout::Header;
 use swarmbus_core::{Bus, ContentType, CreateOptions, Error, Lane, QueueOptions, SendOptions};
+use words::Words;
+
+const HANGS: Option<Duration> = Some(PATIENCE);
 
 #[test]
 fn a_message_arrives_in_place_with_its_circumstances() {
@@ -234,6 +242,61 @@ fn names_and_options_are_checked() {
     let _second = bus.attach("second").unwrap();
     assert_eq!(bus.attach("third").err(), Some(Error::TooManyAgents { limit: 2 }));
     assert!(matches!(first.send("third", b"", &at_once()), Err(Error::UnknownAgent { .. })));
+}
+
+#[test]
+fn an_observer_sees_who_sleeps() {
+    let bus = TestBus::new("asleep");
+    let observer = bus.observer().unwrap();
+    let sleeps = |agent: &str| {
+        let pulse = observer.pulse();
+        let mailbox = pulse.queues.iter().find(|queue| queue.name == agent).map(|queue| queue.id);
+        pulse.members.iter().any(|member| member.mailbox.is_some() && member.mailbox == mailbox && member.sleeps)
+    };
+    // One is looked at while the other stands there.
+    let still = Barrier::new(2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let bob = bus.attach("bob").unwrap();
+            let message = bob.recv(HANGS).unwrap();
+            let _descriptor = bob.descriptor().unwrap();
+            still.wait();
+            still.wait();
+            message.release().unwrap();
+            // Whoever has made a descriptor counts as asleep from then on.
+            let alice = bus.attach("alice").unwrap();
+            alice.send("alice", b"awake", &at_once()).unwrap();
+            alice.recv(HANGS).unwrap().release().unwrap();
+            assert!(alice.recv(Some(Duration::from_millis(1))).is_err());
+            still.wait();
+            still.wait();
+        });
+        eventually("it sleeps", || sleeps("bob"));
+        bus.join().unwrap().send("bob", b"up", &at_once()).unwrap();
+        still.wait();
+        assert!(sleeps("bob"), "its descriptor's watcher does");
+        still.wait();
+        still.wait();
+        assert!(!sleeps("alice"), "it has slept, and sleeps no more");
+        still.wait();
+    });
+}
+
+#[test]
+fn who_supervises_does_so_until_it_leaves() {
+    let bus = TestBus::new("supervised");
+    let words = Words::of(&bus);
+    // Who finds the word 0 sleeps for shorter times, and looks for the dead himself.
+    let supervisor = || words.read(offset_of!(Header, supervisor) as u64);
+    let (first, other) = (bus.join().unwrap(), bus.join().unwrap());
+    assert_eq!(supervisor(), 0);
+    first.supervise().unwrap();
+    assert_eq!(bus.observer().unwrap().supervisor_pid(), Some(std::process::id()));
+    let said = supervisor();
+    drop(other);
+    assert_eq!(supervisor(), said, "somebody else has left");
+    drop(first);
+    assert_eq!(supervisor(), 0);
 }
 
 #[test]

@@ -1,16 +1,18 @@
 //! The heap: memory comes, goes to whoever needs it, and goes back to the system.
 mod common;
+#[path = "common/words.rs"]
+mod words;
 
-use common::{TestBus, at_once, drawn};
+use common::{PATIENCE, TestBus, at_once, eventually, kept};
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
+use std::mem::offset_of;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+use swarmbus_core::layout::SpanControl;
 use swarmbus_core::{Bus, CreateOptions, Error, Loan, Member};
+use words::Words;
 
-/// Guards against hangs only.
-const PATIENCE: Duration = Duration::from_secs(60);
 const SPAN: u64 = 2 << 20;
 
 fn heap_of(test: &str, spans: u64) -> TestBus {
@@ -21,14 +23,6 @@ fn heap_of(test: &str, spans: u64) -> TestBus {
 
 fn committed(bus: &TestBus) -> u64 {
     bus.observer().unwrap().bus().committed_bytes
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < PATIENCE, "never: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// Borrows chunks of `length` bytes until there are no more.
@@ -203,6 +197,23 @@ fn a_full_heap_of_small_chunks_that_are_all_free_serves_a_large_one() {
 }
 
 #[test]
+fn no_hint_is_believed_when_there_is_no_other_memory() {
+    let bus = heap_of("hints", 2);
+    let member = bus.join().unwrap();
+    // More than a member keeps for itself.
+    let mut loans = fill(&member, 8192);
+    loans.truncate(loans.len() - 3);
+    let words = Words::of(&bus);
+    for span in 0..words.geometry.spans {
+        let summary =
+            words.geometry.spans_at + span * size_of::<SpanControl>() as u64 + offset_of!(SpanControl, summary) as u64;
+        words.write(summary, 0);
+    }
+    loans.extend((0..3).map(|_| member.loan(8192).unwrap()));
+    assert!(member.loan(8192).is_err());
+}
+
+#[test]
 fn what_is_in_use_is_not_taken_for_another_class() {
     let bus = heap_of("in-use", 3);
     let (member, agent) = (bus.join().unwrap(), bus.attach("agent").unwrap());
@@ -343,10 +354,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
-        ..drawn(48)
-    })]
+    #![proptest_config(kept(48))]
 
     /// The model: loans are disjoint, keep what is written, and a heap of which nothing is lent lends anything.
     #[test]

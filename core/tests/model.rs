@@ -2,9 +2,8 @@
 //! seed in `tests/model.regressions` and runs it first from then on.
 mod common;
 
-use common::{TestBus, drawn};
+use common::{TestBus, kept};
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -99,10 +98,7 @@ fn next_case() -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
-        ..drawn(64)
-    })]
+    #![proptest_config(kept(64))]
 
     #[test]
     fn a_queue_answers_as_its_model(operations in prop::collection::vec(operation(), 1..120)) {

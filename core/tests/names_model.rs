@@ -2,9 +2,8 @@
 //! keeps its seed in `tests/names_model.regressions` and runs it first from then on.
 mod common;
 
-use common::{TestBus, at_once, drawn};
+use common::{TestBus, at_once, kept};
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -202,10 +201,7 @@ fn run(operations: &[Operation]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
-        ..drawn(100)
-    })]
+    #![proptest_config(kept(100))]
 
     // A member that has taken 31 messages takes new ones first for once, which the model does not know.
     #[test]

@@ -87,6 +87,24 @@ fn a_tap_sees_what_is_forwarded_and_what_is_answered() {
 }
 
 #[test]
+fn a_copy_has_nothing_of_what_was_in_its_place_before() {
+    let bus = TestBus::new("tap-anew");
+    bus.declare("work", &QueueOptions::default()).unwrap();
+    let (viewer, alice) = (bus.attach("viewer").unwrap(), bus.attach("alice").unwrap());
+    viewer.tap("work").unwrap();
+    // Two chunks that alice keeps: for the next message and its copy.
+    let short = Duration::from_millis(100);
+    let mortal = SendOptions { time_to_live: Some(short), ..at_once() };
+    alice.send_batch("alice", &[b"one", b"two"], &mortal).unwrap();
+    while let Some(message) = alice.try_recv().unwrap() {
+        message.release().unwrap();
+    }
+    alice.send("work", b"lasting", &at_once()).unwrap();
+    std::thread::sleep(2 * short);
+    assert_eq!(seen(&viewer), [("lasting".to_owned(), Some("work".to_owned()))]);
+}
+
+#[test]
 fn a_tap_never_stands_in_the_way() {
     let bus = TestBus::with("tap-full", CreateOptions { agents: 8, heap: 8 << 20, ..CreateOptions::default() });
     bus.declare("viewer", &QueueOptions { limit: Some(2), ..QueueOptions::default() }).unwrap();

@@ -1,9 +1,8 @@
 //! A topic against a plain model: random operations of a publisher and three subscribers, the same answers under every policy.
 mod common;
 
-use common::{TestBus, drawn};
+use common::{TestBus, kept};
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 use std::cell::Cell;
 use std::time::Duration;
 use swarmbus_core::{CreateOptions, Error, Policy, PublishOptions, StartAt, Subscription, TopicOptions};
@@ -76,10 +75,7 @@ fn payload(position: u64, length: usize) -> Vec<u8> {
 thread_local! { static CASE: Cell<u32> = const { Cell::new(0) }; }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
-        ..drawn(96)
-    })]
+    #![proptest_config(kept(96))]
 
     #[test]
     fn a_topic_answers_as_its_model(policy in policy(), operations in prop::collection::vec(operation(), 1..150)) {

@@ -1,6 +1,5 @@
 //! Traces: a message carries the one that its sender names, wherever it goes, and its payload stays what it is.
 mod common;
-#[allow(dead_code, reason = "the words of messages alone are of interest")]
 #[path = "common/words.rs"]
 mod words;
 

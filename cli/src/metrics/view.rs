@@ -154,11 +154,12 @@ impl View {
         pool.map_or(NO_POOL, String::as_str)
     }
 
-    /// How long an agent took from the start of its process until that joined.
+    /// How long an agent took from the start of its process until that joined. None yet where that has just come: until it has reset the entry that it took over,
+    /// the time there is when the one before it joined.
     pub fn spawn_ns(&self, agent: &Agent<'_>) -> Option<u64> {
         let (entry, member) = (agent.noted?.0, agent.member?);
         let started_ns = self.begun_ns? + u64::try_from(entry.state.since()?.as_nanos()).ok()?;
-        (entry.pid == member.pid && member.joined_ns > 0).then(|| member.joined_ns.saturating_sub(started_ns))
+        member.joined_ns.checked_sub(started_ns).filter(|_| entry.pid == member.pid)
     }
 
     /// The agents, by name.

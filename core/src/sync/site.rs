@@ -10,9 +10,10 @@
 //! `swarmbus-stress mutants` makes mutants of them and finds out who notices.
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::panic::Location;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -101,7 +102,7 @@ struct Mode {
 }
 
 struct Sites {
-    file: File,
+    path: PathBuf,
     known: HashSet<(usize, Operation, bool)>,
     named: HashSet<String>,
 }
@@ -112,10 +113,8 @@ fn mode() -> &'static Mode {
         mutant: std::env::var("SWARMBUS_MUTANT").ok().map(|text| {
             Mutant::of(&text).unwrap_or_else(|| panic!("SWARMBUS_MUTANT: {text:?} is no mutant, nor could it be one"))
         }),
-        sites: std::env::var_os("SWARMBUS_SITES").map(|path| {
-            let file = OpenOptions::new().append(true).create(true).open(path).expect("SWARMBUS_SITES can be written");
-            Mutex::new(Sites { file, known: HashSet::new(), named: HashSet::new() })
-        }),
+        sites: std::env::var_os("SWARMBUS_SITES")
+            .map(|path| Mutex::new(Sites { path: path.into(), known: HashSet::new(), named: HashSet::new() })),
     })
 }
 
@@ -177,8 +176,9 @@ fn note_name(mode: &Mode, name: impl FnOnce() -> String) {
 }
 
 impl Sites {
-    /// One write for a line: several processes may share the file.
-    fn write(&mut self, line: &str) {
-        self.file.write_all(line.as_bytes()).expect("SWARMBUS_SITES can be written");
+    /// One write for a line: several processes may share the file. Opened each time, for a program may close what it has not opened.
+    fn write(&self, line: &str) {
+        let file = OpenOptions::new().append(true).create(true).open(&self.path);
+        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("SWARMBUS_SITES can be written");
     }
 }

@@ -1,13 +1,25 @@
 //! A bus of its own for each test, gone when the test is, also when it fails; and what tests do with one.
 #![allow(dead_code, reason = "each test file uses what it needs")]
 
-use proptest::test_runner::{Config as ProptestConfig, RngSeed};
+use proptest::test_runner::{Config as ProptestConfig, FileFailurePersistence, RngSeed};
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 use swarmbus_core::{Bus, CreateOptions, Member, QueueInfo, SendOptions};
 
 /// A batch.
 pub const BATCH: [&[u8]; 3] = [b"one", b"two", b"three"];
+
+/// Guards against hangs only.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until something holds.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
 
 /// Without patience.
 pub fn at_once() -> SendOptions {
@@ -84,6 +96,13 @@ pub fn drawn(cases: u32) -> ProptestConfig {
         (true, false) => ProptestConfig { cases, ..usual },
         (_, true) => usual,
     }
+}
+
+/// The same for a model whose failures are kept, next to the test. What a mutant does wrong is not.
+pub fn kept(cases: u32) -> ProptestConfig {
+    let is_kept = std::env::var_os("SWARMBUS_MUTANT").is_none();
+    let place = is_kept.then(|| Box::new(FileFailurePersistence::WithSource("regressions")) as Box<_>);
+    ProptestConfig { failure_persistence: place, ..drawn(cases) }
 }
 
 pub struct TestBus(Bus);

@@ -1,4 +1,5 @@
-//! The words of a bus' file, for tests that write over them.
+//! The words of a bus' file, for tests that look at them or write over them.
+#![allow(dead_code, reason = "each test file uses what it needs")]
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -2,6 +2,7 @@
 
 use crate::cell::UnsafeCell;
 use crate::tiny::{Words, member};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use swarmbus_core::Result;
@@ -10,7 +11,7 @@ use swarmbus_core::memory::Memory;
 use swarmbus_core::queue::{self, Queue};
 use swarmbus_core::recover::Reaper;
 use swarmbus_core::span::{self, Claim, Run};
-use swarmbus_core::sync::{S7, S9, Word};
+use swarmbus_core::sync::{S7, Word};
 use swarmbus_core::word::{ChunkState, ChunkWord, Name, SpanState, SpanWord};
 
 /// The class of the span at first, and the one to which it is given when it was free.
@@ -35,10 +36,18 @@ unsafe impl Sync for Heap {}
 impl Heap {
     pub fn new(state: SpanState, rows: usize, chunks: usize) -> Arc<Heap> {
         let row = |at| if at == 0 { state } else { SpanState::Tail };
+        Heap::with_rows((0..rows).map(row), chunks)
+    }
+
+    /// Spans that nobody has, each with a payload.
+    pub fn free(rows: usize) -> Arc<Heap> {
+        Heap::with_rows((0..rows).map(|_| SpanState::Free), rows)
+    }
+
+    fn with_rows(states: impl Iterator<Item = SpanState>, chunks: usize) -> Arc<Heap> {
+        let row = |state| SpanControl::with_word(SpanWord::new(GENERATION, CLASS, PLACER, state));
         Arc::new(Heap {
-            rows: (0..rows)
-                .map(|at| SpanControl::with_word(SpanWord::new(GENERATION, CLASS, PLACER, row(at))))
-                .collect(),
+            rows: states.map(row).collect(),
             chunks: (0..chunks).map(|_| Word::new(ChunkWord::free((1 << 36) - 2).0)).collect(),
             payloads: (0..chunks).map(|_| UnsafeCell::new(0)).collect(),
             notes: Notes::blank(),
@@ -97,16 +106,20 @@ impl Heap {
 
     /// Gives the span to another class if it is free.
     pub fn activate(&self, me: Name) -> bool {
-        let seen = SpanWord(self.rows[0].word.load(S9.acquire()));
-        let claimed = seen.next(OTHER_CLASS, me, SpanState::Claimed);
-        if seen.state() != SpanState::Free
-            || self.rows[0].word.compare_exchange(seen.0, claimed.0, S9.acquire()).is_err()
-        {
-            return false;
+        self.activate_run(0..self.rows.len(), me)
+    }
+
+    /// Gives some of the spans to another class, as one run, if they are free.
+    pub fn activate_run(&self, run: Range<usize>, me: Name) -> bool {
+        let rows = &self.rows[run.clone()];
+        let taken = span::take_free(rows, OTHER_CLASS, me, |_| {});
+        if taken {
+            // Of a single span all chunks are its own.
+            let is_there = |payload: &usize| self.rows.len() == 1 || run.contains(payload);
+            (0..self.payloads.len()).filter(is_there).for_each(|payload| self.write(payload));
+            span::activate(rows, OTHER_CLASS, me);
         }
-        self.write_all();
-        self.rows[0].word.store(claimed.next(OTHER_CLASS, me, SpanState::Active).0, S7.release());
-        true
+        taken
     }
 
     /// What `reap::give_back_chunks` does with a span that the dead have touched.

@@ -4,6 +4,7 @@ use crate::check::{BRIEF, Mortal, ORDINARY, caught, every_death, every_death_of_
 use crate::heap::{Heap, PLACER};
 use crate::tiny::member;
 use loom::thread;
+use std::ops::Range;
 use swarmbus_core::span::Claim;
 use swarmbus_core::word::SpanState;
 
@@ -152,6 +153,85 @@ fn two_reapers(rows: usize) {
         other.join().unwrap();
         heap.assert_settled();
     });
+}
+
+/// Two want free spans, some of them the same.
+fn two_takers(rows: usize, other: Range<usize>) {
+    explore(ORDINARY, move || {
+        let heap = Heap::free(rows);
+        let taker = thread::spawn({
+            let (heap, other) = (heap.clone(), other.clone());
+            move || heap.activate_run(other, member(1))
+        });
+        let mine = heap.activate_run(0..rows, member(0));
+        assert!(mine != taker.join().unwrap(), "exactly one has them");
+        let run = if mine { 0..rows } else { other.clone() };
+        let state = |row| match run.contains(&row) {
+            true if row == run.start => SpanState::Active,
+            true => SpanState::Tail,
+            false => SpanState::Free,
+        };
+        (0..rows).for_each(|row| assert_eq!(heap.word(row).state(), state(row), "span {row}"));
+    });
+}
+
+/// Somebody gives free spans to a class and uses them; as soon as they are there somebody else takes them from it.
+fn given_and_taken_back(rows: usize) {
+    explore(ORDINARY, move || {
+        let heap = Heap::free(rows);
+        let retirer = thread::spawn({
+            let heap = heap.clone();
+            move || heap.retire(member(1))
+        });
+        assert!(heap.activate(member(0)), "nobody else wants them");
+        heap.use_one(member(0));
+        let retired = retirer.join().unwrap();
+        assert_eq!(heap.assert_settled() == SpanState::Free, retired);
+    });
+}
+
+/// A taker dies, then perhaps its reaper; meanwhile somebody else wants the same spans.
+fn a_taker_dies(rows: usize) {
+    every_death_of_two(BRIEF, move |victim, reaper| {
+        let heap = Heap::free(rows);
+        let taker = thread::spawn({
+            let heap = heap.clone();
+            move || mortal(Mortal::Victim, victim, || heap.activate(member(0)))
+        });
+        let other = thread::spawn({
+            let heap = heap.clone();
+            move || heap.activate(member(3))
+        });
+        if taker.join().unwrap().is_none() {
+            let reaped = mortal(Mortal::Reaper, reaper, || heap.reap(member(1), &[member(0)]));
+            if reaped.is_none() {
+                heap.reap(member(2), &[member(0), member(1)]);
+            }
+        }
+        other.join().unwrap();
+        heap.assert_settled();
+    });
+}
+
+#[test]
+fn free_spans_go_to_one_taker() {
+    two_takers(1, 0..1);
+    two_takers(2, 0..2);
+    two_takers(2, 1..2);
+}
+
+#[test]
+fn spans_are_given_to_a_class_before_they_are_taken_from_it() {
+    given_and_taken_back(1);
+    given_and_taken_back(2);
+    needs(&[7], || given_and_taken_back(2));
+}
+
+#[test]
+fn a_dead_takers_spans_are_everybodys() {
+    a_taker_dies(1);
+    a_taker_dies(2);
+    caught(&["span-not-adopted"], || a_taker_dies(1));
 }
 
 #[test]

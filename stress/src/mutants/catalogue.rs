@@ -30,7 +30,7 @@ impl Mutant {
     }
 }
 
-/// What can go wrong at a place where this is done, and can be noticed by these tests. On the machines that run the sweeps a missing edge or fence seldom shows,
+/// What can go wrong at a place where this is done, and can be noticed by these tests. On the machines that run real processes a missing edge or fence seldom shows,
 /// and among the threads of shuttle never.
 fn changes(suite: Suite, operation: &str, order: &str) -> &'static [&'static str] {
     match (suite, operation, order) {
@@ -46,10 +46,10 @@ fn changes(suite: Suite, operation: &str, order: &str) -> &'static [&'static str
         (Suite::Shuttle, "CompareExchange", _) => &["skip", "blind", "late"],
         (Suite::Shuttle, "WakeExchange", _) => &["skip", "blind"],
         (Suite::Shuttle, "Fetch", _) => &["skip", "late"],
-        (Suite::Sweeps, "Store", _) => &["skip"],
-        (Suite::Sweeps, "CompareExchange" | "WakeExchange", _) => &["skip", "blind"],
+        (Suite::Sweeps | Suite::Tests, "Store", _) => &["skip"],
+        (Suite::Sweeps | Suite::Tests, "CompareExchange" | "WakeExchange", _) => &["skip", "blind"],
         // Without an order it is a figure for people.
-        (Suite::Sweeps, "Fetch", "ordered") => &["skip"],
+        (Suite::Sweeps | Suite::Tests, "Fetch", "ordered") => &["skip"],
         _ => &[],
     }
 }

@@ -16,17 +16,24 @@ pub enum Suite {
     Models,
     /// The models of many threads, in schedules drawn by chance.
     Shuttle,
-    /// Every operation of real processes, killed in each crash window and before each shared write.
+    /// Every operation of real processes, killed in each crash window and before each shared write; owners that are stopped, killed and followed.
     Sweeps,
+    /// The core's ordinary tests.
+    Tests,
 }
 
 impl Suite {
-    /// What the build is for; the models share one.
+    /// What the build is for; the models share one, and so do those that run real processes.
     fn cfg(self) -> &'static str {
         match self {
             Suite::Models | Suite::Shuttle => "loom",
-            Suite::Sweeps => "crash",
+            Suite::Sweeps | Suite::Tests => "crash",
         }
+    }
+
+    /// Whether its tests run the core as it is, and not a model of threads.
+    pub fn runs_processes(self) -> bool {
+        self.cfg() == "crash"
     }
 
     /// As on the command line.
@@ -35,15 +42,7 @@ impl Suite {
             Suite::Models => "models",
             Suite::Shuttle => "shuttle",
             Suite::Sweeps => "sweeps",
-        }
-    }
-
-    /// Where what its tests pass is kept.
-    fn file(self) -> &'static str {
-        match self {
-            Suite::Models => "survey-loom.txt",
-            Suite::Shuttle => "survey-shuttle.txt",
-            Suite::Sweeps => "survey-crash.txt",
+            Suite::Tests => "tests",
         }
     }
 
@@ -51,7 +50,8 @@ impl Suite {
         match self {
             Suite::Models => &["-p", "swarmbus-core", "--test", "loom"],
             Suite::Shuttle => &["-p", "swarmbus-core", "--features", "shuttle", "--test", "shuttle"],
-            Suite::Sweeps => &["-p", "swarmbus-stress", "--test", "windows"],
+            Suite::Sweeps => &["-p", "swarmbus-stress", "--test", "windows", "--test", "handover"],
+            Suite::Tests => &["-p", "swarmbus-core", "--lib", "--tests"],
         }
     }
 }
@@ -101,26 +101,33 @@ pub struct Test {
     pub sites: BTreeSet<String>,
 }
 
-/// Builds a suite and runs each test once; what that showed is kept for as long as the program is the same.
+/// Builds a suite and runs each test once; what that showed is kept for as long as its program is the same.
 pub fn survey(root: &Path, suite: Suite, target: &Path, jobs: usize, schedules: Schedules) -> Result<Vec<Test>> {
     let kept = target.join("verify");
     std::fs::create_dir_all(&kept)?;
-    let program = build(root, suite, target)?;
-    let kept = kept.join(suite.file());
     let schedules = schedules.of_a_survey();
-    let mut age = age(&program)?;
-    if suite == Suite::Shuttle {
-        let _ = write!(age, " {} schedules", schedules.each);
+    let mut tests = Vec::new();
+    for (source, program) in build(root, suite, target)? {
+        let kept = kept.join(format!("survey-{}-{source}.txt", suite.name()));
+        let mut age = age(&program)?;
+        if suite == Suite::Shuttle {
+            let _ = write!(age, " {} schedules", schedules.each);
+        }
+        let known = std::fs::read_to_string(&kept).ok().and_then(|text| parse(suite, &program, &text, &age));
+        tests.extend(match known {
+            Some(known) => known,
+            None => {
+                let found = look(suite, &program, jobs, schedules)?;
+                std::fs::write(&kept, written(&found, &age))?;
+                found
+            }
+        });
     }
-    if let Some(known) = std::fs::read_to_string(&kept).ok().and_then(|text| parse(suite, &program, &text, &age)) {
-        return Ok(known);
-    }
-    let found = look(suite, &program, jobs, schedules)?;
-    std::fs::write(&kept, written(&found, &age))?;
-    Ok(found)
+    Ok(tests)
 }
 
-fn build(root: &Path, suite: Suite, target: &Path) -> Result<PathBuf> {
+/// The programs of a suite, each with the name of its source.
+fn build(root: &Path, suite: Suite, target: &Path) -> Result<Vec<(String, PathBuf)>> {
     let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(root)
         .env("RUSTFLAGS", format!("--cfg {}", suite.cfg()))
@@ -134,8 +141,17 @@ fn build(root: &Path, suite: Suite, target: &Path) -> Result<PathBuf> {
     }
     let named = said
         .lines()
-        .find_map(|line| line.trim_start().strip_prefix("Executable")?.rsplit_once('(')?.1.strip_suffix(')'));
-    Ok(named.ok_or("cargo does not say which program it has built")?.into())
+        .filter_map(|line| line.trim_start().strip_prefix("Executable")?.rsplit_once('(')?.1.strip_suffix(')'));
+    let programs: Vec<_> = named.filter_map(|path| Some((source_of(path)?, PathBuf::from(path)))).collect();
+    if programs.is_empty() {
+        return Err("cargo does not say which programs it has built".into());
+    }
+    Ok(programs)
+}
+
+/// `ring` of `target/release/deps/ring-0123456789abcdef`.
+fn source_of(program: &str) -> Option<String> {
+    Some(program.rsplit('/').next()?.rsplit_once('-')?.0.to_owned())
 }
 
 fn age(program: &Path) -> Result<String> {

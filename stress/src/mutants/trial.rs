@@ -23,7 +23,7 @@ pub struct Outcome {
 /// In a word.
 #[derive(Debug)]
 pub enum Verdict {
-    /// This test failed.
+    /// This test failed; or hung, if it runs processes.
     Killed(Suite, String),
     /// All passed.
     Survived,
@@ -55,6 +55,11 @@ pub fn trial(mutant: &Mutant, tests: &[Test], longest: Duration, schedules: Sche
         match attempt(mutant, test, schedules) {
             Some(status) if status.success() => {}
             Some(_) => {
+                verdict = Some(Verdict::Killed(test.suite, test.name.clone()));
+                break;
+            }
+            // A model may have much more to explore with a mistake; processes that do not end hang.
+            None if test.suite.runs_processes() => {
                 verdict = Some(Verdict::Killed(test.suite, test.name.clone()));
                 break;
             }

@@ -44,6 +44,8 @@ pub struct SwarmbusEnd {
     to: Vec<String>,
     options: SendOptions,
     buffer: Vec<u8>,
+    /// What was received last, where each message is answered: released when the answer is on its way.
+    answered: Option<Message<'static>>,
     trial: Trial,
 }
 
@@ -61,7 +63,7 @@ impl SwarmbusEnd {
         let options = SendOptions { timeout: trial.polls().then_some(Duration::ZERO), ..SendOptions::default() };
         // Only questions and answers go through it.
         let buffer = if trial.kind == Kind::Calls { vec![0; trial.bytes] } else { Vec::new() };
-        Ok(SwarmbusEnd { agent, part, to, options, buffer, trial: trial.clone() })
+        Ok(SwarmbusEnd { agent, part, to, options, buffer, answered: None, trial: trial.clone() })
     }
 
     /// A message of the mailbox, or of the queue of jobs.
@@ -139,6 +141,15 @@ impl End for SwarmbusEnd {
             let Some(message) = self.take(self.look())? else { return Ok(0) };
             read(&message);
             message.release()?;
+            return Ok(1);
+        }
+        if self.trial.kind == Kind::RoundTrip {
+            if let Some(answered) = self.answered.take() {
+                answered.release()?;
+            }
+            let Some(message) = self.agent.try_recv()? else { return Ok(0) };
+            read(&message);
+            self.answered = Some(message);
             return Ok(1);
         }
         let most = self.trial.taken_at_once();
