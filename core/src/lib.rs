@@ -27,6 +27,7 @@ mod name;
 
 pub mod binding;
 pub mod board;
+pub mod claim;
 pub mod exit;
 pub mod glob;
 pub mod keys;

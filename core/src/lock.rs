@@ -150,6 +150,11 @@ pub struct Locks<'a> {
 }
 
 impl<'a> Locks<'a> {
+    /// Says that further entries are committed, of those that were when so many as `seen` were. Who was faster has said the same, or more.
+    pub fn has_committed(&self, seen: u64, more: u64) {
+        let _ = self.clock.committed.compare_exchange(seen, seen + more, S7.release());
+    }
+
     /// The entries that are committed.
     pub fn committed(&self) -> &'a [LockEntry] {
         let committed = self.clock.committed.load(S7.acquire()).min(self.entries.len() as u64);

@@ -1,4 +1,4 @@
-//! Who owns a mailbox: one word, `epoch:36 · member:26 · state:2`, and the word on which others wait for it to become vacant.
+//! Who owns a mailbox, or taps a queue: one word, `epoch:36 · member:26 · state:2`; and the word on which others wait for a mailbox to become vacant.
 //!
 //! - **I39** The owner word changes by one compare-exchange from the exact value seen, and its epoch rises with every change. An owner keeps the
 //!   exact word that made it the owner. Whoever takes from a mailbox asks for the word after its claim, with a full fence in between, and gives the
@@ -27,7 +27,7 @@ fn next(seen: RecordWord, member: Name, state: RecordState) -> RecordWord {
     if mutated("epoch-not-risen") { RecordWord::new(seen.counter(), member, state) } else { seen.next(member, state) }
 }
 
-/// Makes `me` the owner of a mailbox that nobody owns. `note`: tells the reaper of `me`. `Err`: the word of the owner that it has, who may be dead.
+/// Makes `me` the owner of what nobody owns. `note`: tells the reaper of `me`. `Err`: the word of the owner that it has, who may be dead.
 pub fn own(word: &Word, me: Name, note: impl Fn()) -> Result<RecordWord, RecordWord> {
     loop {
         let seen = RecordWord(word.load(S9.acquire()));
@@ -73,13 +73,18 @@ pub fn is_still(word: &Word, owned: RecordWord) -> bool {
     word.load(S9.acquire()) == owned.0
 }
 
-/// Takes a mailbox from `owner`, who is the caller or gone, and wakes who stands by. `is_so`: asked after the word was read, for names come round again.
-pub fn disown(word: &Word, owner: Name, is_so: impl Fn() -> bool, vacant: &WakeWord) {
+/// Takes from `owner`, who is the caller or gone, what it owns. `is_so`: asked after the word was read, for names come round again.
+pub fn give_up(word: &Word, owner: Name, is_so: impl Fn() -> bool) {
     let seen = RecordWord(word.load(S9.acquire()));
     if seen.state() == RecordState::Live && seen.member() == owner && is_so() {
         let free = next(seen, owner, RecordState::Free);
         let _ = word.compare_exchange(seen.0, free.0, S9.acquire_then(S9));
     }
+}
+
+/// [`give_up`] of a mailbox, which wakes who stands by.
+pub fn disown(word: &Word, owner: Name, is_so: impl Fn() -> bool, vacant: &WakeWord) {
+    give_up(word, owner, is_so);
     window(126);
     if !mutated("vacancy-not-rung") {
         wait::ring(vacant, u32::MAX);

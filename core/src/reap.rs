@@ -1,5 +1,6 @@
 //! Reaping in a segment: finds the dead, gives back what they had, frees their indices. All dead members in one pass.
 
+use crate::claim;
 use crate::heap;
 use crate::keys::KeyNotes;
 use crate::layout::{MemberEntry, SPAN_BYTES, SPAN_CHUNKS, WAITS_ANYWHERE, class_spans};
@@ -127,29 +128,22 @@ fn find_dead(segment: &Segment, me: Name, only: Option<u32>) -> Dead<'_> {
     let roster = segment.roster();
     let mut dead = Dead { segment, claims: Vec::new(), by_index: Vec::new() };
     for (index, row) in roster.iter().enumerate() {
-        let claim = ClaimWord(row.claim.load(S9.acquire()));
-        let asked = only.is_none_or(|pid| pid == claim.pid());
-        let is_dead = match claim.state() {
-            ClaimState::Free => false,
-            ClaimState::Dead => true,
-            ClaimState::Live => {
-                asked
-                    && index != me.index() as usize
-                    && registry::has_died(segment, index as u16, claim)
-                    && row
-                        .claim
-                        .compare_exchange(claim.0, claim.with_state(ClaimState::Dead).0, S9.acquire_then(S9))
-                        .is_ok()
+        let seen = ClaimWord(row.claim.load(S9.acquire()));
+        let is_asked = only.is_none_or(|pid| pid == seen.pid()) && index != me.index() as usize;
+        let marked = match seen.state() {
+            ClaimState::Live if is_asked && registry::has_died(segment, index as u16, seen) => {
+                claim::mark(&row.claim, seen)
             }
+            ClaimState::Free | ClaimState::Live => None,
+            // Also one in no state, as it stands.
+            ClaimState::Dead => Some(seen),
         };
-        if is_dead {
+        if let Some(marked) = marked {
             window(39);
-            // One in no state counts as dead, and is marked as it stands.
-            let marked = if claim.state() == ClaimState::Live { claim.with_state(ClaimState::Dead) } else { claim };
             // No longer than need be: thousands of idle members look in their turn, and mostly nobody is dead.
             dead.by_index.resize(index + 1, 0);
             dead.by_index[index] = marked.0;
-            dead.claims.push((Name::new(index as u16, claim.incarnation()), marked));
+            dead.claims.push((Name::new(index as u16, seen.incarnation()), marked));
         }
     }
     dead
@@ -193,9 +187,7 @@ fn bury(segment: &Segment, dead: &Dead<'_>, reaper: &mut Reaper<'_, Segment>) {
     }
     window(44);
     for (member, marked) in dead.claims.iter().filter(|(member, _)| !unfinished.contains(member)) {
-        let claim = &segment.roster()[member.index() as usize].claim;
-        let buried = claim.compare_exchange(marked.0, marked.freed().0, S9.acquire_then(S9)).is_ok();
-        reaper.reaped.members += buried as u32;
+        reaper.reaped.members += claim::bury(&segment.roster()[member.index() as usize].claim, *marked) as u32;
     }
 }
 

@@ -10,6 +10,7 @@
 
 use crate::binding;
 use crate::bus::{QueueOptions, TopicOptions};
+use crate::claim;
 use crate::error::{Error, Result};
 use crate::layout::{FIRST_TOPIC, MEMBER_IN_CELL, MemberEntry, QUEUE_MAKES_ROOM, QueueControl, TOPICS};
 use crate::memory::Memory;
@@ -103,16 +104,16 @@ pub fn claim_reserve(segment: &Segment) -> Result<Seat> {
 }
 
 /// One compare-exchange from the exact claim seen.
-fn try_claim(segment: &Segment, index: u16, seen: ClaimWord, claim: ClaimWord) -> Option<Seat> {
+fn try_claim(segment: &Segment, index: u16, seen: ClaimWord, mine: ClaimWord) -> Option<Seat> {
     let shared = &segment.roster()[index as usize].claim;
     let serial = own::enter(segment.birth(), index, |known| shared.load(S9.acquire()) == known)?;
-    let seat = Seat { member: Name::new(index, claim.incarnation()), claim, serial };
+    let seat = Seat { member: Name::new(index, mine.incarnation()), claim: mine, serial };
     sign_of(segment, index).give(segment.file());
-    if shared.compare_exchange(seen.0, claim.0, S9.acquire()).is_err() {
+    if !claim::take(shared, seen, mine) {
         forget_claim(segment, &seat);
         return None;
     }
-    own::confirm(segment.birth(), index, serial, claim.0);
+    own::confirm(segment.birth(), index, serial, mine.0);
     Some(seat)
 }
 
@@ -132,9 +133,7 @@ pub fn forget_buried(segment: &Segment) {
 
 /// Ends a member's own claim: `last` makes its next word.
 pub fn give_up_claim(segment: &Segment, seat: &Seat, last: impl Fn(ClaimWord) -> ClaimWord) {
-    let claim = &segment.roster()[seat.member.index() as usize].claim;
-    // S9: everything is given back when the index is seen free, or dead and left to a reaper.
-    let _ = claim.compare_exchange(seat.claim.0, last(seat.claim).0, S9.acquire_then(S9));
+    claim::leave(&segment.roster()[seat.member.index() as usize].claim, seat.claim, last(seat.claim));
     forget_claim(segment, seat);
 }
 

@@ -1,9 +1,10 @@
 //! Who taps a queue: gets a copy of every new message that is sent to it. One word of the queue says so; consumers do not look at it.
 //!
-//! The word names the tapping member, not its mailbox, so that a reaper that comes late cannot take it from who taps next. A member notes what it taps
+//! The word ([`crate::owner`]) names the tapping member, not its mailbox, so that a reaper that comes late cannot take it from who taps next. A member notes what it taps
 //! before it claims the word.
 
 use crate::memory::Memory;
+use crate::owner;
 use crate::registry;
 use crate::segment::Segment;
 use crate::sync::{S8, S9, Word, window};
@@ -13,19 +14,8 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Makes `me` the one that taps a queue. `Err(other)`: it has another, who may be dead.
 pub fn claim(segment: &Segment, me: Name, queue: Name) -> std::result::Result<(), Name> {
     let (Some(entry), Some(shared)) = (segment.member(me.index()), word(segment, queue)) else { return Err(me) };
-    loop {
-        let seen = RecordWord(shared.load(S9.acquire()));
-        if seen.state() == RecordState::Live {
-            return if seen.member() == me { Ok(()) } else { Err(seen.member()) };
-        }
-        entry.taps.store(queue.bits() + 1, S8.release());
-        window(81);
-        let claimed = seen.next(me, RecordState::Live);
-        if shared.compare_exchange(seen.0, claimed.0, S9.acquire_then(S9)).is_ok() {
-            window(82);
-            return Ok(());
-        }
-    }
+    let note = || entry.taps.store(queue.bits() + 1, S8.release());
+    owner::own(shared, me, note).map(drop).map_err(RecordWord::member)
 }
 
 /// The queue that a member noted that it taps.
@@ -37,11 +27,7 @@ pub fn noted(segment: &Segment, member: Name) -> Option<Name> {
 /// Ends the tap of `tapper`, who is the caller or gone. `is_so`: asked after the word was read, for names come round again.
 pub fn give_up(segment: &Segment, tapper: Name, queue: Name, is_so: impl Fn() -> bool) {
     let Some(shared) = word(segment, queue) else { return };
-    let seen = RecordWord(shared.load(S9.acquire()));
-    if seen.state() == RecordState::Live && seen.member() == tapper && is_so() {
-        let free = seen.next(tapper, RecordState::Free);
-        let _ = shared.compare_exchange(seen.0, free.0, S9.acquire_then(S9));
-    }
+    owner::give_up(shared, tapper, is_so);
     window(83);
 }
 

@@ -6,6 +6,7 @@ mod words;
 use common::{PATIENCE, TestBus, at_once, eventually};
 use std::mem::offset_of;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use swarmbus_core::layout::Header;
 use swarmbus_core::{Bus, ContentType, CreateOptions, Error, Lane, QueueOptions, SendOptions};
@@ -242,6 +243,42 @@ fn names_and_options_are_checked() {
     let _second = bus.attach("second").unwrap();
     assert_eq!(bus.attach("third").err(), Some(Error::TooManyAgents { limit: 2 }));
     assert!(matches!(first.send("third", b"", &at_once()), Err(Error::UnknownAgent { .. })));
+}
+
+#[test]
+fn two_who_declare_at_once_make_one_queue_of_each_name() {
+    const EACH: usize = 600;
+    let options = CreateOptions { agents: 3 * EACH as u32 + 8, limit: 16, ..CreateOptions::default() };
+    let bus = TestBus::with("declared-twice", options);
+    let arrived = AtomicUsize::new(0);
+    let declare = |mine: &str| {
+        for number in 0..EACH {
+            for (half, of) in ["both", mine].into_iter().enumerate() {
+                arrived.fetch_add(1, Relaxed);
+                while arrived.load(Relaxed) < 4 * number + 2 * (half + 1) {
+                    std::thread::yield_now();
+                }
+                bus.declare(&format!("{of}-{number}"), &QueueOptions::default()).unwrap();
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| declare("one"));
+        scope.spawn(|| declare("other"));
+    });
+    let mut names: Vec<String> = bus.observer().unwrap().queues().into_iter().map(|queue| queue.name).collect();
+    names.sort();
+    let mut expected: Vec<String> =
+        (0..EACH).flat_map(|number| ["both", "one", "other"].map(|of| format!("{of}-{number}"))).collect();
+    expected.sort();
+    assert_eq!(names, expected);
+    let member = bus.join().unwrap();
+    names.iter().for_each(|name| drop(member.send(name, name.as_bytes(), &at_once()).unwrap()));
+    for name in &names {
+        let message = member.receive(name, Some(Duration::ZERO)).unwrap();
+        assert_eq!(message.data(), name.as_bytes());
+        message.release().unwrap();
+    }
 }
 
 #[test]

@@ -2,10 +2,15 @@
 #[path = "common/actor.rs"]
 mod actor;
 mod common;
+#[path = "common/words.rs"]
+mod words;
 
 use common::{TestBus, at_once};
+use std::mem::offset_of;
 use std::time::Duration;
+use swarmbus_core::layout::Header;
 use swarmbus_core::{Bus, CreateOptions, Error, QueueOptions};
+use words::Words;
 
 #[test]
 fn actor() {
@@ -18,6 +23,7 @@ fn actor() {
                 message.into_raw();
             }
         }
+        "supervise" => agent.supervise().unwrap(),
         _ => {
             let others: Vec<_> = std::iter::from_fn(|| bus.join().ok()).collect();
             std::mem::forget(others);
@@ -41,6 +47,17 @@ fn a_bus_whose_indices_all_belong_to_the_dead_lets_new_agents_in() {
         assert_eq!(bus.observer().unwrap().members().len(), 1);
         drop(agent);
     }
+}
+
+#[test]
+fn a_dead_supervisor_supervises_no_more() {
+    let bus = TestBus::new("unsupervised");
+    let supervisor = offset_of!(Header, supervisor) as u64;
+    let words = Words::of(&bus);
+    killed("supervise", &bus);
+    assert_ne!(words.read(supervisor), 0);
+    bus.join().unwrap().reap().unwrap();
+    assert_eq!(words.read(supervisor), 0, "the others have to look for the dead themselves");
 }
 
 #[test]

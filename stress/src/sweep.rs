@@ -61,7 +61,7 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::SendKeyed, &[1, 2, 3, 4, 5, 6, 86, 87, 88, 89, 90]),
     (Operation::SendKeyedAgain, &[16, 86, 87, 90]),
     (Operation::SendKeyedFull, &[1, 2, 3, 4, 7, 8, 16, 17, 18, 86, 87, 90]),
-    (Operation::Tap, &[81, 82, 83]),
+    (Operation::Tap, &[31, 32, 83]),
     (Operation::SendTapped, &[1, 2, 3, 4, 5, 6, 84, 85]),
     (Operation::Watch, &[9, 11, 12, 13, 14, 15, 16, 75, 76, 77]),
     (Operation::Join, &[24, 25, 26]),

@@ -106,8 +106,7 @@ impl Segment {
 
     /// Commits further entries of the lock table. `false`: all are.
     pub fn commit_locks(&self) -> Result<bool> {
-        let committed = &self.header().locks.committed;
-        let seen = committed.load(S7.acquire());
+        let seen = self.header().locks.committed.load(S7.acquire());
         if seen >= LOCKS as u64 {
             return Ok(false);
         }
@@ -116,8 +115,7 @@ impl Segment {
         let (from, to) = (self.geometry.locks_at + seen * entry, self.geometry.locks_at + (seen + more) * entry);
         self.commit(from / PAGE * PAGE, pages(to) - from / PAGE * PAGE)?;
         window(119);
-        // From the number seen: who was faster has committed the same, or more.
-        let _ = committed.compare_exchange(seen, seen + more, S7.release());
+        self.locks().has_committed(seen, more);
         Ok(true)
     }
 

@@ -16,6 +16,7 @@ mod wrong;
 mod batch;
 mod board;
 mod chunk;
+mod claim;
 mod closing;
 mod cursor;
 mod forward;

@@ -269,3 +269,35 @@ fn who_notes_what_is_in_limbo_changes_the_word() {
         assert_eq!(segment.queue_at(0).deferred.load(Relaxed), 1 + 2 * 2);
     });
 }
+
+/// Two find the table of locks full and commit more of it. What one of them has committed stays so, however slow the other is.
+fn a_table_grows() {
+    explore(ORDINARY, || {
+        let table = Table::new(0, 4);
+        // Relaxed: what is said to be committed, brings along that it is.
+        let pages: Arc<[Word; 4]> = Arc::new(std::array::from_fn(|_| Word::new(0)));
+        let grow = |table: &Table, pages: &[Word; 4]| {
+            let seen = table.clock.committed.load(S7.acquire());
+            pages[seen as usize].store(1, Relaxed);
+            table.locks().has_committed(seen, 1);
+            let committed = table.locks().committed().len();
+            assert!(committed > seen as usize, "who has committed an entry finds it");
+            assert!(pages[..committed].iter().all(|page| page.load(Relaxed) == 1), "said to be committed, and is not");
+            committed
+        };
+        let other = thread::spawn({
+            let (table, pages) = (table.clone(), pages.clone());
+            move || grow(&table, &pages)
+        });
+        grow(&table, &pages);
+        let mine = grow(&table, &pages);
+        let most = mine.max(other.join().unwrap());
+        assert!(table.locks().committed().len() >= most, "what was committed is no more");
+    });
+}
+
+#[test]
+fn a_table_of_locks_never_shrinks() {
+    a_table_grows();
+    needs(&[7], a_table_grows);
+}
