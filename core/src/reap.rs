@@ -262,7 +262,7 @@ fn give_back_records(segment: &Segment, member: Name, entry: &MemberEntry, is_st
             if let Some(state) = state
                 && is_still_dead()
             {
-                let _ = record.compare_exchange(seen.0, RecordWord::new(seen.counter(), member, state).0, S6.release());
+                claim::settle_record(record, seen, state);
             }
         }
     }

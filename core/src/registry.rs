@@ -396,7 +396,7 @@ fn enter(
     let hash = name::hash(name);
     let (index, record, claimed) = claim_record(segment, me, indices)?.ok_or_else(|| full.clone())?;
     let made = Name::new(index, (claimed.counter() & 1023) as u16);
-    let give_up = || record.store(RecordWord::new(claimed.counter(), me, RecordState::Free).0, S6.release());
+    let give_up = || claim::give_up_record(record, claimed);
     if let Err(error) = write(index) {
         give_up();
         return Err(error);
@@ -440,8 +440,7 @@ fn claim_record(
         }
         entry.declaring.store(index as u64 + 1, S8.release());
         window(27);
-        let claimed = seen.next(me, RecordState::Claimed);
-        if word.compare_exchange(seen.0, claimed.0, S6.acquire()).is_ok() {
+        if let Some(claimed) = claim::take_record(word, seen, me) {
             window(28);
             return Ok(Some((index, word, claimed)));
         }

@@ -273,7 +273,9 @@ fn two_who_declare_at_once_make_one_queue_of_each_name() {
     expected.sort();
     assert_eq!(names, expected);
     let member = bus.join().unwrap();
-    names.iter().for_each(|name| drop(member.send(name, name.as_bytes(), &at_once()).unwrap()));
+    for name in &names {
+        member.send(name, name.as_bytes(), &at_once()).unwrap();
+    }
     for name in &names {
         let message = member.receive(name, Some(Duration::ZERO)).unwrap();
         assert_eq!(message.data(), name.as_bytes());

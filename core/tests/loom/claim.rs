@@ -1,13 +1,14 @@
-//! The claim of an index: it is one member's at a time, however late the reapers of the one before come.
+//! The claim of an index, and of a record: it is one member's at a time, however late the reapers of the one before come.
 
 use crate::cell::UnsafeCell;
 use crate::check::{ORDINARY, explore, needs};
+use crate::tiny::member;
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use swarmbus_core::claim::{bury, leave, mark, take};
-use swarmbus_core::sync::{S9, Word};
-use swarmbus_core::word::{ClaimState, ClaimWord};
+use swarmbus_core::claim::{bury, give_up_record, leave, mark, settle_record, take, take_record};
+use swarmbus_core::sync::{S6, S9, Word};
+use swarmbus_core::word::{ClaimState, ClaimWord, Name, RecordState, RecordWord};
 
 /// The process of which the kernel says that it is dead.
 const DEAD: u32 = 1;
@@ -70,6 +71,95 @@ impl Seat {
     }
 }
 
+/// A record, and what its maker writes there.
+struct Record {
+    word: Word,
+    text: UnsafeCell<u64>,
+}
+
+// SAFETY: as of a seat.
+unsafe impl Sync for Record {}
+
+impl Record {
+    const DEAD: Name = member(5);
+
+    fn of_the_dead(state: RecordState) -> Arc<Record> {
+        Arc::new(Record { word: Word::new(RecordWord::new(7, Record::DEAD, state).0), text: UnsafeCell::new(0) })
+    }
+
+    fn seen(&self) -> RecordWord {
+        RecordWord(self.word.load(S6.acquire()))
+    }
+
+    /// What a reaper does about a record to which nothing refers.
+    fn reap(&self) {
+        let seen = self.seen();
+        if seen.member() == Record::DEAD && seen.state() == RecordState::Claimed {
+            settle_record(&self.word, seen, RecordState::Free);
+        }
+    }
+
+    fn write(&self) {
+        // SAFETY: its maker does; loom reports it if somebody else writes there.
+        self.text.with_mut(|text| unsafe { *text += 1 });
+    }
+
+    /// Takes it if it is free, writes there and finds that the name is in use by now.
+    fn try_out(&self, me: Name) -> bool {
+        let seen = self.seen();
+        let claimed = (seen.state() == RecordState::Free).then(|| take_record(&self.word, seen, me)).flatten();
+        claimed.is_some_and(|claimed| {
+            self.write();
+            assert_eq!(self.seen(), claimed, "somebody has changed the claim of the living");
+            give_up_record(&self.word, claimed);
+            true
+        })
+    }
+}
+
+fn two_makers() {
+    explore(ORDINARY, || {
+        let record = Record::of_the_dead(RecordState::Free);
+        let other = thread::spawn({
+            let record = record.clone();
+            move || record.try_out(member(1))
+        });
+        record.try_out(member(0));
+        record.try_out(member(0));
+        other.join().unwrap();
+        assert_eq!(record.seen().state(), RecordState::Free);
+    });
+}
+
+fn two_reapers_of_a_maker() {
+    explore(ORDINARY, || {
+        let record = Record::of_the_dead(RecordState::Claimed);
+        let other = thread::spawn({
+            let record = record.clone();
+            move || record.reap()
+        });
+        record.reap();
+        record.try_out(member(0));
+        other.join().unwrap();
+        assert_eq!(record.seen().state(), RecordState::Free);
+    });
+}
+
+/// What the dead maker wrote is behind who makes the next one.
+fn a_maker_dies() {
+    explore(ORDINARY, || {
+        let record = Record::of_the_dead(RecordState::Claimed);
+        let [dies, tries] = [0, 1].map(|_| record.clone());
+        let dead = thread::spawn(move || dies.write());
+        let next = thread::spawn(move || tries.try_out(member(1)));
+        // The kernel's word.
+        dead.join().unwrap();
+        record.reap();
+        next.join().unwrap();
+        assert_eq!(record.seen().state(), RecordState::Free);
+    });
+}
+
 fn two_visitors() {
     explore(ORDINARY, || {
         let seat = Seat::of(0, ClaimState::Free);
@@ -106,4 +196,17 @@ fn an_index_is_one_members_at_a_time() {
 fn a_late_reaper_spares_the_next_claim() {
     two_reapers();
     needs(&[9], two_reapers);
+}
+
+#[test]
+fn a_record_is_one_makers_at_a_time() {
+    two_makers();
+    needs(&[6], two_makers);
+}
+
+#[test]
+fn a_late_reaper_spares_the_next_maker() {
+    two_reapers_of_a_maker();
+    a_maker_dies();
+    needs(&[6], a_maker_dies);
 }

@@ -234,7 +234,7 @@ impl Operation {
             ],
             ReapNames => vec![(Attach, at(28)), (Attach, at(30)), (Attach, at(32)), (ReceiveWait, at(34))],
             Operation::ReapKeyed => [86, 87, 4, 88, 89].map(|number| (Operation::SendKeyed, at(number))).to_vec(),
-            Operation::ReapTap => vec![(Operation::Tap, at(82))],
+            Operation::ReapTap => vec![(Operation::Tap, at(32))],
             // Each waits for none of those before it.
             Operation::ReapLocks => [114, 111, 112, 113].map(|number| (Operation::Lock, at(number))).to_vec(),
             Operation::ReapPublisher => {
