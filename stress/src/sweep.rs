@@ -98,7 +98,7 @@ pub const KILLS: &[(Operation, &[u32])] = &[
     (Operation::SetStatus, &[120, 121, 122, 123]),
     (Operation::SetStatusAgain, &[122, 123]),
     (Operation::SetStatusAfter, &[121, 122, 123]),
-    (Operation::TrimTopic, &[129, 130, 131]),
+    (Operation::TrimTopic, &[81, 82, 129]),
     (Operation::PublishTopic, &[91, 92, 93, 94, 95, 96, 97, 98]),
     (Operation::PublishWaking, &[91, 92, 93, 94, 95, 96, 97, 98, 99]),
     (Operation::PublishFull, &[16, 91, 92, 93, 94, 100]),

@@ -52,13 +52,13 @@ impl Topic<'_> {
         }
         let old = self.in_slot(memory, slot, seen);
         note_eviction(notes, old);
-        window(130);
+        window(81);
         let emptied = SlotWord::empty(seen.lap() + 1);
         // Whoever was faster has pushed it out, or taken it.
         if slot.compare_exchange(seen.0, emptied.0, S1.acquire_then(S1)).is_err() {
             return false;
         }
-        window(131);
+        window(82);
         if let Some(old) = old {
             take_evicted(memory, old, None);
         }
