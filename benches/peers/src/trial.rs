@@ -245,6 +245,8 @@ pub fn depth(bytes: usize) -> usize {
 /// Latencies in nanoseconds.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Latency {
+    /// All of them together, by their number.
+    pub mean: f64,
     /// Half are shorter.
     pub p50: f64,
     /// 99 of 100 are shorter.

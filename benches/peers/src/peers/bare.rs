@@ -51,6 +51,9 @@ struct Lane {
     next_chunk: usize,
     known_head: u64,
     sent: u64,
+    /// Where each message is answered, the word of what was received last, and what it is to be: free, when the answer is on its way.
+    answered: Option<(&'static AtomicU64, u64)>,
+    answers: bool,
 }
 
 fn words_of(length: usize) -> usize {
@@ -67,7 +70,8 @@ fn bytes_of(length: usize) -> usize {
 }
 
 impl Lane {
-    fn at(shared: &Shared, number: usize, length: usize, sender: u32) -> Result<Lane> {
+    fn at(shared: &Shared, number: usize, trial: &Trial, sender: u32) -> Result<Lane> {
+        let length = trial.bytes;
         let base = shared.at(number * bytes_of(length), bytes_of(length))?;
         // SAFETY: in bounds and aligned (`Shared::at`), mapped for the process' life, made of atomics that begin as zero.
         let words = unsafe { std::slice::from_raw_parts(base.cast::<AtomicU64>(), words_of(length)) };
@@ -88,6 +92,8 @@ impl Lane {
             next_chunk,
             known_head: 0,
             sent: 0,
+            answered: None,
+            answers: trial.has_down(),
         })
     }
 
@@ -177,6 +183,9 @@ impl Lane {
 
     #[inline]
     fn receive(&mut self, mut read: impl FnMut(&[u8])) -> bool {
+        if let Some((word, free)) = self.answered.take() {
+            word.store(free, Release);
+        }
         let head = self.words[HEAD].load(Acquire);
         let (slot, lap) = (self.slot(head), head >> self.slots.ilog2());
         let seen = slot.load(Acquire);
@@ -201,7 +210,12 @@ impl Lane {
         header[5].store(header[5].load(Relaxed) + 1, Relaxed);
         // SAFETY: the chunk is in flight with us, and its payload has `length` bytes.
         read(unsafe { std::slice::from_raw_parts(payload, length) });
-        shared.store((generation + 1) << SHIFT | FREE, Release);
+        let free = (generation + 1) << SHIFT | FREE;
+        if self.answers {
+            self.answered = Some((shared, free));
+        } else {
+            shared.store(free, Release);
+        }
         true
     }
 }
@@ -271,13 +285,13 @@ impl Peer for Bare {
 
     fn lead(&self, trial: &Trial) -> Result<BareEnd> {
         let shared = Shared::open(trial)?;
-        let out = trial.has_down().then(|| Lane::at(&shared, 1, trial.bytes, 9)).transpose()?;
-        Ok(BareEnd { out, into: Some(Lane::at(&shared, 0, trial.bytes, 9)?), trial: trial.clone() })
+        let out = trial.has_down().then(|| Lane::at(&shared, 1, trial, 9)).transpose()?;
+        Ok(BareEnd { out, into: Some(Lane::at(&shared, 0, trial, 9)?), trial: trial.clone() })
     }
 
     fn follower(&self, trial: &Trial, index: u32) -> Result<BareEnd> {
         let shared = Shared::open(trial)?;
-        let into = trial.has_down().then(|| Lane::at(&shared, 1, trial.bytes, index)).transpose()?;
-        Ok(BareEnd { out: Some(Lane::at(&shared, 0, trial.bytes, index)?), into, trial: trial.clone() })
+        let into = trial.has_down().then(|| Lane::at(&shared, 1, trial, index)).transpose()?;
+        Ok(BareEnd { out: Some(Lane::at(&shared, 0, trial, index)?), into, trial: trial.clone() })
     }
 }

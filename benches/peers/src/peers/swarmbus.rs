@@ -44,7 +44,7 @@ pub struct SwarmbusEnd {
     to: Vec<String>,
     options: SendOptions,
     buffer: Vec<u8>,
-    /// What was received last, where each message is answered: released when the answer is on its way.
+    /// What was received last, where each message is answered.
     answered: Option<Message<'static>>,
     trial: Trial,
 }
@@ -78,6 +78,19 @@ impl SwarmbusEnd {
             Err(Error::Timeout) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Lets go of the message before, which is answered by now, and keeps the next one until that is.
+    #[inline]
+    fn receive_and_keep(&mut self, mut read: impl FnMut(&[u8])) -> Result<usize> {
+        if let Some(answered) = self.answered.take() {
+            answered.release()?;
+        }
+        let message = if self.trial.polls() { self.agent.try_recv()? } else { self.take(None)? };
+        let Some(message) = message else { return Ok(0) };
+        read(&message);
+        self.answered = Some(message);
+        Ok(1)
     }
 
     /// How long one look for a message takes: none if the trial polls, else for ever.
@@ -137,19 +150,13 @@ impl End for SwarmbusEnd {
             }
             return Ok(count);
         }
+        if self.trial.kind == Kind::RoundTrip {
+            return self.receive_and_keep(read);
+        }
         if !self.trial.polls() || matches!(self.part, Part::Works) {
             let Some(message) = self.take(self.look())? else { return Ok(0) };
             read(&message);
             message.release()?;
-            return Ok(1);
-        }
-        if self.trial.kind == Kind::RoundTrip {
-            if let Some(answered) = self.answered.take() {
-                answered.release()?;
-            }
-            let Some(message) = self.agent.try_recv()? else { return Ok(0) };
-            read(&message);
-            self.answered = Some(message);
             return Ok(1);
         }
         let most = self.trial.taken_at_once();

@@ -51,7 +51,12 @@ fn with_ratio(text: &str, value: f64, ours: Option<f64>) -> String {
 
 fn median_latency(series: &Series) -> Option<Latency> {
     let of = |pick: fn(&Latency) -> f64| series.median(|outcome| outcome.latency.as_ref().map(pick));
-    Some(Latency { p50: of(|one| one.p50)?, p99: of(|one| one.p99)?, p999: of(|one| one.p999)? })
+    Some(Latency {
+        mean: of(|one| one.mean)?,
+        p50: of(|one| one.p50)?,
+        p99: of(|one| one.p99)?,
+        p999: of(|one| one.p999)?,
+    })
 }
 
 fn rate(series: &Series, ours: Option<f64>) -> Option<String> {
@@ -66,7 +71,8 @@ fn latency_at_rate(series: &Series, _ours: Option<f64>) -> Option<String> {
 fn round_trip(series: &Series, ours: Option<f64>) -> Option<String> {
     let latency = median_latency(series)?;
     let us = |ns: f64| digits(ns / 1e3);
-    let text = format!("{} / {} / {}", us(latency.p50), us(latency.p99), us(latency.p999));
+    let [mean, p50, p99, p999] = [latency.mean, latency.p50, latency.p99, latency.p999].map(us);
+    let text = format!("{mean}: {p50} / {p99} / {p999}");
     Some(with_ratio(&text, latency.p50, ours))
 }
 
@@ -124,7 +130,8 @@ fn table(results: &Results, works: &[&Work], figure: Figure) -> Option<String> {
 pub fn tables(results: &Results) -> Vec<(String, String)> {
     const ONE_WAY: &str =
         "One way, messages per second (ratio to Swarmbus in the same manner: above 1 is faster than Swarmbus)";
-    const ROUND_TRIP: &str = "Round trip, µs: p50 / p99 / p99.9 (ratio of p50: above 1 is slower than Swarmbus)";
+    const ROUND_TRIP: &str =
+        "Round trip, µs, the mean: p50 / p99 / p99.9 (ratio of p50: above 1 is slower than Swarmbus)";
     let of = |kind: Kind, face: Face| {
         WORKS.iter().filter(move |work| work.kind == kind && work.face == face).collect::<Vec<_>>()
     };

@@ -40,7 +40,8 @@ impl Latencies {
     /// What they come to; none if there are none.
     pub fn summary(&self, ns_per_tick: f64) -> Option<Latency> {
         let at = |quantile| self.0.value_at_quantile(quantile) as f64 * ns_per_tick;
-        (!self.0.is_empty()).then(|| Latency { p50: at(0.5), p99: at(0.99), p999: at(0.999) })
+        let mean = self.0.mean() * ns_per_tick;
+        (!self.0.is_empty()).then(|| Latency { mean, p50: at(0.5), p99: at(0.99), p999: at(0.999) })
     }
 }
 

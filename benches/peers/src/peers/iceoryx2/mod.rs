@@ -14,6 +14,7 @@ use iceoryx2::port::notifier::Notifier;
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::{EventId, FileName, LogLevel, Path, SemanticString, ServiceName, set_log_level};
+use iceoryx2::sample::Sample;
 use iceoryx2::service::ipc;
 use std::any::Any;
 use std::fmt::Debug;
@@ -39,6 +40,8 @@ pub struct Iceoryx2End {
     notifier: Option<Notifier<ipc::Service>>,
     listener: Option<Listener<ipc::Service>>,
     taken_at_once: usize,
+    /// What was received last, where each message is answered: let go of when the answer is on its way.
+    answered: Option<Sample<ipc::Service, [u8], ()>>,
     // Last, because ports live within it.
     _node: Node<ipc::Service>,
 }
@@ -138,7 +141,16 @@ impl<'a> Maker<'a> {
             }
         }
         let taken_at_once = self.trial.taken_at_once();
-        Ok(Iceoryx2End { calls: None, publisher, subscriber, notifier, listener, taken_at_once, _node: self.node })
+        Ok(Iceoryx2End {
+            calls: None,
+            publisher,
+            subscriber,
+            notifier,
+            listener,
+            taken_at_once,
+            answered: None,
+            _node: self.node,
+        })
     }
 }
 
@@ -164,12 +176,14 @@ impl End for Iceoryx2End {
     fn receive(&mut self, mut read: impl FnMut(&[u8])) -> Result<usize> {
         loop {
             let mut taken = 0;
+            self.answered = None;
             if let Some(subscriber) = &self.subscriber {
                 while taken < self.taken_at_once
                     && let Some(sample) = subscriber.receive().map_err(failed("receiving"))?
                 {
                     read(sample.payload());
                     taken += 1;
+                    self.answered = (self.taken_at_once == 1).then_some(sample);
                 }
             }
             match &self.listener {
