@@ -33,6 +33,20 @@ fn a_message_arrives_in_place_with_its_circumstances() {
 }
 
 #[test]
+fn who_has_no_mailbox_says_whom_its_messages_are_from() {
+    let bus = TestBus::new("from");
+    let (bob, member) = (bus.attach("bob").unwrap(), bus.join().unwrap());
+    member.send("bob", b"whoever", &at_once()).unwrap();
+    member.set_sender("alice").unwrap();
+    member.send("bob", b"alice", &at_once()).unwrap();
+    for from in [None, Some("alice")] {
+        let message = bob.recv(HANGS).unwrap();
+        assert_eq!(message.sender().as_deref(), from);
+        message.release().unwrap();
+    }
+}
+
+#[test]
 fn lanes_go_by_priority_and_are_first_in_first_out() {
     let bus = TestBus::new("lanes");
     let bob = bus.attach("bob").unwrap();
