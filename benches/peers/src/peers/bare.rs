@@ -263,7 +263,7 @@ impl Peer for Bare {
     fn settings(&self, work: &Work, _manner: Manner) -> String {
         let slots = depth(work.bytes);
         format!(
-            "a ring of {slots} slots for all senders, {} chunks; up to {TAKEN_AT_ONCE} messages taken in a row (one where each is answered), one by one",
+            "a ring of {slots} slots for all senders, {} chunks; up to {TAKEN_AT_ONCE} messages taken in a row (one where each is answered, let go of after that), one by one",
             2 * slots
         )
     }

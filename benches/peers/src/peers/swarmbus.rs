@@ -263,7 +263,7 @@ impl Peer for Swarmbus {
         }
         let how = match manner {
             Manner::Polling => format!(
-                "try_recv, up to {TAKEN_AT_ONCE} in a row (one where each is answered); publish that does not wait"
+                "try_recv, up to {TAKEN_AT_ONCE} in a row (one where each is answered, let go of after that); publish that does not wait"
             ),
             _ => "recv and publish that wait for as long as it takes".into(),
         };

@@ -240,7 +240,7 @@ impl Peer for Iceoryx2 {
         let answers = if work.kind == Kind::FanOut { "; answers are events alone" } else { "" };
         format!(
             "buffer {depth}, no overflow, retry until delivered; loan, write in place, send, one by one; {wait}{answers}; \
-             up to {TAKEN_AT_ONCE} taken in a row (one where each is answered); no search for dead nodes at start and end"
+             up to {TAKEN_AT_ONCE} taken in a row (one where each is answered, let go of after that); no search for dead nodes at start and end"
         )
     }
 
