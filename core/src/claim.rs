@@ -1,4 +1,5 @@
-//! Two words of a row of the roster. The claim of a member's index: `FREE → LIVE → DEAD → FREE`, or from `LIVE` to `FREE` when its member leaves. And the record
+//! Two words of a row of the roster. The claim of a member's index: `FREE → LIVE → DEAD → FREE`, or straight from `LIVE` to `FREE`
+//! when its member leaves (to `DEAD`, if a reaper is to see to the rest). The reserve is taken from a dead holder, too, without being free in between. And the record
 //! of a queue (topics have such, too): `FREE → CLAIMED → LIVE`, or back to `FREE` where nothing comes of it.
 //!
 //! - **I41** A claim changes by one compare-exchange from the exact word seen, and each has an incarnation of its own. What is `LIVE` only its member changes,

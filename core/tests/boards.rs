@@ -219,12 +219,12 @@ fn counters_say_what_a_member_did() {
     assert_eq!(counters().sent, sent + 1, "a duplicate is not sent");
     bob.recv(None).unwrap().detach().unwrap();
     assert_eq!(counters().released, 2);
-    assert!(bob.recv(Some(Duration::from_millis(1))).is_err());
+    assert!(bob.recv(Some(Duration::from_millis(100))).is_err());
     let sleeps = counters().sleeps;
     assert!(sleeps >= 1);
     let other = bus.join().unwrap();
     let held = other.lock("file", LockMode::Exclusive, None).unwrap();
-    assert!(bob.lock("file", LockMode::Exclusive, Some(Duration::from_millis(1))).is_err());
+    assert!(bob.lock("file", LockMode::Exclusive, Some(Duration::from_millis(100))).is_err());
     assert!(counters().sleeps > sleeps, "who waits for a lock sleeps, too");
     drop(held);
     let joined_ns = || {

@@ -200,7 +200,7 @@ fn a_full_heap_of_small_chunks_that_are_all_free_serves_a_large_one() {
 fn no_hint_is_believed_when_there_is_no_other_memory() {
     let bus = heap_of("hints", 2);
     let member = bus.join().unwrap();
-    // More than a member keeps for itself.
+    // Of this size a member keeps none for itself: what it lets go of is everybody's.
     let mut loans = fill(&member, 8192);
     loans.truncate(loans.len() - 3);
     let words = Words::of(&bus);

@@ -93,7 +93,7 @@ fn a_copy_has_nothing_of_what_was_in_its_place_before() {
     let (viewer, alice) = (bus.attach("viewer").unwrap(), bus.attach("alice").unwrap());
     viewer.tap("work").unwrap();
     // Two chunks that alice keeps: for the next message and its copy.
-    let short = Duration::from_millis(100);
+    let short = Duration::from_millis(500);
     let mortal = SendOptions { time_to_live: Some(short), ..at_once() };
     alice.send_batch("alice", &[b"one", b"two"], &mortal).unwrap();
     while let Some(message) = alice.try_recv().unwrap() {
