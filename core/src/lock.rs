@@ -151,7 +151,7 @@ pub struct Locks<'a> {
 
 impl<'a> Locks<'a> {
     /// Says that further entries are committed, of those that were when so many as `seen` were. Who was faster has said the same, or more.
-    pub fn has_committed(&self, seen: u64, more: u64) {
+    pub fn say_committed(&self, seen: u64, more: u64) {
         let _ = self.clock.committed.compare_exchange(seen, seen + more, S7.release());
     }
 

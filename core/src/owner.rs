@@ -10,7 +10,7 @@
 //!   looked (I8). A dead owner's reaper rings as well, whether it was the one that changed the word or not: another may have died before it rang.
 //!   Everybody is woken, so no wake has to be passed on.
 //!
-//! A member notes the mailbox in its own entry before it owns it, so that its reaper finds it.
+//! A member notes mailbox or tapped queue in its own entry before it owns it, so that its reaper finds it.
 
 use crate::sync::{S9, WakeWord, Word, fence_after_rmw, mutated, window};
 use crate::wait;

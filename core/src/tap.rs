@@ -1,7 +1,7 @@
 //! Who taps a queue: gets a copy of every new message that is sent to it. One word of the queue says so; consumers do not look at it.
 //!
-//! The word ([`crate::owner`]) names the tapping member, not its mailbox, so that a reaper that comes late cannot take it from who taps next. A member notes what it taps
-//! before it claims the word.
+//! The word ([`crate::owner`]) names the tapping member, not its mailbox, so that a reaper that comes late cannot take it from who
+//! taps next. A member notes what it taps before it claims the word.
 
 use crate::memory::Memory;
 use crate::owner;

@@ -4,11 +4,9 @@
 mod actor;
 mod common;
 
-use common::TestBus;
+use common::{HANGS, TestBus};
 use std::time::Duration;
 use swarmbus_core::{Agent, Answers, Bus, ContentType, Error, Message, QueueOptions, SendOptions};
-
-const HANGS: Option<Duration> = Some(Duration::from_secs(60));
 
 fn patient() -> SendOptions {
     SendOptions { timeout: HANGS, ..SendOptions::default() }

@@ -184,10 +184,11 @@ fn a_child_has_no_status_of_its_parents() {
 fn counters_say_what_a_member_did() {
     let bus = TestBus::with("counts", CreateOptions { agents: 8, limit: 4, ..CreateOptions::default() });
     let bob = bus.attach("bob").unwrap();
-    let counters = || {
+    let seen = || {
         let members = bus.observer().unwrap().members();
-        members.into_iter().find(|member| member.agent.as_deref() == Some("bob")).unwrap().counters
+        members.into_iter().find(|member| member.agent.as_deref() == Some("bob")).unwrap()
     };
+    let counters = || seen().counters;
     assert_eq!(counters(), CounterInfo::default());
     bob.send("bob", &[1; 10], &at_once()).unwrap();
     bob.send_batch("bob", &[&[1; 3], &[1; 4]], &at_once()).unwrap();
@@ -227,15 +228,11 @@ fn counters_say_what_a_member_did() {
     assert!(bob.lock("file", LockMode::Exclusive, Some(Duration::from_millis(100))).is_err());
     assert!(counters().sleeps > sleeps, "who waits for a lock sleeps, too");
     drop(held);
-    let joined_ns = || {
-        let members = bus.observer().unwrap().members();
-        members.into_iter().find(|member| member.agent.as_deref() == Some("bob")).unwrap().joined_ns
-    };
-    let joined_before_ns = joined_ns();
+    let joined_before_ns = seen().joined_ns;
     drop(bob);
     let bob = bus.attach("bob").unwrap();
     assert_eq!(counters(), CounterInfo::default(), "the next owner begins anew");
-    assert!(joined_ns() > joined_before_ns, "and has come later");
+    assert!(seen().joined_ns > joined_before_ns, "and has come later");
     drop(bob);
 }
 

@@ -3,7 +3,7 @@ mod common;
 #[path = "common/words.rs"]
 mod words;
 
-use common::{PATIENCE, TestBus, at_once, eventually};
+use common::{HANGS, PATIENCE, TestBus, at_once, eventually};
 use std::mem::offset_of;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 use swarmbus_core::layout::Header;
 use swarmbus_core::{Bus, ContentType, CreateOptions, Error, Lane, MemberPulse, QueueOptions, SendOptions};
 use words::Words;
-
-const HANGS: Option<Duration> = Some(PATIENCE);
 
 #[test]
 fn a_message_arrives_in_place_with_its_circumstances() {

@@ -4,12 +4,10 @@
 mod actor;
 mod common;
 
-use common::{TestBus, drain};
+use common::{HANGS, TestBus, drain};
 use std::collections::HashMap;
 use std::time::Duration;
 use swarmbus_core::{Bus, Error, MessageId, QueueOptions, SendOptions, key_of};
-
-const HANGS: Option<Duration> = Some(Duration::from_secs(60));
 
 fn keyed(key: u64) -> SendOptions {
     SendOptions { key: Some(key), timeout: Some(Duration::ZERO), ..SendOptions::default() }

@@ -4,7 +4,7 @@
 mod actor;
 mod common;
 
-use common::{TestBus, drawn};
+use common::{HANGS, TestBus, drawn};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -18,8 +18,6 @@ use swarmbus_core::glob::intersects;
 use swarmbus_core::{Bus, CreateOptions, Error, LockGuard, LockInfo, LockMode, Member, RawLock};
 
 use LockMode::{Exclusive, Shared};
-
-const HANGS: Option<Duration> = Some(Duration::from_secs(60));
 
 /// Waits until what observers see is right.
 fn until(bus: &Bus, is_right: impl Fn(&[LockInfo]) -> bool) -> Vec<LockInfo> {

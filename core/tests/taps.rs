@@ -4,11 +4,9 @@
 mod actor;
 mod common;
 
-use common::{TestBus, at_once, info};
+use common::{HANGS, TestBus, at_once, info};
 use std::time::Duration;
 use swarmbus_core::{Agent, Bus, ContentType, CreateOptions, Error, Lane, QueueOptions, SendOptions};
-
-const HANGS: Option<Duration> = Some(Duration::from_secs(60));
 
 /// Texts and queues of the copies that came.
 fn seen(viewer: &Agent) -> Vec<(String, Option<String>)> {

@@ -4,14 +4,12 @@
 mod actor;
 mod common;
 
-use common::{TestBus, at_once};
+use common::{HANGS, TestBus, at_once};
 use std::time::Duration;
 use swarmbus_core::{
     Bus, ContentType, CreateOptions, Error, Policy, PublishOptions, Published, QueueOptions, SendOptions, StartAt,
     Subscription, TopicOptions,
 };
-
-const HANGS: Option<Duration> = Some(Duration::from_secs(60));
 
 fn now() -> PublishOptions {
     PublishOptions { timeout: Some(Duration::ZERO), ..PublishOptions::default() }

@@ -4,15 +4,13 @@
 mod actor;
 mod common;
 
-use common::{TestBus, at_once};
+use common::{HANGS, TestBus, at_once};
 use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 use swarmbus_core::{
     Bus, ContentType, Error, Loan, Member, Message, NESTING_MAX, RawLoan, Schema, SendOptions, schema, schema_id,
 };
-
-const HANGS: Option<Duration> = Some(Duration::from_secs(60));
 
 #[derive(Archive, Serialize, Deserialize, Debug, PartialEq, Clone, Default)]
 struct Task {

@@ -3,7 +3,7 @@
 mod actor;
 mod common;
 
-use common::{TestBus, at_once};
+use common::{PATIENCE, TestBus, at_once};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::{Signal, kill};
@@ -15,8 +15,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use swarmbus_core::{Agent, Bus, CreateOptions, Error, Member, QueueOptions, SendOptions};
 
-/// A guard against hanging.
-const PATIENCE: Duration = Duration::from_secs(60);
 const MANY: usize = 500;
 /// Messages of each sender.
 const EACH: u32 = 2000;

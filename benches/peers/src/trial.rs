@@ -214,6 +214,11 @@ impl Trial {
         if self.has_down() { 1 } else { TAKEN_AT_ONCE }
     }
 
+    /// Whether who receives a message keeps it until its answer is on its way, where a rival lends messages.
+    pub fn keeps_until_answered(&self) -> bool {
+        self.kind == Kind::RoundTrip
+    }
+
     /// Whether processes ask again and again.
     pub fn polls(&self) -> bool {
         self.manner == Manner::Polling

@@ -154,8 +154,8 @@ impl View {
         pool.map_or(NO_POOL, String::as_str)
     }
 
-    /// How long an agent took from the start of its process until that joined. None yet where that has just come: until it has reset the entry that it took over,
-    /// the time there is when the one before it joined.
+    /// How long an agent took from the start of its process until that joined. None while the entry still says when its owner before
+    /// joined: the new one has not reset it yet.
     pub fn spawn_ns(&self, agent: &Agent<'_>) -> Option<u64> {
         let (entry, member) = (agent.noted?.0, agent.member?);
         let started_ns = self.begun_ns? + u64::try_from(entry.state.since()?.as_nanos()).ok()?;

@@ -115,7 +115,7 @@ impl Segment {
         let (from, to) = (self.geometry.locks_at + seen * entry, self.geometry.locks_at + (seen + more) * entry);
         self.commit(from / PAGE * PAGE, pages(to) - from / PAGE * PAGE)?;
         window(119);
-        self.locks().has_committed(seen, more);
+        self.locks().say_committed(seen, more);
         Ok(true)
     }
 

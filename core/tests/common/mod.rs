@@ -11,6 +11,8 @@ pub const BATCH: [&[u8]; 3] = [b"one", b"two", b"three"];
 
 /// Guards against hangs only.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The same, as what a call may wait.
+pub const HANGS: Option<Duration> = Some(PATIENCE);
 
 /// Waits until something holds.
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {

@@ -279,7 +279,7 @@ fn a_table_grows() {
         let grow = |table: &Table, pages: &[Word; 4]| {
             let seen = table.clock.committed.load(S7.acquire());
             pages[seen as usize].store(1, Relaxed);
-            table.locks().has_committed(seen, 1);
+            table.locks().say_committed(seen, 1);
             let committed = table.locks().committed().len();
             assert!(committed > seen as usize, "who has committed an entry finds it");
             assert!(pages[..committed].iter().all(|page| page.load(Relaxed) == 1), "said to be committed, and is not");

@@ -54,16 +54,12 @@ pub fn trial(mutant: &Mutant, tests: &[Test], longest: Duration, schedules: Sche
         runs += 1;
         match attempt(mutant, test, schedules) {
             Some(status) if status.success() => {}
-            Some(_) => {
-                verdict = Some(Verdict::Killed(test.suite, test.name.clone()));
-                break;
-            }
             // A model may have much more to explore with a mistake; processes that do not end hang.
-            None if test.suite.runs_processes() => {
+            None if !test.suite.runs_processes() => endless = Some(test.name.clone()),
+            Some(_) | None => {
                 verdict = Some(Verdict::Killed(test.suite, test.name.clone()));
                 break;
             }
-            None => endless = Some(test.name.clone()),
         }
     }
     let verdict = verdict.unwrap_or(match endless {

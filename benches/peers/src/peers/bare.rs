@@ -51,9 +51,9 @@ struct Lane {
     next_chunk: usize,
     known_head: u64,
     sent: u64,
-    /// Where each message is answered, the word of what was received last, and what it is to be: free, when the answer is on its way.
+    /// The word of what was received last and is kept, and what it is to be: free.
     answered: Option<(&'static AtomicU64, u64)>,
-    answers: bool,
+    keeps_until_answered: bool,
 }
 
 fn words_of(length: usize) -> usize {
@@ -93,7 +93,7 @@ impl Lane {
             known_head: 0,
             sent: 0,
             answered: None,
-            answers: trial.has_down(),
+            keeps_until_answered: trial.keeps_until_answered(),
         })
     }
 
@@ -211,7 +211,7 @@ impl Lane {
         // SAFETY: the chunk is in flight with us, and its payload has `length` bytes.
         read(unsafe { std::slice::from_raw_parts(payload, length) });
         let free = (generation + 1) << SHIFT | FREE;
-        if self.answers {
+        if self.keeps_until_answered {
             self.answered = Some((shared, free));
         } else {
             shared.store(free, Release);

@@ -44,7 +44,7 @@ pub struct SwarmbusEnd {
     to: Vec<String>,
     options: SendOptions,
     buffer: Vec<u8>,
-    /// What was received last, where each message is answered.
+    /// What was received last and is kept.
     answered: Option<Message<'static>>,
     trial: Trial,
 }
@@ -150,7 +150,7 @@ impl End for SwarmbusEnd {
             }
             return Ok(count);
         }
-        if self.trial.kind == Kind::RoundTrip {
+        if self.trial.keeps_until_answered() {
             return self.receive_and_keep(read);
         }
         if !self.trial.polls() || matches!(self.part, Part::Works) {

@@ -72,7 +72,7 @@ fn round_trip(series: &Series, ours: Option<f64>) -> Option<String> {
     let latency = median_latency(series)?;
     let us = |ns: f64| digits(ns / 1e3);
     let [mean, p50, p99, p999] = [latency.mean, latency.p50, latency.p99, latency.p999].map(us);
-    let text = format!("{mean}: {p50} / {p99} / {p999}");
+    let text = format!("{mean}; {p50} / {p99} / {p999}");
     Some(with_ratio(&text, latency.p50, ours))
 }
 
@@ -130,8 +130,7 @@ fn table(results: &Results, works: &[&Work], figure: Figure) -> Option<String> {
 pub fn tables(results: &Results) -> Vec<(String, String)> {
     const ONE_WAY: &str =
         "One way, messages per second (ratio to Swarmbus in the same manner: above 1 is faster than Swarmbus)";
-    const ROUND_TRIP: &str =
-        "Round trip, µs, the mean: p50 / p99 / p99.9 (ratio of p50: above 1 is slower than Swarmbus)";
+    const ROUND_TRIP: &str = "Round trip, µs: mean; p50 / p99 / p99.9 (ratio of p50: above 1 is slower than Swarmbus)";
     let of = |kind: Kind, face: Face| {
         WORKS.iter().filter(move |work| work.kind == kind && work.face == face).collect::<Vec<_>>()
     };

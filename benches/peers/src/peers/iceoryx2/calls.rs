@@ -108,6 +108,7 @@ pub fn make(trial: &Trial, node: Node<ipc::Service>, asker: Option<u32>) -> Resu
         notifier: None,
         listener: None,
         taken_at_once: trial.taken_at_once(),
+        keeps_until_answered: trial.keeps_until_answered(),
         answered: None,
         _node: node,
     })

@@ -40,7 +40,8 @@ pub struct Iceoryx2End {
     notifier: Option<Notifier<ipc::Service>>,
     listener: Option<Listener<ipc::Service>>,
     taken_at_once: usize,
-    /// What was received last, where each message is answered: let go of when the answer is on its way.
+    keeps_until_answered: bool,
+    /// What was received last and is kept.
     answered: Option<Sample<ipc::Service, [u8], ()>>,
     // Last, because ports live within it.
     _node: Node<ipc::Service>,
@@ -148,6 +149,7 @@ impl<'a> Maker<'a> {
             notifier,
             listener,
             taken_at_once,
+            keeps_until_answered: self.trial.keeps_until_answered(),
             answered: None,
             _node: self.node,
         })
@@ -183,7 +185,7 @@ impl End for Iceoryx2End {
                 {
                     read(sample.payload());
                     taken += 1;
-                    self.answered = (self.taken_at_once == 1).then_some(sample);
+                    self.answered = self.keeps_until_answered.then_some(sample);
                 }
             }
             match &self.listener {
