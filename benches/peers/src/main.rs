@@ -46,6 +46,10 @@ struct Options {
     /// Pauses of the processor between two looks of a poller that streams
     #[arg(long, default_value_t = 64)]
     pauses: u32,
+    /// Only rounds before and after which two cores were whole: not halves of one, shared with a neighbour or far apart, as those of a virtual machine
+    /// often are. Other rounds are done again
+    #[arg(long)]
+    whole_cores: bool,
     /// Where all samples go
     #[arg(long, default_value_os_t = root().join("target/bench/peers.json"), hide_default_value = true, value_name = "FILE")]
     json: PathBuf,
@@ -153,7 +157,8 @@ fn run(options: &Options) -> Result<()> {
     }
     ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed)).context("catching interrupts")?;
     let measured = Options::duration(options.seconds, "--seconds")?;
-    let mut harness = Harness::new(measured, Options::duration(options.warm_up, "--warm-up")?, options.pauses)?;
+    let warm_up = Options::duration(options.warm_up, "--warm-up")?;
+    let mut harness = Harness::new(measured, warm_up, options.pauses, options.whole_cores)?;
     let began = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let mut machine = Machine::look();
     let mut all = series(&rivals, &works);
@@ -182,6 +187,7 @@ fn run(options: &Options) -> Result<()> {
             seconds: options.seconds,
             warm_up: options.warm_up,
             pauses: options.pauses,
+            whole_cores: options.whole_cores,
         },
         versions: rivals.iter().map(|rival| (rival.name().to_owned(), rival.version())).collect(),
         absent: peers::LEFT_OUT.iter().map(|(peer, why)| ((*peer).to_owned(), (*why).to_owned())).collect(),

@@ -1,17 +1,21 @@
 //! Runs trials: makes what they need, starts their processes, and takes all of it away again, whatever happens.
 
 pub mod children;
+mod cores;
 mod memory;
 
 use crate::peer::Rival;
 use crate::trial::{Kind, Manner, Outcome, Trial, Work};
-use anyhow::{Context, Result};
-use children::{Children, Server};
+use anyhow::{Context, Result, bail};
+use children::{Children, INTERRUPTED, Server};
+use cores::Cores;
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -19,10 +23,16 @@ use tempfile::TempDir;
 const PREFIX: &str = "swarmbus-peers-";
 const SHARED_MEMORY: &str = "/dev/shm";
 
+/// How often a trial is run, at most, until the cores are whole before and after it; and how long to wait when they are not.
+const TRIES: u32 = 2000;
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// How trials are run.
 pub struct Harness {
     folder: TempDir,
     cores: Vec<usize>,
+    /// The first two, if trials are only to be run while they are whole.
+    whole: Option<Cores>,
     count: u64,
     /// What is measured takes this long.
     pub measured: Duration,
@@ -34,9 +44,14 @@ pub struct Harness {
 
 impl Harness {
     /// Looks at the machine, and sweeps up after harnesses that were killed.
-    pub fn new(measured: Duration, warm_up: Duration, pauses: u32) -> Result<Harness> {
+    pub fn new(measured: Duration, warm_up: Duration, pauses: u32, whole: bool) -> Result<Harness> {
         let allowed = sched_getaffinity(Pid::from_raw(0)).context("asking which cores there are")?;
-        let cores = (0..CpuSet::count()).filter(|&core| allowed.is_set(core).unwrap_or(false)).collect();
+        let cores: Vec<usize> = (0..CpuSet::count()).filter(|&core| allowed.is_set(core).unwrap_or(false)).collect();
+        let whole = match cores[..] {
+            [first, second, ..] if whole => Some(Cores::new((first, second))),
+            _ if whole => bail!("--whole-cores compares two cores, and there is one: leave it out"),
+            _ => None,
+        };
         let is_left = |rest: &str| {
             let pid = rest.split('-').next().unwrap_or_default();
             !pid.is_empty() && !Path::new("/proc").join(pid).exists()
@@ -47,7 +62,7 @@ impl Harness {
             .prefix(&format!("{PREFIX}{}-", std::process::id()))
             .tempdir()
             .context("cannot make a temporary folder")?;
-        Ok(Harness { folder, cores, count: 0, measured, warm_up, pauses })
+        Ok(Harness { folder, cores, whole, count: 0, measured, warm_up, pauses })
     }
 
     fn trial(&mut self, rival: &dyn Rival, work: &Work, manner: Manner) -> Result<Trial> {
@@ -83,8 +98,35 @@ impl Harness {
         })
     }
 
-    /// One run.
+    /// One run; if cores are to be whole, one before and after which they were.
     pub fn run(&mut self, rival: &dyn Rival, work: &Work, manner: Manner) -> Result<Outcome> {
+        let mut cores = self.whole.take();
+        let outcome = match &mut cores {
+            Some(cores) => self.run_on_whole(cores, rival, work, manner),
+            None => self.run_now(rival, work, manner),
+        };
+        self.whole = cores;
+        outcome
+    }
+
+    fn run_on_whole(&mut self, cores: &mut Cores, rival: &dyn Rival, work: &Work, manner: Manner) -> Result<Outcome> {
+        for _ in 0..TRIES {
+            if INTERRUPTED.load(Relaxed) {
+                break;
+            }
+            if !cores.are_whole() {
+                thread::sleep(PAUSE);
+                continue;
+            }
+            let outcome = self.run_now(rival, work, manner);
+            if outcome.is_err() || cores.are_whole() {
+                return outcome;
+            }
+        }
+        bail!("the cores were not whole for long enough; run it without --whole-cores, or when the machine is quiet")
+    }
+
+    fn run_now(&mut self, rival: &dyn Rival, work: &Work, manner: Manner) -> Result<Outcome> {
         let trial = self.trial(rival, work, manner)?;
         let outcome = run(rival, &trial);
         let _ = fs::remove_dir_all(&trial.folder);

@@ -115,6 +115,8 @@ pub struct Settings {
     pub warm_up: f64,
     /// Pauses between two looks of a poller that streams; one in round trips.
     pub pauses: u32,
+    /// Whether two cores were whole before and after every round.
+    pub whole_cores: bool,
 }
 
 /// Everything.

@@ -60,13 +60,14 @@ pub fn text(results: &Results, drawing: &str) -> String {
          beginning and its last byte. Pollers that stream pause {} times between two looks, up to {} times where little comes of them, once in round trips, and yield \
          where there are more processes than cores. Where a rival has no threads or servers of its own, two processes have a core \
          each. Reading the clock of the latencies costs {:.0} ns. Absolute figures move from machine to machine; ratios in one \
-         run are what counts.",
+         run are what counts.{}",
         how.rounds,
         how.seconds,
         how.warm_up,
         how.pauses,
         how.pauses * LONGER,
-        machine.ticks_ns
+        machine.ticks_ns,
+        if how.whole_cores { " Before and after each round two cores were whole." } else { "" }
     ));
     for (heading, table) in tables(results) {
         line(&format!("\n## {heading}\n\n{table}"));
