@@ -33,6 +33,8 @@ const KEEP_BYTES: u64 = 64 * 1024;
 /// Bytes and chunks claimed at once when the cache is empty; so many chunk words are a cache line.
 const REFILL_BYTES: u64 = 16 * 1024;
 const REFILL_CHUNKS: u64 = 8;
+/// So many chunks before it is used the lines of one are asked for. Asked for when they are claimed, those of all eight would come before the first could be written.
+const AHEAD: usize = 3;
 /// A request may be served from a class this many steps larger before the heap counts as full.
 const LARGER_CLASSES: usize = 4;
 /// Sweeps are at least this far apart, ns.
@@ -43,6 +45,11 @@ const RELEASE_COUNTS: u64 = 8192;
 /// While others are giving spans back or taking them, memory may be about to be free: how often to look again, and after what time.
 const TRIES_IN_MOTION: u32 = 20;
 const PAUSE_IN_MOTION: Duration = Duration::from_micros(100);
+
+/// How many chunks of a class are claimed at once.
+fn wanted(class: usize) -> u64 {
+    (REFILL_BYTES / class_stride(class)).clamp(1, REFILL_CHUNKS)
+}
 
 #[derive(Default)]
 struct Class {
@@ -70,10 +77,20 @@ impl Heap {
         Heap { me, classes, kept_bytes: 0, released_bytes: 0 }
     }
 
-    /// A chunk whose payload holds `length` bytes, held by this member: one that it has kept.
+    /// A chunk whose payload holds `length` bytes, held by this member: one that it has kept, or one of the next where it has claimed the last ones.
     #[inline(always)]
     pub fn allocate_kept<'s>(&mut self, segment: &'s Segment, length: u64) -> Option<(Chunk<'s>, ChunkWord)> {
-        self.pop(segment, class_of(length)?)
+        let class = class_of(length)?;
+        if self.classes[class].kept.is_empty() && !self.claim_more(segment, class) {
+            return None;
+        }
+        self.pop(segment, class)
+    }
+
+    /// Claims where it has claimed the last ones. Apart, so that what nearly every send does stays in registers.
+    #[inline(never)]
+    fn claim_more(&mut self, segment: &Segment, class: usize) -> bool {
+        self.classes[class].last.is_some_and(|span| self.claim_in(segment, class, span, wanted(class)))
     }
 
     /// One that this member has not kept: for who has asked [`Heap::allocate_kept`].
@@ -123,7 +140,11 @@ impl Heap {
 
     #[inline(always)]
     fn pop<'s>(&mut self, segment: &'s Segment, class: usize) -> Option<(Chunk<'s>, ChunkWord)> {
-        let (chunk, word) = self.classes[class].kept.pop()?;
+        let kept = &mut self.classes[class].kept;
+        let (chunk, word) = kept.pop()?;
+        if let Some((next, _)) = kept.len().checked_sub(AHEAD).and_then(|at| kept.get(at)) {
+            segment.expect_write(*next, class);
+        }
         self.kept_bytes -= class_stride(class);
         Some((segment.chunk_of_class(chunk, class), word))
     }
@@ -167,7 +188,7 @@ impl Heap {
     }
 
     fn refill(&mut self, segment: &Segment, class: usize) -> bool {
-        let want = (REFILL_BYTES / class_stride(class)).clamp(1, REFILL_CHUNKS);
+        let want = wanted(class);
         if self.claim_somewhere(segment, class, want) || self.activate(segment, class, want) {
             return true;
         }
@@ -208,7 +229,16 @@ impl Heap {
         false
     }
 
+    /// Claims up to `want` chunks of a span, if it is of the class. They are used in the order in which they were claimed: the first one's lines come first.
     fn claim_in(&mut self, segment: &Segment, class: usize, span: u32, want: u64) -> bool {
+        let before = self.classes[class].kept.len();
+        let has_claimed = self.claim_one_by_one(segment, class, span, want);
+        self.classes[class].kept[before..].reverse();
+        has_claimed
+    }
+
+    #[inline(always)]
+    fn claim_one_by_one(&mut self, segment: &Segment, class: usize, span: u32, want: u64) -> bool {
         let Some((seen, _, run)) = segment.active_run(span).filter(|(_, now, _)| *now == class) else {
             if segment.span_class(span) != Some(class) {
                 self.forget(class, span);
@@ -240,11 +270,11 @@ impl Heap {
             for slot in (begin..below).rev().chain((below..end).rev()) {
                 match span::claim(row, seen, &run.chunks[slot], self.me) {
                     Claim::Mine(word) => {
-                        let chunk = segment.chunk_of_class(first + slot as u32, class);
-                        cache::expect_write(chunk.header());
-                        cache::expect_write(chunk.data());
-                        self.push(class, (chunk.number(), word));
+                        self.push(class, (first + slot as u32, word));
                         claimed += 1;
+                        if claimed <= AHEAD as u64 {
+                            segment.expect_write(first + slot as u32, class);
+                        }
                     }
                     Claim::Busy => {}
                     Claim::Moved => return claimed > 0,

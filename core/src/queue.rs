@@ -66,23 +66,29 @@ pub const BATCH_MAX: usize = 1024;
 /// A chunk that has just been claimed. No larger than two registers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Claimed {
-    /// Which.
-    pub chunk: u32,
+    /// Which, and above that the ring it came from: written and read as one, as in [`Chunk`](crate::segment::Chunk).
+    which: u64,
     /// Its word, as it stands now: `INFLIGHT` with the claimer.
     pub word: ChunkWord,
-    ring: u32,
 }
 
 impl Claimed {
     /// Of this chunk, from this ring (or the parking lot).
+    #[inline(always)]
     pub const fn new(chunk: u32, word: ChunkWord, ring: usize) -> Claimed {
-        Claimed { chunk, word, ring: ring as u32 }
+        Claimed { which: chunk as u64 | (ring as u64) << 32, word }
+    }
+
+    /// The chunk.
+    #[inline(always)]
+    pub const fn chunk(&self) -> u32 {
+        self.which as u32
     }
 
     /// The ring it came from.
     #[inline(always)]
     pub const fn ring(&self) -> usize {
-        self.ring as usize
+        (self.which >> 32) as usize
     }
 }
 

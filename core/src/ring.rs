@@ -29,10 +29,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// How many slots a taker empties at most before it moves `head` on. The models are small.
 pub const RUN: usize = if cfg!(loom) { 2 } else { 16 };
-/// log₂ of the slots of a cache line.
-const SLOTS_OF_LINE_SHIFT: u32 = 3;
-/// How many messages ahead of its sender's the line of a slot is asked for: about as long before as a line takes from one core to another.
-const AHEAD: u64 = 8;
+/// How many messages ahead of its sender's the line of a slot is asked for: two lines of slots, so that one is there when the sender comes to it.
+const AHEAD: u64 = 16;
 /// No process is paused for so many messages: hints so far apart were scribbled over. (Laps, which are modulo 2³⁶, would not tell.)
 const LAG_MAX: u64 = 1 << 40;
 /// Most retries of a loop that makes progress unless others do: beyond, the memory is not sane.
@@ -44,8 +42,6 @@ pub struct Ring<'a> {
     control: &'a RingControl,
     slots: &'a [Word],
     shift: u32,
-    /// By how many bits a position's place is turned to be that of its slot.
-    spread: u32,
 }
 
 /// What became of a push.
@@ -89,8 +85,7 @@ impl<'a> Ring<'a> {
     /// A ring over `slots`, a power of two of them: 1 << `shift`.
     pub fn new(control: &'a RingControl, slots: &'a [Word], shift: u32) -> Ring<'a> {
         debug_assert_eq!(slots.len(), 1 << shift);
-        let spread = if shift >= 2 * SLOTS_OF_LINE_SHIFT { SLOTS_OF_LINE_SHIFT } else { 0 };
-        Ring { control, slots, shift, spread }
+        Ring { control, slots, shift }
     }
 
     /// How many slots it has.
@@ -98,12 +93,10 @@ impl<'a> Ring<'a> {
         self.slots.len()
     }
 
-    /// The slot of a position. Neighbours lie on lines of their own, so that who fills one and who empties the next do not take the line from each other.
+    /// The slot of a position.
     #[inline]
     pub(crate) fn slot(&self, position: u64) -> &'a Word {
-        let last = self.slots.len() - 1;
-        let place = position as usize & last;
-        &self.slots[(place << self.spread | place >> (self.shift - self.spread)) & last]
+        &self.slots[position as usize & (self.slots.len() - 1)]
     }
 
     /// Makes `chunk` the newest message, unless `limit` messages wait or `is_open` says no.

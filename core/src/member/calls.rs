@@ -289,7 +289,7 @@ impl Member {
 
     fn answer_again(&self, kept: Claimed) -> Result<Message<'_>> {
         // SAFETY: it was let go of when it was kept, and is taken from there once.
-        unsafe { Message::again(self, kept.chunk, kept.word) }
+        unsafe { Message::again(self, kept.chunk(), kept.word) }
     }
 
     /// Releases an answer that nobody waits for, and counts it.

@@ -28,10 +28,10 @@ impl Member {
         }
         let Some(lane) = queue.ring(ring) else { return Ok(false) };
         match take_from(self.segment(), queue, ring, &lane, self.name)? {
-            Some((oldest, _)) if ring == REPLY => self.drop_letter(queue.name, oldest.chunk, oldest.word),
-            Some((oldest, _)) => self.each_of(oldest, |one| match self.segment().chunk_of_mine(one.chunk) {
+            Some((oldest, _)) if ring == REPLY => self.drop_letter(queue.name, oldest.chunk(), oldest.word),
+            Some((oldest, _)) => self.each_of(oldest, |one| match self.segment().chunk_of_mine(one.chunk()) {
                 Some(chunk) => self.dead_letter(queue.name, chunk, one.word),
-                None => Err(Error::corrupt(format!("chunk {}", one.chunk), "I5")),
+                None => Err(Error::corrupt(format!("chunk {}", one.chunk()), "I5")),
             })?,
             // Somebody else took it: there is room now.
             None => {}
@@ -44,11 +44,11 @@ impl Member {
         let mut next = Some(first);
         while let Some(one) = next {
             // Relaxed: our own header (I7).
-            let link = self.segment().chunk_of_mine(one.chunk).map_or(0, |chunk| chunk.header().next.load(Relaxed));
+            let link = self.segment().chunk_of_mine(one.chunk()).map_or(0, |chunk| chunk.header().next.load(Relaxed));
             next = unlink(self.segment(), self.name, one, Link(link));
             if let Err(error) = what(one) {
                 // The rest hangs on it.
-                next.map_or(Ok(()), |next| self.redeliver(next.chunk, next.word))?;
+                next.map_or(Ok(()), |next| self.redeliver(next.chunk(), next.word))?;
                 return Err(error);
             }
         }
@@ -118,7 +118,7 @@ impl Member {
             let Some(ring) = target.ring(route.ring()) else { continue };
             if let Some((oldest, _)) = take_from(self.segment(), target, route.ring(), &ring, self.name)? {
                 self.each_of(oldest, |one| {
-                    self.drop_letter(target.name, one.chunk, one.word);
+                    self.drop_letter(target.name, one.chunk(), one.word);
                     Ok(())
                 })?;
             }
@@ -170,7 +170,7 @@ impl Member {
         let queue = self.queue(name)?;
         let purged = Cell::new(0);
         let purge = |one: Claimed| {
-            self.give_back_unopened(one.chunk, one.word);
+            self.give_back_unopened(one.chunk(), one.word);
             purged.set(purged.get() + 1);
             Ok(())
         };

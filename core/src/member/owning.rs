@@ -294,7 +294,7 @@ impl Member {
             self.put_back_answer(queue, claimed);
         } else {
             // What cannot be put back stays in flight with this member, and is given back when it leaves.
-            let _ = self.redeliver(claimed.chunk, claimed.word);
+            let _ = self.redeliver(claimed.chunk(), claimed.word);
         }
         self.give_up_rests(|of| of == queue.name);
     }
@@ -303,12 +303,12 @@ impl Member {
     pub(super) fn give_up_rests(&self, of: impl Fn(Name) -> bool) {
         for rest in self.take_rests(of) {
             window(128);
-            let _ = self.redeliver(rest.chunk, rest.word);
+            let _ = self.redeliver(rest.chunk(), rest.word);
         }
     }
 
     fn put_back_answer(&self, queue: &Known<'_>, claimed: Claimed) {
-        let Some(chunk) = self.segment().chunk_of_mine(claimed.chunk) else { return };
+        let Some(chunk) = self.segment().chunk_of_mine(claimed.chunk()) else { return };
         if let Err(refused) = self.put_back(queue, Route::put_back(REPLY), chunk, claimed.word) {
             // It is the oldest there, which gives way to newer ones in a full lane. (Put back, it stands behind them: a stream of which it is a part breaks.)
             self.drop_letter(queue.name, chunk.number(), refused.word);

@@ -328,7 +328,7 @@ impl Member {
             is_to_go_on(claimed, chunk) && !hangs
         })?;
         Ok(alone.map(|claimed| {
-            let chunk = segment.chunk_of_mine(claimed.chunk);
+            let chunk = segment.chunk_of_mine(claimed.chunk());
             self.keep_next(queue, claimed, chunk);
             (claimed, chunk)
         }))
@@ -402,7 +402,7 @@ impl Member {
     fn give_back_some_rests(&self, of: impl Fn(Name) -> bool) {
         for rest in self.take_rests(of) {
             // What cannot be put back stays in flight with this member, and is given back when it leaves.
-            let _ = self.redeliver(rest.chunk, rest.word);
+            let _ = self.redeliver(rest.chunk(), rest.word);
         }
     }
 
@@ -475,14 +475,14 @@ impl Member {
                 self.keep_rest(queue.name, claimed);
                 break;
             }
-            let chunk = self.segment().chunk_of_mine(claimed.chunk);
+            let chunk = self.segment().chunk_of_mine(claimed.chunk());
             next = self.claim_next(claimed, chunk);
             run.push((claimed, chunk));
         }
         for (claimed, chunk) in run.drain(..) {
             if failed.is_some() {
                 // What cannot be put back stays in flight with this member, and is given back when it leaves.
-                let _ = self.redeliver(claimed.chunk, claimed.word);
+                let _ = self.redeliver(claimed.chunk(), claimed.word);
                 continue;
             }
             if let Some(message) = self.open_at_once(queue, claimed, chunk) {

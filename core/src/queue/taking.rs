@@ -222,7 +222,7 @@ pub fn take<'m, M: Memory>(
     aside: &Aside<impl Fn(usize) -> Option<Claimed>, impl Fn() -> u64>,
 ) -> Taken<'m, M> {
     let from_ring = |number, ring: &Ring<'_>| take_from(memory, queue, number, ring, me);
-    search((memory, notes, queue, me), order, aside, from_ring, |claimed| (claimed, memory.owned(claimed.chunk)))
+    search((memory, notes, queue, me), order, aside, from_ring, |claimed| (claimed, memory.owned(claimed.chunk())))
 }
 
 /// Takes the first messages of the first ring, in the given order, that has any, as long as `is_to_go_on` says of the last one. What does not stand in a ring, the rest

@@ -3,6 +3,7 @@
 use super::Segment;
 use crate::layout::*;
 use crate::memory::Owned;
+use crate::platform::cache;
 use crate::span::Run;
 use crate::sync::{S7, Word};
 use crate::word::{SpanState, SpanWord};
@@ -160,6 +161,14 @@ impl Segment {
         assert!(in_heap && chunk as u64 % SPAN_CHUNKS < class_chunks(class), "a chunk inside the heap (I5)");
         // SAFETY: just checked.
         unsafe { self.chunk_at_place(chunk, class) }
+    }
+
+    /// Says that the header and the payload of a chunk will be written soon.
+    #[inline]
+    pub fn expect_write(&self, chunk: u32, class: usize) {
+        let header = self.base.wrapping_add(self.chunk_at(chunk, class) as usize);
+        cache::expect_write(header);
+        cache::expect_write(header.wrapping_add(CHUNK_HEADER as usize));
     }
 
     /// # Safety

@@ -14,7 +14,7 @@ fn a_forwarder_dies() {
             move || {
                 let forward = || {
                     let claimed = segment.take(member(1), 0).unwrap();
-                    let chunk = (claimed.chunk, claimed.word);
+                    let chunk = (claimed.chunk(), claimed.word);
                     segment.publish(member(1), (1, LANE), IntentKind::Move, chunk).unwrap();
                 };
                 mortal(Mortal::Victim, budget, forward).is_some()

@@ -27,7 +27,7 @@ fn one_shelves_one_fetches() {
             let segment = segment.clone();
             move || {
                 let queue = segment.queue_at(0);
-                mortal(Mortal::Victim, budget, || shelve(&*segment, &queue, claimed.chunk, claimed.word)).is_none()
+                mortal(Mortal::Victim, budget, || shelve(&*segment, &queue, claimed.chunk(), claimed.word)).is_none()
             }
         });
         fetch(&segment, 2);
@@ -45,7 +45,7 @@ fn two_fetch() {
         let segment = Segment::new(Shape::of(0, 1));
         segment.send(member(0), 0, 0, 7).unwrap();
         let claimed = segment.take(member(1), 0).unwrap();
-        shelve(&*segment, &segment.queue_at(0), claimed.chunk, claimed.word);
+        shelve(&*segment, &segment.queue_at(0), claimed.chunk(), claimed.word);
         let fetcher = thread::spawn({
             let segment = segment.clone();
             move || mortal(Mortal::Victim, budget, || fetch(&segment, 2)).is_none()

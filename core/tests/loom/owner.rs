@@ -46,10 +46,10 @@ impl Mailbox {
         let claimed = self.segment.take(member(me), 0)?;
         if !mutated("owner-asked-before-claim-only") && !is_still(&self.owner, owned) {
             let back = Route::put_back(REDELIVERY);
-            self.segment.publish_by(member(me), 0, back, (claimed.chunk, claimed.word), &mut []).unwrap();
+            self.segment.publish_by(member(me), 0, back, (claimed.chunk(), claimed.word), &mut []).unwrap();
             return None;
         }
-        let value = self.segment.read(claimed.chunk);
+        let value = self.segment.read(claimed.chunk());
         self.segment.release(claimed);
         Some(value)
     }

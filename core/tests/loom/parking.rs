@@ -14,12 +14,12 @@ const LATER_MS: u64 = 200;
 fn park(segment: &Segment, me: u16, until_ms: u64) {
     let Some(claimed) = segment.take_at(member(me), 0, NOW_MS) else { return };
     let route = Route::put_back(REDELIVERY).parked(until_ms);
-    segment.publish_by(member(me), 0, route, (claimed.chunk, claimed.word), &mut []).expect("there is room");
+    segment.publish_by(member(me), 0, route, (claimed.chunk(), claimed.word), &mut []).expect("there is room");
 }
 
 fn receive(segment: &Segment, me: u16, now_ms: u64) -> Option<u64> {
     let claimed = segment.take_at(member(me), 0, now_ms)?;
-    let value = segment.read(claimed.chunk);
+    let value = segment.read(claimed.chunk());
     segment.release(claimed);
     Some(value)
 }
@@ -60,7 +60,7 @@ fn the_due_word_is_raised() {
             move || {
                 mortal(Mortal::Victim, budget, || {
                     let route = Route::put_back(REDELIVERY).parked(LATER_MS);
-                    segment.publish_by(member(1), 0, route, (claimed.chunk, claimed.word), &mut []).unwrap();
+                    segment.publish_by(member(1), 0, route, (claimed.chunk(), claimed.word), &mut []).unwrap();
                 })
                 .is_none()
             }
@@ -124,7 +124,7 @@ fn a_message_is_parked_again() {
         let claimed = segment.take_at(member(3), 0, NOW_MS);
         if let Some(claimed) = claimed {
             let route = Route::put_back(REDELIVERY).parked(LATER_MS);
-            segment.publish_by(member(3), 0, route, (claimed.chunk, claimed.word), &mut []).expect("there is room");
+            segment.publish_by(member(3), 0, route, (claimed.chunk(), claimed.word), &mut []).expect("there is room");
         }
         let early = Vec::from_iter(slow.join().unwrap());
         assert!(claimed.is_none() || early.is_empty(), "taken before its time");

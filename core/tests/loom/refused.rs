@@ -49,7 +49,7 @@ fn a_refused_forward() {
         let forwarder = thread::spawn({
             let segment = segment.clone();
             move || {
-                let chunk = (claimed.chunk, claimed.word);
+                let chunk = (claimed.chunk(), claimed.word);
                 let forward = || segment.publish(member(1), (1, LANE), IntentKind::Move, chunk);
                 mortal(Mortal::Victim, budget, forward)
             }

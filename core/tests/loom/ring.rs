@@ -27,7 +27,7 @@ fn push(segment: &Segment, shape: Shape, chunk: u32, known_head: &Cell<u64>) -> 
 
 fn take(segment: &Segment) -> Option<u32> {
     let taken = take_from(segment, &segment.queue_at(0), LANE, &segment.lane(0), member(0)).unwrap();
-    taken.map(|(claimed, _)| claimed.chunk)
+    taken.map(|(claimed, _)| claimed.chunk())
 }
 
 fn drain(segment: &Segment) -> Vec<u32> {

@@ -87,7 +87,7 @@ fn a_run_and_a_taker(shape: Shape) {
             let segment = segment.clone();
             move || {
                 let run = segment.take_run(member(1), 0, 2);
-                let values: Vec<u64> = run.iter().map(|claimed| segment.read(claimed.chunk)).collect();
+                let values: Vec<u64> = run.iter().map(|claimed| segment.read(claimed.chunk())).collect();
                 run.into_iter().for_each(|claimed| segment.release(claimed));
                 assert!(values.is_sorted(), "a run keeps the order");
                 values

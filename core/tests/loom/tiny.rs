@@ -366,7 +366,7 @@ impl Segment {
 
     /// Claims what hangs on a message that was just claimed.
     pub fn unlink(&self, me: Name, claimed: Claimed) -> Option<Claimed> {
-        queue::unlink(self, me, claimed, Link(self.rests[claimed.chunk as usize].load(Relaxed)))
+        queue::unlink(self, me, claimed, Link(self.rests[claimed.chunk() as usize].load(Relaxed)))
     }
 
     /// Frees a chunk that is the caller's.
@@ -376,13 +376,13 @@ impl Segment {
 
     /// Acknowledges.
     pub fn release(&self, claimed: Claimed) {
-        self.free(claimed.chunk, claimed.word);
+        self.free(claimed.chunk(), claimed.word);
     }
 
     /// Takes and acknowledges a message; returns its payload.
     pub fn receive(&self, me: Name, from: u16) -> Option<u64> {
         let claimed = self.take(me, from)?;
-        let value = self.read(claimed.chunk);
+        let value = self.read(claimed.chunk());
         self.release(claimed);
         Some(value)
     }

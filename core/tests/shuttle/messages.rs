@@ -83,10 +83,10 @@ fn forward(segment: &Segment, me: Name, count: u64) {
     for _ in 0..count {
         let Some(claimed) = segment.take(me, 0) else { continue };
         let (to, route) = if drawn(2) == 0 { (0, Route::put_back(REDELIVERY)) } else { (1, Route::forward(LANE)) };
-        if let Err(word) = segment.publish_by(me, to, route, (claimed.chunk, claimed.word), &mut []) {
+        if let Err(word) = segment.publish_by(me, to, route, (claimed.chunk(), claimed.word), &mut []) {
             // Refused: it is still the caller's, who puts it back where there is room for all.
             let back = Route::put_back(REDELIVERY);
-            segment.publish_by(me, 0, back, (claimed.chunk, word), &mut []).expect("there is room for redelivery");
+            segment.publish_by(me, 0, back, (claimed.chunk(), word), &mut []).expect("there is room for redelivery");
         }
     }
 }
@@ -180,7 +180,7 @@ fn push(segment: &Segment, shape: Shape, chunk: u32, known_head: &Cell<u64>) -> 
 }
 
 fn take(segment: &Segment, me: Name) -> Option<u32> {
-    take_from(segment, &segment.queue_at(0), LANE, &segment.lane(0), me).unwrap().map(|(claimed, _)| claimed.chunk)
+    take_from(segment, &segment.queue_at(0), LANE, &segment.lane(0), me).unwrap().map(|(claimed, _)| claimed.chunk())
 }
 
 /// Chunks that each of the pushers has to push, and one more for afterwards.

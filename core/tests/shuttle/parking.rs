@@ -50,13 +50,13 @@ fn take(segment: &Segment, ledger: &Ledger, clock: &Clock, me: Name, times: u32)
     for _ in 0..times {
         let now_ms = clock.now_ms();
         let Some(claimed) = segment.take_at(me, 0, now_ms) else { continue };
-        let value = segment.read(claimed.chunk);
+        let value = segment.read(claimed.chunk());
         if due_ms(value) <= now_ms {
             segment.release(claimed);
             ledger.has_received(value);
         } else {
             let route = Route::put_back(REDELIVERY).parked(due_ms(value));
-            segment.publish_by(me, 0, route, (claimed.chunk, claimed.word), &mut []).expect("there is room");
+            segment.publish_by(me, 0, route, (claimed.chunk(), claimed.word), &mut []).expect("there is room");
         }
     }
 }

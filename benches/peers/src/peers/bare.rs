@@ -18,7 +18,6 @@ pub struct Bare;
 
 /// Words on a line, and what lies between two uses of it.
 const LINE: usize = 8;
-const LINE_SHIFT: u32 = LINE.ilog2();
 /// Lines of a lane before its slots: `tail`, `head`, who sleeps, who waits for room, and an intent for each of a few senders.
 const CONTROL_LINES: usize = 64;
 const TAIL: usize = 0;
@@ -27,8 +26,9 @@ const ITEMS: usize = 4 * LINE;
 const ROOM: usize = 6 * LINE;
 const INTENTS: usize = 8 * LINE;
 const HEADER_WORDS: usize = 8;
-/// Chunks among which a sender stays.
+/// Chunks among which a sender stays, and how many it claims at once.
 const GROUP: usize = 64;
+const CLAIMS: usize = 8;
 
 /// Generations, laps: bits above the name or chunk and the state.
 const SHIFT: u32 = 28;
@@ -49,6 +49,8 @@ struct Lane {
     me: u64,
     intent: usize,
     next_chunk: usize,
+    /// What was claimed, with its generation; the last one is used first.
+    claimed: Vec<(usize, u64)>,
     known_head: u64,
     sent: u64,
     /// The word of what was received last and is kept, and what it is to be: free.
@@ -90,6 +92,7 @@ impl Lane {
             me,
             intent,
             next_chunk,
+            claimed: Vec::with_capacity(CLAIMS),
             known_head: 0,
             sent: 0,
             answered: None,
@@ -97,12 +100,9 @@ impl Lane {
         })
     }
 
-    /// Neighbours on lines of their own, as in our rings.
     #[inline(always)]
     fn slot(&self, position: u64) -> &'static AtomicU64 {
-        let (shift, place) = (self.slots.ilog2(), position as usize & (self.slots - 1));
-        let spread = if shift >= 2 * LINE_SHIFT { LINE_SHIFT } else { 0 };
-        &self.words[CONTROL_LINES * LINE + ((place << spread | place >> (shift - spread)) & (self.slots - 1))]
+        &self.words[CONTROL_LINES * LINE + (position as usize & (self.slots - 1))]
     }
 
     #[inline(always)]
@@ -120,9 +120,24 @@ impl Lane {
         (header, unsafe { at.add(HEADER_WORDS * 8) })
     }
 
-    /// Claims a free chunk, as ours are: among so many for as long as one of them is free, downwards.
+    /// Claims free chunks, as ours are: a few at once, among so many for as long as one of them is free, downwards.
     #[inline(always)]
     fn claim(&mut self) -> Option<(usize, u64)> {
+        if self.claimed.is_empty() {
+            while self.claimed.len() < CLAIMS
+                && let Some((chunk, generation)) = self.claim_one()
+            {
+                let (header, payload) = self.chunk(chunk);
+                expect_write(header);
+                expect_write(payload);
+                self.claimed.push((chunk, generation));
+            }
+        }
+        self.claimed.pop()
+    }
+
+    #[inline(always)]
+    fn claim_one(&mut self) -> Option<(usize, u64)> {
         for tried in 1..=2 * self.slots {
             let chunk = self.next_chunk & (2 * self.slots - 1);
             let (group, place) = (self.next_chunk & !(GROUP - 1), self.next_chunk.wrapping_sub(1) & (GROUP - 1));
@@ -193,6 +208,9 @@ impl Lane {
             return false;
         }
         let chunk = (seen >> 2) as usize & (2 * self.slots - 1);
+        expect_write(slot);
+        expect_write(self.word(chunk));
+        expect_write(self.chunk(chunk).0);
         let (shared, word) = (self.word(chunk), self.word(chunk).load(Acquire));
         let generation = (word >> SHIFT) + 1;
         let claimed = generation << SHIFT | self.me | IN_FLIGHT;
@@ -294,4 +312,16 @@ impl Peer for Bare {
         let into = trial.has_down().then(|| Lane::at(&shared, 1, trial, index)).transpose()?;
         Ok(BareEnd { out: Some(Lane::at(&shared, 0, trial, index)?), into, trial: trial.clone() })
     }
+}
+
+/// Says that a line will be written soon, as ours does.
+#[inline(always)]
+fn expect_write<T>(place: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint; it does not fault.
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) place, options(nostack, preserves_flags, readonly))
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
 }
