@@ -5,8 +5,8 @@ mod words;
 
 use common::{HANGS, PATIENCE, TestBus, at_once, eventually};
 use std::mem::offset_of;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 use swarmbus_core::layout::Header;
 use swarmbus_core::{Bus, ContentType, CreateOptions, Error, Lane, MemberPulse, QueueOptions, SendOptions};
@@ -299,7 +299,7 @@ fn two_who_declare_at_once_make_one_queue_of_each_name() {
 
 #[test]
 fn an_observer_sees_who_sleeps() {
-    let bus = TestBus::new("asleep");
+    let bus = &TestBus::new("asleep");
     let observer = bus.observer().unwrap();
     let sleeps = |agent: &str| {
         let pulse = observer.pulse();
@@ -307,35 +307,34 @@ fn an_observer_sees_who_sleeps() {
         let of = |member: &&MemberPulse| member.mailbox.is_some() && member.mailbox == mailbox;
         pulse.members.iter().find(of).map(|member| member.sleeps)
     };
-    // One is looked at while the other stands there.
-    let still = Barrier::new(2);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        // One is looked at while the other stands there. Who fails drops its ends, so that the other fails as well.
+        let ((stands, standing), (go_on, gone_on)) = (channel(), channel());
+        scope.spawn(move || {
+            let stand = || {
+                stands.send(()).unwrap();
+                gone_on.recv().unwrap();
+            };
             let bob = bus.attach("bob").unwrap();
             let message = bob.recv(HANGS).unwrap();
             let _descriptor = bob.descriptor().unwrap();
-            still.wait();
-            still.wait();
+            stand();
             message.release().unwrap();
             // Whoever has made a descriptor counts as asleep from then on.
             let alice = bus.attach("alice").unwrap();
             alice.send("alice", b"awake", &at_once()).unwrap();
             alice.recv(HANGS).unwrap().release().unwrap();
             assert!(alice.recv(Some(Duration::from_millis(1))).is_err());
-            still.wait();
-            still.wait();
+            stand();
         });
         eventually("it sleeps", || sleeps("bob") == Some(true));
         bus.join().unwrap().send("bob", b"up", &at_once()).unwrap();
-        still.wait();
-        // Judged at the end: who fails before a barrier leaves the other one there.
-        let watched = sleeps("bob");
-        still.wait();
-        still.wait();
-        let awake = sleeps("alice");
-        still.wait();
-        assert_eq!(watched, Some(true), "its descriptor's watcher does");
-        assert_eq!(awake, Some(false), "it has slept, and sleeps no more");
+        standing.recv().unwrap();
+        assert_eq!(sleeps("bob"), Some(true), "its descriptor's watcher does");
+        go_on.send(()).unwrap();
+        standing.recv().unwrap();
+        assert_eq!(sleeps("alice"), Some(false), "it has slept, and sleeps no more");
+        go_on.send(()).unwrap();
     });
 }
 

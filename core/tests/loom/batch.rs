@@ -27,7 +27,7 @@ fn receive_all(segment: &Segment, me: u16, first: Claimed, mut see: impl FnMut(u
     let mut next = Some(first);
     while let Some(one) = next {
         next = segment.unlink(member(me), one);
-        see(segment.read(one.chunk));
+        see(segment.read(one.chunk()));
         segment.release(one);
     }
 }

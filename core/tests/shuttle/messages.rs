@@ -96,7 +96,7 @@ pub fn receive_all(segment: &Segment, ledger: &Ledger, me: Name, first: Claimed)
     let mut next = Some(first);
     while let Some(one) = next {
         next = segment.unlink(me, one);
-        let value = segment.read(one.chunk);
+        let value = segment.read(one.chunk());
         segment.release(one);
         ledger.has_received(value);
     }
