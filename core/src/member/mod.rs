@@ -160,7 +160,19 @@ impl Member {
         if self.fork == fork::generation() { Ok(()) } else { Err(Error::Forked) }
     }
 
+    /// Whether it may do anything: it is this process', and its bus is not being destroyed.
+    #[inline(always)]
+    fn is_able(&self) -> bool {
+        self.fork == fork::generation() && self.segment().is_open()
+    }
+
+    #[inline(always)]
     fn check(&self) -> Result<()> {
+        if self.is_able() { Ok(()) } else { self.say_why_not() }
+    }
+
+    #[cold]
+    fn say_why_not(&self) -> Result<()> {
         self.check_fork()?;
         self.segment().check_open()
     }

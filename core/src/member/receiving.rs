@@ -224,7 +224,7 @@ impl Member {
     #[inline(always)]
     fn look(&self, queue: Option<&Known<'_>>) -> std::result::Result<Message<'_>, Left<'_>> {
         let Some(queue) = queue else { return Err(Left::All) };
-        let is_plain = self.order() == Order::Priority && self.rests.borrow().is_empty() && self.check().is_ok();
+        let is_plain = self.order() == Order::Priority && self.rests.borrow().is_empty() && self.is_able();
         if !is_plain || queue.has_in_limbo() || queue.lot().is_some() || !queue.is_open() || self.has_other_owner(queue)
         {
             return Err(Left::All);

@@ -262,7 +262,7 @@ impl Member {
     #[inline(always)]
     pub(crate) fn open_road(&self, to: &str, options: &SendOptions) -> Option<&Known<'_>> {
         let is_plain = options.key.is_none() && options.time_to_live.is_none() && options.trace.is_none();
-        if !is_plain || options.lane == Lane::Reply || self.check().is_err() || self.is_deposed() {
+        if !is_plain || options.lane == Lane::Reply || !self.is_able() || self.is_deposed() {
             return None;
         }
         let (queue, ring) = (self.at_hand.called(to)?, options.lane.ring());

@@ -281,9 +281,15 @@ impl Segment {
         Err(Error::System { what, errno: libc::EBADF })
     }
 
+    /// Whether the bus is not being destroyed.
+    #[inline(always)]
+    pub fn is_open(&self) -> bool {
+        self.header().state.load(S10.acquire()) == STATE_READY
+    }
+
     /// `Closed` once the bus is being destroyed.
     pub fn check_open(&self) -> Result<()> {
-        if self.header().state.load(S10.acquire()) == STATE_READY {
+        if self.is_open() {
             return Ok(());
         }
         Err(Error::Closed { what: format!("bus '{}'", self.name) })
